@@ -1,0 +1,120 @@
+"""The small model and a sleep schedule as the equations say, one network and one image at a time.
+
+This plain version is the oracle of the tests and the baseline of the benchmarks. It shares no
+code with the batched model, only the order in which random numbers are drawn, so that both must
+give the same numbers up to rounding.
+"""
+
+import torch
+import torch.nn.functional as F
+from sharpwave_shared.seeding import Streams
+from torch import Tensor, nn
+
+from sleep_replay.schedule import Schedule
+
+
+class PlainVAE(nn.Module):
+    """The small variational autoencoder in torch's own layers."""
+
+    def __init__(self, latent_dim: int = 20):
+        super().__init__()
+        self.encoder = nn.ModuleDict(
+            {
+                "conv1": nn.Conv2d(1, 32, 3, stride=2, padding=1),
+                "conv2": nn.Conv2d(32, 64, 3, stride=2, padding=1),
+                "dense1": nn.Linear(64 * 7 * 7, 16),
+                "dense2": nn.Linear(16, latent_dim),
+            }
+        )
+        self.mean = nn.Linear(latent_dim, latent_dim)
+        self.log_var = nn.Linear(latent_dim, latent_dim)
+        self.decoder = nn.ModuleDict(
+            {
+                "dense": nn.Linear(latent_dim, 64 * 7 * 7),
+                "deconv1": nn.ConvTranspose2d(64, 64, 3, stride=2, padding=1, output_padding=1),
+                "deconv2": nn.ConvTranspose2d(64, 32, 3, stride=2, padding=1, output_padding=1),
+                "deconv3": nn.ConvTranspose2d(32, 1, 3, padding=1),
+            }
+        )
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of the posterior of images (batch, 28, 28)."""
+        h = F.relu(self.encoder["conv1"](x[:, None]))
+        h = F.relu(self.encoder["conv2"](h))
+        h = F.relu(self.encoder["dense1"](h.flatten(1)))
+        h = self.encoder["dense2"](h)
+        return self.mean(h), self.log_var(h)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Grey levels (batch, 28, 28) of latents (batch, latent)."""
+        h = F.relu(self.decoder["dense"](z)).view(-1, 64, 7, 7)
+        h = F.relu(self.decoder["deconv1"](h))
+        h = F.relu(self.decoder["deconv2"](h))
+        return torch.sigmoid(self.decoder["deconv3"](h))[:, 0]
+
+    def loss(
+        self, x: Tensor, noise: Tensor, keep: Tensor, kl_weight: float = 1.0, bce: bool = False
+    ) -> Tensor:
+        """Reconstruction loss plus weighted KL divergence, mean over the batch."""
+        mean, log_var = self.encode(torch.where(keep, x / 0.9, torch.zeros_like(x)))
+        decoded = self.decode(mean + torch.exp(log_var / 2) * noise)
+        if bce:
+            reconstruction = -(x * decoded.log() + (1 - x) * (1 - decoded).log())
+        else:
+            reconstruction = torch.abs(x - decoded)
+        kl = -0.5 * (1 + log_var - mean**2 - torch.exp(log_var))
+        return (reconstruction.sum((1, 2)) + kl_weight * kl.sum(1)).mean()
+
+
+def plain_sleep(
+    vae: PlainVAE,
+    schedule: Schedule,
+    seed: int,
+    new_images: Tensor,
+    num: int = 10,
+    lr: float = 1e-3,
+    *,
+    continue_training: bool = True,
+) -> None:
+    """Train `vae` in place through a sleep schedule, at batch size 1.
+
+    Parameters
+    ----------
+    vae
+        A model that knows data set 1.
+    schedule
+        When NREM and REM alternate.
+    seed
+        Seed of everything random.
+    new_images
+        Grey levels (n, 28, 28) of data set 2.
+    num
+        Images replayed and dreamt per cycle.
+    lr
+        Learning rate of Adam.
+    continue_training
+        Whether dreams come from the current model, or from the initial one.
+    """
+    latent_dim = vae.mean.out_features
+    initial = PlainVAE(latent_dim).to(new_images)
+    initial.load_state_dict(vae.state_dict())
+    dreamer = vae if continue_training else initial
+    optimizer = torch.optim.Adam(vae.parameters(), lr=lr)
+    streams = Streams(seed)
+    for index, cycle in enumerate(schedule.cycles()):
+        generator = streams.torch("sleep", index)
+        drawn = torch.randperm(len(new_images), generator=streams.torch("recent memories", index))
+        images = new_images[drawn[:num]]
+        for epoch in range(cycle.nrem + cycle.rem):
+            if epoch == cycle.nrem:
+                latents = torch.randn(num, latent_dim, generator=streams.torch("dreams", index))
+                with torch.no_grad():
+                    images = dreamer.decode(latents.to(new_images))
+            order = torch.randperm(num, generator=generator)
+            noise = torch.randn(num, latent_dim, generator=generator).to(new_images)
+            keep = torch.rand(num, 28, 28, generator=generator) >= 0.1
+            for step, i in enumerate(order.tolist()):
+                at = slice(step, step + 1)
+                optimizer.zero_grad()
+                vae.loss(images[i : i + 1], noise[at], keep[at].to(noise.device)).backward()
+                optimizer.step()

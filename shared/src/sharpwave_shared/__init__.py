@@ -1,0 +1,1 @@
+"""What the Sharpwave packages share: seeding, devices, data, runs, figures, claims, options."""

@@ -1,0 +1,128 @@
+"""Files that appear whole or not at all."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from sharpwave_shared.errors import SharpwaveError
+
+TEMPORARY_PREFIX = ".partial-"
+
+
+@contextmanager
+def atomic_path(target: Path) -> Iterator[Path]:
+    """Give a temporary path beside `target` and rename it to `target` on success.
+
+    A reader sees the old file or the whole new one, never a part, even if the process is killed.
+    The temporary name starts with `TEMPORARY_PREFIX` and keeps the suffix of the target. On an
+    exception it is removed; what a SIGKILL leaves is removed by `remove_partial_files`.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(
+        prefix=TEMPORARY_PREFIX, suffix=f"-{target.name}", dir=target.parent
+    )
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def remove_partial_files(directory: Path) -> None:
+    """Remove the temporary files that a killed process left below `directory`."""
+    for path in directory.rglob(f"{TEMPORARY_PREFIX}*"):
+        path.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write `content` as indented JSON, atomically; NaN and infinity are written as null."""
+    with atomic_path(path) as temporary:
+        text = json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def _finite(content: Any) -> Any:
+    """Replace what JSON cannot hold: tuples, paths, NumPy values, NaN and infinity."""
+    if isinstance(content, Mapping):
+        return {str(key): _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    if isinstance(content, np.ndarray | np.generic):
+        return _finite(content.tolist())
+    if isinstance(content, float) and not np.isfinite(content):
+        return None
+    if isinstance(content, Path):
+        return str(content)
+    return content
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file; a damaged one is a `SharpwaveError` that names it."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SharpwaveError(f"{path} cannot be read: {error}") from error
+
+
+def write_arrays(path: Path, **arrays: np.ndarray) -> None:
+    """Write named arrays to a compressed `.npz`, atomically."""
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(stream, **arrays)
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read all arrays of a `.npz`; pickled content is refused."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, EOFError) as error:
+        raise SharpwaveError(f"{path} cannot be read: {error}") from error
+
+
+def write_tensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write tensors (copied to the CPU) as safetensors, atomically."""
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with atomic_path(path) as temporary:
+        save_file(whole, temporary, dict(metadata) if metadata else None)
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read tensors and metadata of a safetensors file.
+
+    Raises
+    ------
+    SharpwaveError
+        If the file is missing or is not a safetensors file. Nothing is ever unpickled.
+    """
+    try:
+        with safe_open(path, framework="pt") as stored:
+            return {name: stored.get_tensor(name) for name in stored.keys()}, (  # noqa: SIM118
+                stored.metadata() or {}
+            )
+    except Exception as error:  # safetensors raises its own error class, OSError or ValueError
+        raise SharpwaveError(f"{path} is not a readable safetensors file: {error}") from error
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,83 @@
+"""Figures that look alike in all packages, drawn without a display."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+from matplotlib.backends.backend_pdf import PdfPages
+from matplotlib.figure import Figure
+
+from sharpwave_shared.errors import InvalidInputError
+from sharpwave_shared.files import atomic_path
+
+FORMATS = ("png", "pdf", "svg")
+
+
+def parse_formats(text: str) -> list[str]:
+    """Parse `png,pdf,svg`.
+
+    Raises
+    ------
+    InvalidInputError
+        If a format is unknown.
+    """
+    formats = [part.strip().lower() for part in text.split(",")]
+    unknown = [part for part in formats if part not in FORMATS]
+    if unknown:
+        raise InvalidInputError(
+            f"--format {text}: {', '.join(map(repr, unknown))} is not among {', '.join(FORMATS)}"
+        )
+    return list(dict.fromkeys(formats))
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw in the project's style within the block."""
+    with (
+        as_file(files("sharpwave_shared") / "sharpwave.mplstyle") as path,
+        plt.style.context(str(path)),
+    ):
+        yield
+
+
+def save_figures(
+    figures: Mapping[str, Figure],
+    directory: Path,
+    formats: Sequence[str] = ("png",),
+    *,
+    booklet: Path | None = None,
+) -> list[Path]:
+    """Write figures as `<name>.<format>`, and all of them as one PDF, then close them.
+
+    Files appear whole or not at all and carry no creation date, so equal figures are equal files.
+    """
+    paths = []
+    with style():
+        for name, figure in figures.items():
+            for suffix in formats:
+                path = directory / f"{name}.{suffix}"
+                metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(suffix)
+                with atomic_path(path) as temporary:
+                    figure.savefig(temporary, format=suffix, metadata=metadata)
+                paths.append(path)
+        if booklet is not None:
+            with (
+                atomic_path(booklet) as temporary,
+                PdfPages(temporary, metadata={"CreationDate": None}) as pdf,
+            ):
+                for figure in figures.values():
+                    pdf.savefig(figure)
+            paths.append(booklet)
+    for figure in figures.values():
+        plt.close(figure)
+    return paths
+
+
+def caption(figure: Figure, text: str) -> None:
+    """Write a caption below a figure."""
+    figure.supxlabel(text, fontsize=8, color="0.3", wrap=True)

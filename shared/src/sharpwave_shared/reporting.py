@@ -1,0 +1,130 @@
+"""What a command tells its user while it works: lines, warnings and progress."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+PLAIN_INTERVAL = 5.0
+"""Seconds between progress lines when the output is not a terminal."""
+
+
+class Reporter:
+    """Prints lines, warnings and progress bars, and keeps a copy of the lines for the log.
+
+    Progress and warnings go to standard error, results to standard output.
+
+    Parameters
+    ----------
+    quiet
+        Print warnings, errors and results only.
+    verbose
+        Print details as well.
+    """
+
+    def __init__(self, *, quiet: bool = False, verbose: bool = False):
+        self.quiet, self.verbose = quiet, verbose
+        self.warnings: list[str] = []
+        self.lines: list[str] = []
+        self.log: TextIO | None = None
+        self.out = Console(soft_wrap=True, highlight=False)
+        self.err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+    def attach_log(self, stream: TextIO) -> None:
+        """Copy all lines, those told before included, to a log file."""
+        for line in self.lines:
+            stream.write(line + "\n")
+        stream.flush()
+        self.log = stream
+
+    def say(self, message: str) -> None:
+        """Tell a step of the work."""
+        self._record(message)
+        if not self.quiet:
+            self.err.print(message, markup=False)
+
+    def detail(self, message: str) -> None:
+        """Tell what only `--verbose` shows (the log has it always)."""
+        self._record(message)
+        if self.verbose:
+            self.err.print(message, markup=False, style="dim")
+
+    def warn(self, message: str) -> None:
+        """Tell something that the user must not miss; `run.json` keeps it too."""
+        self._record(f"warning: {message}")
+        self.warnings.append(message)
+        self.err.print(f"warning: {message}", markup=False, style="yellow")
+
+    def _record(self, line: str) -> None:
+        stamped = f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {line}"
+        self.lines.append(stamped)
+        if self.log is not None:
+            self.log.write(stamped + "\n")
+            self.log.flush()
+
+    @contextmanager
+    def progress(
+        self, description: str, total: int, completed: int = 0
+    ) -> Iterator[Callable[[int], None]]:
+        """Show progress with rate and time left; the block calls what it gets to advance.
+
+        On a terminal a bar; elsewhere a plain line now and then.
+        """
+        if self.quiet:
+            yield lambda count: None
+        elif self.err.is_terminal:
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                _RateColumn(),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
+            )
+            with Progress(*columns, console=self.err) as bar:
+                task = bar.add_task(description, total=total, completed=completed)
+                yield lambda count: bar.advance(task, count)
+        else:
+            yield _PlainProgress(description, total, completed)
+
+
+class _RateColumn(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.1f}/s" if task.speed else "-/s")
+
+
+class _PlainProgress:
+    """Progress as occasional lines, for logs and pipes."""
+
+    def __init__(self, description: str, total: int, completed: int):
+        self.description, self.total, self.done = description, total, completed
+        self.first = completed
+        self.start = self.shown = time.monotonic()
+
+    def __call__(self, count: int) -> None:
+        self.done += count
+        now = time.monotonic()
+        if now - self.shown < PLAIN_INTERVAL and self.done < self.total:
+            return
+        self.shown = now
+        rate = (self.done - self.first) / max(now - self.start, 1e-9)
+        left = (self.total - self.done) / max(rate, 1e-9)
+        print(
+            f"{self.description}: {self.done}/{self.total}, {rate:.1f}/s, {left:.0f} s left",
+            file=sys.stderr,
+            flush=True,
+        )

@@ -1,0 +1,66 @@
+"""Random numbers that depend on a seed and a purpose, and on nothing else."""
+
+import hashlib
+import random
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from sharpwave_shared.errors import InvalidInputError
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Independent random streams, one per purpose, all derived from one seed.
+
+    A purpose is a sequence of words and numbers: `streams.torch("noise", cycle)`. Each purpose is
+    a child of the seed's `numpy.random.SeedSequence` whose spawn key is a hash of the purpose, so
+    a draw added for one purpose never shifts another, and asking again for the same purpose starts
+    the same stream again. A resumed run therefore needs no saved generator states.
+    """
+
+    seed: int
+
+    def sequence(self, *purpose: str | int) -> np.random.SeedSequence:
+        """Give the seed sequence of a purpose."""
+        digest = hashlib.sha256(repr(purpose).encode()).digest()
+        key = tuple(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4))
+        return np.random.SeedSequence(self.seed, spawn_key=key)
+
+    def numpy(self, *purpose: str | int) -> np.random.Generator:
+        """Give a NumPy generator for a purpose."""
+        return np.random.default_rng(self.sequence(*purpose))
+
+    def torch(self, *purpose: str | int, device: torch.device | str = "cpu") -> torch.Generator:
+        """Give a torch generator for a purpose, on `device`."""
+        state = self.sequence(*purpose).generate_state(1, np.uint64)[0]
+        # torch takes seeds below 2^63 on every device.
+        return torch.Generator(device).manual_seed(int(state) >> 1)
+
+
+def seed_everything(seed: int) -> Streams:
+    """Seed Python, NumPy and torch, and give the streams derived from the seed.
+
+    Parameters
+    ----------
+    seed
+        A whole number from 0 to 2^32 - 1.
+
+    Returns
+    -------
+    Streams
+        What library code draws from. The global generators are seeded only for code that is not
+        ours (scikit-learn's t-SNE, say): nothing in these packages depends on them.
+
+    Raises
+    ------
+    InvalidInputError
+        If the seed is out of range.
+    """
+    if not 0 <= seed < 2**32:
+        raise InvalidInputError(f"--seed {seed}: a seed is a whole number from 0 to 2^32 - 1")
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    torch.manual_seed(seed)
+    return Streams(seed)
