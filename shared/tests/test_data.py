@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sharpwave_shared import data
+from sharpwave_shared import data, downloads
 from sharpwave_shared.data import (
     DataWarning,
     Mnist,
@@ -101,7 +101,7 @@ def start_server() -> Iterator[Callable[..., Server]]:
         http.server_close()
 
 
-def send(handler: BaseHTTPRequestHandler, body: bytes, length: int | None = None) -> None:
+def send(handler: BaseHTTPRequestHandler, body: bytes, length: int | str | None = None) -> None:
     handler.send_response(200)
     handler.send_header("Content-Length", str(len(body) if length is None else length))
     handler.end_headers()
@@ -210,7 +210,7 @@ def test_another_gzip_wrapper_is_the_same_content(tiny, tmp_path):
 
 def test_cache_that_cannot_be_written_still_is_read(tiny, monkeypatch):
     tiny.put(cache_dir())
-    monkeypatch.setattr(data, "FileLock", None)  # any attempt to lock would fail
+    monkeypatch.setattr(downloads, "FileLock", None)  # any attempt to lock would fail
     assert mnist("mnist").record.source == "cache"
 
 
@@ -313,6 +313,20 @@ def trickle(server: Server):
     return answer
 
 
+def bytewise(server: Server, where: str):
+    """Send a byte now and then, so that no time-out of a single read is met."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        if where == "content":
+            send(handler, b"", length=10**6)
+        for _ in range(40):
+            handler.wfile.write(b"x")
+            handler.wfile.flush()
+            server.stopping.wait(0.1)
+
+    return answer
+
+
 def endless(handler: BaseHTTPRequestHandler) -> None:
     handler.send_response(200)
     handler.end_headers()
@@ -331,8 +345,11 @@ def cut_off(content: bytes):
         ("cut off", "Incomplete|incomplete|ended|end-of-stream"),
         ("wrong", "not the right file"),
         ("text", "cannot be read"),
-        ("silent", "timed out"),
+        ("wrong header", "many"),
+        ("silent", "timed out|too slow"),
         ("trickle", "too slow"),
+        ("bytewise content", "too slow"),
+        ("bytewise header", "too slow"),
         ("endless", "more than"),
         ("refused", "refused"),
     ],
@@ -348,13 +365,16 @@ def test_faulty_mirror_is_replaced_by_the_next(
         "text": damage(content, "text"),
         "silent": silent(bad),
         "trickle": trickle(bad),
+        "bytewise content": bytewise(bad, "content"),
+        "bytewise header": bytewise(bad, "header"),
+        "wrong header": lambda handler: send(handler, content, length="many"),
         "endless": endless,
     }.get(fault)
     first = CLOSED if fault == "refused" else bad.address
     monkeypatch.setattr(data, "MNIST_MIRRORS", (first, good.address))
-    monkeypatch.setattr(data, "READ_TIMEOUT", 0.3)
-    monkeypatch.setattr(data, "MAXIMUM_BYTES", 10**6)
-    caplog.set_level("INFO", "sharpwave_shared.data")
+    monkeypatch.setattr(downloads, "READ_TIMEOUT", 0.3)
+    monkeypatch.setattr(downloads, "MAXIMUM_BYTES", 10**6)
+    caplog.set_level("INFO", "sharpwave_shared")
 
     start = time.monotonic()
     tiny.check(mnist("mnist"))
@@ -404,7 +424,7 @@ def test_dead_network_is_noticed_soon(tiny, monkeypatch):
         release.wait(4)
 
     monkeypatch.setattr("socket.create_connection", hang)
-    monkeypatch.setattr(data, "CONNECT_TIMEOUT", 0.2)
+    monkeypatch.setattr(downloads, "CONNECT_TIMEOUT", 0.2)
     monkeypatch.setattr(data, "MNIST_MIRRORS", ("https://one.invalid/", "http://two.invalid/"))
     start = time.monotonic()
     with pytest.raises(SharpwaveError, match=r"one.invalid/: no answer in 0.2 s; .*two.invalid"):
@@ -442,7 +462,7 @@ def test_damaged_file_in_the_cache_is_replaced(fault, tiny, monkeypatch, start_s
 
 SCRIPT = """
 import json, sys
-from sharpwave_shared import data
+from sharpwave_shared import data, downloads
 data.MNIST_SHA256, data.MNIST_MIRRORS = json.loads(sys.argv[1])
 print("ready", flush=True)
 loaded = data.mnist("mnist")

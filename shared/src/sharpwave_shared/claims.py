@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from sharpwave_shared.runs import StoredRun
 
@@ -71,9 +72,11 @@ def claims_table(verdicts: Sequence[Verdict], title: str) -> Table:
     for heading in ("claim", "published", "counts as reproduced", "measured", "reproduced"):
         table.add_column(heading, overflow="fold")
     for claim, measurement in verdicts:
-        verdict = "[green]yes[/]" if measurement.reproduced else "[red]no[/]"
-        statement = f"{claim.statement} [dim]({claim.source})[/]"
-        table.add_row(statement, claim.published, claim.band, measurement.shown, verdict)
+        verdict = Text("yes", "green") if measurement.reproduced else Text("no", "red")
+        statement = Text.assemble(claim.statement, (f" ({claim.source})", "dim"))
+        # As Text, because a band such as [low, high] would be taken for markup.
+        cells = map(Text, (claim.published, claim.band, measurement.shown))
+        table.add_row(statement, *cells, verdict)
     return table
 
 

@@ -11,10 +11,13 @@ import hashlib
 import importlib.metadata
 import inspect
 import json
+import re
 import sys
+import traceback
 import typing
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,8 +33,17 @@ from sharpwave_shared.files import write_json
 from sharpwave_shared.plotting import parse_formats
 from sharpwave_shared.reporting import Reporter
 from sharpwave_shared.runs import Run, RunSpec, StoredRun, open_run, read_run
+from sharpwave_shared.seeding import check_seed
 
 COMMON = "Common options"
+MAXIMUM_SEEDS = 100_000
+
+
+def _show_version(context: typer.Context, value: bool) -> None:
+    if value:
+        package = context.find_root().command.name or ""
+        typer.echo(f"{package} {importlib.metadata.version(package)}")
+        raise typer.Exit
 
 
 @dataclass
@@ -92,6 +104,16 @@ class Common:
     debug: Annotated[
         bool, typer.Option("--debug", help="Show tracebacks.", rich_help_panel=COMMON)
     ] = False
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_show_version,
+            is_eager=True,
+            help="Show the version and stop.",
+            rich_help_panel=COMMON,
+        ),
+    ] = False
     reporter: Reporter = field(init=False)
 
     def __post_init__(self) -> None:
@@ -100,6 +122,7 @@ class Common:
     def check(self) -> None:
         """Validate what can be validated before any work."""
         parse_formats(self.format)
+        check_seed(self.seed)
         parse_seeds(self.seeds, self.seed)
         resolve_device(self.device)
 
@@ -122,23 +145,25 @@ def parse_seeds(text: str | None, seed: int = 0) -> list[int]:
     InvalidInputError
         If the text does not parse, a seed is out of range, or one is given twice.
     """
-    allowed = "seeds are whole numbers from 0 to 2^32 - 1, as in 0:5 or 0,3,7"
     if text is None:
-        text = str(seed)
+        return [check_seed(seed)]
+    allowed = "seeds are whole numbers from 0 to 2^32 - 1, as in 0:5 (0 to 4) or 0,3,7"
     seeds: list[int] = []
     for part in text.split(","):
-        first, colon, last = (piece.strip() for piece in part.partition(":"))
-        if not first.isdecimal() or (colon and not last.isdecimal()):
+        matched = re.fullmatch(r"\s*(\d{1,10})\s*(?::\s*(\d{1,10})\s*)?", part, re.ASCII)
+        if matched is None:
             raise InvalidInputError(f"--seeds {text}: {part!r} is not understood; {allowed}")
-        if colon and int(last) - int(first) > 100_000:
-            raise InvalidInputError(f"--seeds {text}: more than 100,000 seeds")
-        seeds.extend(range(int(first), int(last)) if colon else [int(first)])
-    if not seeds:
-        raise InvalidInputError(f"--seeds {text}: names no seed (a:b stops before b)")
+        first = int(matched[1])
+        stop = first + 1 if matched[2] is None else int(matched[2])
+        if stop <= first:
+            raise InvalidInputError(f"--seeds {text}: {part!r} names no seed; {allowed}")
+        if stop > 2**32:
+            raise InvalidInputError(f"--seeds {text}: {part!r} is out of range; {allowed}")
+        if len(seeds) + stop - first > MAXIMUM_SEEDS:
+            raise InvalidInputError(f"--seeds {text}: more than {MAXIMUM_SEEDS:,} seeds")
+        seeds.extend(range(first, stop))
     if len(set(seeds)) < len(seeds):
         raise InvalidInputError(f"--seeds {text}: a seed is given twice")
-    if max(seeds) >= 2**32:
-        raise InvalidInputError(f"--seeds {text}: {allowed}")
     return seeds
 
 
@@ -152,26 +177,6 @@ def create_app(package: str, help: str) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
         rich_markup_mode="rich",
     )
-
-
-def version_option(package: str) -> Any:
-    """Make the annotation of a `--version` option for the main command."""
-
-    def show(value: bool) -> None:
-        if value:
-            typer.echo(f"{package} {importlib.metadata.version(package)}")
-            raise typer.Exit
-
-    return Annotated[
-        bool,
-        typer.Option(
-            "--version",
-            callback=show,
-            is_eager=True,
-            help="Show the version and stop.",
-            rich_help_panel=COMMON,
-        ),
-    ]
 
 
 def command(function: Callable[..., None] | None = None, **presets: Mapping[str, Any]) -> Any:
@@ -223,10 +228,12 @@ def command(function: Callable[..., None] | None = None, **presets: Mapping[str,
                     **{f.name: values.pop(f.name) for f in dataclasses.fields(group) if f.init}
                 )
             common = next((a for a in arguments.values() if isinstance(a, Common)), None)
-            with warnings.catch_warnings():
-                if common is not None:
-                    common.check()
-                    _show_data_warnings(common.reporter)
+            if common is None:
+                function(**arguments, **values)
+                return
+            common.check()
+            with warnings.catch_warnings(), common.reporter.show_log("sharpwave_shared"):
+                _show_data_warnings(common.reporter)
                 function(**arguments, **values)
 
     context = inspect.Parameter(
@@ -261,7 +268,7 @@ def _refuse_options_before_subcommand(context: typer.Context) -> None:
         return
     given = [name for name in context.params if _source(context, name) == "COMMANDLINE"]
     if given:
-        option = "--" + given[0].replace("_", "-")
+        option = next(p.opts[0] for p in context.command.params if p.name == given[0])
         raise InvalidInputError(
             f"{option} stands before {context.invoked_subcommand}; options follow the subcommand"
         )
@@ -280,30 +287,25 @@ def _show_data_warnings(reporter: Reporter) -> None:
     warnings.showwarning = showwarning
 
 
-class _errors_as_exit_codes:  # noqa: N801
-    def __init__(self, *, debug: bool):
-        self.debug = debug
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
-        if error is None or self.debug:
-            return
-        if isinstance(error, typer.Exit | typer.Abort | typer.BadParameter):
-            return
-        if isinstance(error, KeyboardInterrupt):
-            self._end("interrupted; --resume goes on from the last checkpoint", 130, error)
-        if isinstance(error, InvalidInputError):
-            self._end(str(error), 2, error)
-        if isinstance(error, SharpwaveError):
-            self._end(str(error), 1, error)
-        if isinstance(error, Exception):
-            self._end(f"{type(error).__name__}: {error} (--debug shows where)", 1, error)
-
-    @staticmethod
-    def _end(message: str, code: int, error: BaseException) -> None:
-        print(f"error: {message}", file=sys.stderr)
+@contextmanager
+def _errors_as_exit_codes(*, debug: bool) -> Iterator[None]:
+    try:
+        yield
+    except (typer.Exit, typer.Abort, typer.BadParameter):
+        raise
+    except (Exception, KeyboardInterrupt) as error:
+        if debug:
+            traceback.print_exception(error)
+        match error:
+            case KeyboardInterrupt():
+                message, code = "interrupted; --resume goes on from the last checkpoint", 130
+            case InvalidInputError():
+                message, code = str(error), 2
+            case SharpwaveError():
+                message, code = str(error), 1
+            case _:
+                message, code = f"{type(error).__name__}: {error} (--debug shows where)", 1
+        print("error:", " ".join(message.split()), file=sys.stderr)
         raise typer.Exit(code) from error
 
 
@@ -358,7 +360,7 @@ def execute(
 
 def default_directory(spec: RunSpec) -> Path:
     """Name a run's directory by its experiment, and by a hash of all that identifies it."""
-    identity = json.dumps(spec.identity(), sort_keys=True, default=str)
+    identity = json.dumps(spec.identity(), sort_keys=True)
     digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
     return Path("results") / spec.package / f"{spec.experiment}-{spec.label}-{digest}"
 

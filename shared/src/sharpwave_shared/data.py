@@ -294,11 +294,11 @@ def _in_named_places(
 
 
 def _in_cache(
-    entry: str, load: Callable[[Path], T], download: Callable[[Path, Path], None]
+    entry: str, load: Callable[[Path], T], fetch: Callable[[Path, Path], None]
 ) -> tuple[T, str, Path]:
     """Load `entry` from the cache, downloading it if it is not there or is damaged.
 
-    `download(location, workspace)` puts files into place by renaming them, so that reading needs
+    `fetch(location, workspace)` puts files into place by renaming them, so that reading needs
     no lock.
     """
     location = cache_dir() / entry
@@ -311,7 +311,7 @@ def _in_cache(
             except UnusableError as error:
                 if location.exists():
                     warnings.warn(f"{error}: downloading it again", DataWarning, stacklevel=3)
-            download(location, workspace)
+            fetch(location, workspace)
             return load(location), "download", location
     except OSError as error:
         raise SharpwaveError(f"the cache {cache_dir()} cannot be used: {error}") from error

@@ -10,7 +10,7 @@ import socket
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
@@ -114,11 +114,10 @@ def _supervise(fetch: Callable[["_BoundedFile"], object], file: "_BoundedFile") 
     answer = _in_thread(lambda: fetch(file))
     start = time.monotonic()
     try:
-        while not answer.done():
+        while not wait([answer], timeout=POLL_INTERVAL).done:
             elapsed = time.monotonic() - start
             if elapsed > READ_TIMEOUT and file.received < MINIMUM_RATE * elapsed:
                 raise UnusableError(f"too slow: {file.received} bytes in {elapsed:.0f} s")
-            time.sleep(POLL_INTERVAL)
         answer.result()
     finally:
         file.closed = True  # ends a thread that was given up

@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
+import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -54,18 +56,18 @@ def remove_partial_files(directory: Path) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Write `content` as indented JSON, atomically; NaN and infinity are written as null."""
     with atomic_path(path) as temporary:
-        text = json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(json_values(content), indent=2, ensure_ascii=False, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def _finite(content: Any) -> Any:
+def json_values(content: Any) -> Any:
     """Replace what JSON cannot hold: tuples, paths, NumPy values, NaN and infinity."""
     if isinstance(content, Mapping):
-        return {str(key): _finite(value) for key, value in content.items()}
+        return {str(key): json_values(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
-        return [_finite(value) for value in content]
+        return [json_values(value) for value in content]
     if isinstance(content, np.ndarray | np.generic):
-        return _finite(content.tolist())
+        return json_values(content.tolist())
     if isinstance(content, float) and not np.isfinite(content):
         return None
     if isinstance(content, Path):
@@ -81,26 +83,36 @@ def read_json(path: Path) -> Any:
         raise SharpwaveError(f"{path} cannot be read: {error}") from error
 
 
-def write_arrays(path: Path, **arrays: np.ndarray) -> None:
-    """Write named arrays to a compressed `.npz`, atomically."""
-    with atomic_path(path) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(stream, **arrays)
+def write_arrays(path: Path, /, **arrays: np.ndarray) -> None:
+    """Write named arrays to a compressed `.npz`, atomically; arrays of objects are refused."""
+    # Not by numpy.savez_compressed: it would pickle objects and reserves some names.
+    with atomic_path(path) as temporary, ZipFile(temporary, "w", ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """Read all arrays of a `.npz`; pickled content is refused."""
     try:
         with np.load(path, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, EOFError) as error:
-        raise SharpwaveError(f"{path} cannot be read: {error}") from error
+            arrays = {name: stored[name] for name in stored.files}
+    except Exception as error:  # of the file system, the archive, the compression or the format
+        raise SharpwaveError(f"{path} is not a readable .npz file: {error}") from error
+    # NumPy gives the bytes of whatever else the archive holds.
+    if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+        raise SharpwaveError(f"{path} is not a readable .npz file: it holds other files")
+    return arrays
 
 
 def write_tensors(
     path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write tensors (copied to the CPU) as safetensors, atomically."""
-    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    """Write tensors as safetensors, atomically; they may share memory."""
+    whole = {
+        name: tensor.detach().to("cpu", memory_format=torch.contiguous_format, copy=True)
+        for name, tensor in tensors.items()
+    }
     with atomic_path(path) as temporary:
         save_file(whole, temporary, dict(metadata) if metadata else None)
 

@@ -1,5 +1,6 @@
 """What a command tells its user while it works: lines, warnings and progress."""
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -41,15 +42,33 @@ class Reporter:
         self.warnings: list[str] = []
         self.lines: list[str] = []
         self.log: TextIO | None = None
-        self.out = Console(soft_wrap=True, highlight=False)
-        self.err = Console(stderr=True, soft_wrap=True, highlight=False)
+        self.out = Console(soft_wrap=True, highlight=False, emoji=False)
+        self.err = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 
-    def attach_log(self, stream: TextIO) -> None:
-        """Copy all lines, those told before included, to a log file."""
+    @contextmanager
+    def log_to(self, stream: TextIO) -> Iterator[None]:
+        """Copy all lines, those told before included, to a log file while the block runs."""
         for line in self.lines:
             stream.write(line + "\n")
         stream.flush()
         self.log = stream
+        try:
+            yield
+        finally:
+            self.log = None
+
+    @contextmanager
+    def show_log(self, name: str) -> Iterator[None]:
+        """Tell what a logger logs (the start of a download, say) while the block runs."""
+        logger = logging.getLogger(name)
+        level, handler = logger.level, _LogLines(self)
+        logger.setLevel(logging.ERROR if self.quiet else logging.INFO)
+        logger.addHandler(handler)
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+            logger.setLevel(level)
 
     def say(self, message: str) -> None:
         """Tell a step of the work."""
@@ -88,7 +107,7 @@ class Reporter:
             yield lambda count: None
         elif self.err.is_terminal:
             columns = (
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 MofNCompleteColumn(),
                 _RateColumn(),
@@ -100,6 +119,15 @@ class Reporter:
                 yield lambda count: bar.advance(task, count)
         else:
             yield _PlainProgress(description, total, completed)
+
+
+class _LogLines(logging.Handler):
+    def __init__(self, reporter: Reporter):
+        super().__init__()
+        self.reporter = reporter
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.reporter.say(record.getMessage())
 
 
 class _RateColumn(ProgressColumn):

@@ -7,8 +7,9 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,8 @@ from sharpwave_shared.data import DataRecord
 from sharpwave_shared.devices import describe_device
 from sharpwave_shared.errors import InvalidInputError, SharpwaveError
 from sharpwave_shared.files import (
+    TEMPORARY_PREFIX,
+    json_values,
     read_arrays,
     read_json,
     read_tensors,
@@ -72,7 +75,7 @@ class RunSpec:
 
     def identity(self) -> dict[str, Any]:
         """Collect what must agree for a run to be resumed, as JSON values."""
-        return {
+        identity = {
             "package": self.package,
             "version": importlib.metadata.version(self.package),
             "experiment": self.experiment,
@@ -82,6 +85,7 @@ class RunSpec:
             "dataset": None if self.data is None else self.data.checksum,
             "quick": self.quick,
         }
+        return json_values(identity)
 
 
 class Journal:
@@ -116,6 +120,22 @@ class Journal:
         """Read the tensors kept under a name, or give None if there are none."""
         return None
 
+    def part(self, name: str) -> "Journal":
+        """Give a journal, with checkpoints of its own, for a part of the work."""
+        return self
+
+    def once(
+        self, name: str, compute: Callable[["Journal"], dict[str, Tensor]]
+    ) -> dict[str, Tensor]:
+        """Do a part of the work, unless its result is kept from before the run was cut off."""
+        result = self.load_tensors(f"part-{name}")
+        if result is None:
+            part = self.part(name)
+            result = compute(part)
+            self.save_tensors(f"part-{name}", result)
+            part.drop_checkpoint()
+        return result
+
 
 class Run(Journal):
     """An open run directory; obtained from `open_run`."""
@@ -123,7 +143,9 @@ class Run(Journal):
     def __init__(self, directory: Path, record: dict[str, Any], reporter: Reporter):
         super().__init__(reporter)
         self.directory, self.record = directory, record
-        self._last_checkpoint = time.monotonic()
+        self._checkpoint = self._tensor_file("checkpoint")
+        self._last_checkpoint = self._start = time.monotonic()
+        self._time_before = record.get("wall_time_s") or 0.0
 
     def save_results(self, metrics: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
         """Write `arrays.npz` and `metrics.json`."""
@@ -139,15 +161,15 @@ class Run(Journal):
 
     def save_checkpoint(self, tensors: Mapping[str, Tensor], **progress: int | str) -> None:  # noqa: D102
         metadata = {key: str(value) for key, value in progress.items()}
-        write_tensors(self._tensor_file("checkpoint"), tensors, metadata)
+        write_tensors(self._checkpoint, tensors, metadata)
+        self.write_record("running")
         self._last_checkpoint = time.monotonic()
 
     def load_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, str]] | None:  # noqa: D102
-        path = self._tensor_file("checkpoint")
-        return read_tensors(path) if path.exists() else None
+        return read_tensors(self._checkpoint) if self._checkpoint.exists() else None
 
     def drop_checkpoint(self) -> None:  # noqa: D102
-        self._tensor_file("checkpoint").unlink(missing_ok=True)
+        self._checkpoint.unlink(missing_ok=True)
 
     def save_tensors(self, name: str, tensors: Mapping[str, Tensor]) -> None:  # noqa: D102
         write_tensors(self._tensor_file(name), tensors)
@@ -157,12 +179,29 @@ class Run(Journal):
         path = self._tensor_file(name)
         return read_tensors(path)[0] if path.exists() else None
 
+    def part(self, name: str) -> "Run":  # noqa: D102
+        part = copy(self)
+        part._checkpoint = self._tensor_file(f"part-{name}-checkpoint")
+        part._last_checkpoint = time.monotonic()
+        return part
+
+    def drop_parts(self) -> None:
+        """Remove what only a resumed run would need."""
+        self.drop_checkpoint()
+        for path in self.directory.glob("part-*.safetensors"):
+            path.unlink()
+
     def _tensor_file(self, name: str) -> Path:
         return self.directory / f"{name}.safetensors"
 
     def write_record(self, status: str, **more: Any) -> None:
         """Write `run.json`."""
-        self.record |= {"status": status, "warnings": self.reporter.warnings} | more
+        warnings = [*self.record.get("warnings", []), *self.reporter.warnings]
+        self.record |= {
+            "status": status,
+            "wall_time_s": round(self._time_before + time.monotonic() - self._start, 3),
+            "warnings": list(dict.fromkeys(warnings)),
+        } | more
         write_json(self.directory / "run.json", self.record)
 
 
@@ -192,7 +231,8 @@ def open_run(
     resume
         Go on with a run that did not finish, from its checkpoint.
     force
-        Discard what an earlier run left in the directory, and run again.
+        Discard what an earlier run left in the directory, and run again. Removed are the files
+        that runs write (`*.npz`, `*.safetensors`, `*.pdf`, `figures/` and so on), and no others.
 
     Yields
     ------
@@ -206,49 +246,41 @@ def open_run(
         holds a run of another configuration (without `force`).
     """
     _make_writable(directory)
-    lock = FileLock(directory / ".lock")
+    _refuse_foreign(directory)
     try:
-        lock.acquire(blocking=False)
+        lock = FileLock(directory / ".lock").acquire(blocking=False)
     except Timeout:
         raise InvalidInputError(f"--out {directory}: another process is running there") from None
     with lock:
+        remove_partial_files(directory)
         record = _find_record(directory, spec, resume=resume, force=force)
         if record is not None and record["status"] == "finished":
             yield None
             return
-        with (directory / "log.txt").open("a", encoding="utf-8") as log:
-            reporter.attach_log(log)
-            run = Run(directory, record or _new_record(spec), reporter)
-            yield from _supervise(run, resumed=record is not None)
-            reporter.log = None
+        run = Run(directory, record or _new_record(spec), reporter)
+        if record is not None:
+            run.record["resumed"] = [*run.record.get("resumed", []), _now()]
+        # Before any other file, so that a kill at any moment leaves a directory that is a run.
+        run.write_record("running", ended=None, error=None)
+        with (directory / "log.txt").open("a", encoding="utf-8") as log, reporter.log_to(log):
+            yield from _supervise(run)
 
 
-def _supervise(run: Run, *, resumed: bool) -> Iterator[Run]:
-    start = time.monotonic()
-    before = run.record.get("wall_time_s") or 0.0
-
-    def close(status: str, error: str | None = None) -> None:
-        run.write_record(
-            status,
-            ended=_now(),
-            wall_time_s=round(before + time.monotonic() - start, 3),
-            error=error,
-        )
-
-    if resumed:
-        run.record["resumed"] = [*run.record.get("resumed", []), _now()]
-    run.write_record("running")
+def _supervise(run: Run) -> Iterator[Run]:
     try:
         with _terminate_as_interrupt():
             yield run
     except KeyboardInterrupt:
-        close("interrupted")
+        run.reporter.detail("interrupted")
+        run.write_record("interrupted", ended=_now())
         raise
     except BaseException as error:
-        close("failed", f"{type(error).__name__}: {error}")
+        message = f"{type(error).__name__}: {error}"
+        run.reporter.detail(f"failed: {message}")
+        run.write_record("failed", ended=_now(), error=message)
         raise
-    run.drop_checkpoint()
-    close("finished")
+    run.write_record("finished", ended=_now())
+    run.drop_parts()
 
 
 @contextmanager
@@ -276,27 +308,30 @@ def _make_writable(directory: Path) -> None:
         raise InvalidInputError(
             f"--out {directory}: cannot be created ({error.strerror})"
         ) from error
-    if not os.access(directory, os.W_OK | os.X_OK):
-        raise InvalidInputError(f"--out {directory}: not writable")
+    if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
+        raise InvalidInputError(f"--out {directory}: must be readable and writable")
+
+
+def _refuse_foreign(directory: Path) -> None:
+    names = {path.name for path in directory.iterdir()}
+    others = {name for name in names - {".lock"} if not name.startswith(TEMPORARY_PREFIX)}
+    if others and "run.json" not in others:
+        raise InvalidInputError(
+            f"--out {directory}: holds files that are not a run; choose an empty directory"
+        )
 
 
 def _find_record(
     directory: Path, spec: RunSpec, *, resume: bool, force: bool
 ) -> dict[str, Any] | None:
     """Give the record of the run to go on with, or None for a new run in a cleared directory."""
-    remove_partial_files(directory)
-    contents = {path.name for path in directory.iterdir()} - {".lock"}
-    if not contents:
+    if not (directory / "run.json").exists():
         return None
-    if "run.json" not in contents:
-        raise InvalidInputError(
-            f"--out {directory}: holds files that are not a run; choose an empty directory"
-        )
+    record = _read_record(directory)
     if force:
-        _clear(directory)
+        _clear(directory, record)
         return None
-    record = read_json(directory / "run.json")
-    difference = _difference(record.get("identity", {}), spec.identity())
+    difference = _difference(record["identity"], spec.identity())
     if difference:
         raise InvalidInputError(
             f"--out {directory}: holds a run of another configuration ({difference}); "
@@ -310,8 +345,17 @@ def _find_record(
     return record
 
 
-def _clear(directory: Path) -> None:
-    for name in ("run.json", "metrics.json", "log.txt", "claims.json"):
+def _read_record(directory: Path) -> dict[str, Any]:
+    record = read_json(directory / "run.json")
+    if not isinstance(record, dict) or not {"package", "status", "identity"} <= record.keys():
+        raise SharpwaveError(f"{directory / 'run.json'} is not the record of a run")
+    return record
+
+
+def _clear(directory: Path, record: dict[str, Any]) -> None:
+    # The new record replaces this one. A kill before that must not leave a "finished" run.
+    write_json(directory / "run.json", record | {"status": "discarded"})
+    for name in ("metrics.json", "log.txt", "claims.json"):
         (directory / name).unlink(missing_ok=True)
     for pattern in ("*.npz", "*.safetensors", "*.pdf"):
         for path in directory.glob(pattern):
@@ -320,7 +364,7 @@ def _clear(directory: Path) -> None:
 
 
 def _difference(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    """Name the first few settings in which two identities differ."""
+    """Name the settings in which two identities differ."""
     stored, wanted = _flat(stored), _flat(wanted)
     return ", ".join(
         f"{key}: {stored.get(key, 'absent')} there, {wanted.get(key, 'absent')} here"
@@ -330,9 +374,8 @@ def _difference(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
 
 
 def _flat(identity: Mapping[str, Any]) -> dict[str, Any]:
-    flat = {**identity, **identity.get("config", {})}
-    flat.pop("config", None)
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in flat.items()}
+    config = {f"config.{key}": value for key, value in identity.get("config", {}).items()}
+    return {key: value for key, value in identity.items() if key != "config"} | config
 
 
 def _new_record(spec: RunSpec) -> dict[str, Any]:
@@ -340,6 +383,7 @@ def _new_record(spec: RunSpec) -> dict[str, Any]:
         "package": spec.package,
         "version": importlib.metadata.version(spec.package),
         "experiment": spec.experiment,
+        "label": spec.label,
         "seeds": spec.seeds,
         "config": dict(spec.config),
         "quick": spec.quick,
@@ -394,11 +438,8 @@ def read_run(directory: Path, package: str) -> StoredRun:
     """
     if not (directory / "run.json").is_file():
         raise InvalidInputError(f"RUN_DIR {directory}: no run there (it has no run.json)")
-    try:
-        record = read_json(directory / "run.json")
-        found, status = record["package"], record["status"]
-    except (KeyError, TypeError) as error:
-        raise SharpwaveError(f"{directory / 'run.json'} is not the record of a run") from error
+    record = _read_record(directory)
+    found, status = record["package"], record["status"]
     if found != package:
         raise InvalidInputError(f"RUN_DIR {directory}: a run of {found}, not of {package}")
     if status != "finished":

@@ -1,13 +1,28 @@
 """Random numbers that depend on a seed and a purpose, and on nothing else."""
 
 import hashlib
+import operator
 import random
 from dataclasses import dataclass
+from typing import SupportsIndex
 
 import numpy as np
 import torch
 
 from sharpwave_shared.errors import InvalidInputError
+
+
+def check_seed(seed: int) -> int:
+    """Give the seed back if it is a whole number from 0 to 2^32 - 1.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is not.
+    """
+    if not 0 <= seed < 2**32:
+        raise InvalidInputError(f"--seed {seed}: a seed is a whole number from 0 to 2^32 - 1")
+    return seed
 
 
 @dataclass(frozen=True)
@@ -21,18 +36,34 @@ class Streams:
     """
 
     seed: int
+    prefix: tuple[str | SupportsIndex, ...] = ()
 
-    def sequence(self, *purpose: str | int) -> np.random.SeedSequence:
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
+
+    def child(self, *purpose: str | SupportsIndex) -> "Streams":
+        """Give the streams of a part of the work, a trial say, independent of all others.
+
+        `streams.child("trial", 3).numpy("noise")` is `streams.numpy("trial", 3, "noise")`.
+        """
+        return Streams(self.seed, (*self.prefix, *purpose))
+
+    def sequence(self, *purpose: str | SupportsIndex) -> np.random.SeedSequence:
         """Give the seed sequence of a purpose."""
-        digest = hashlib.sha256(repr(purpose).encode()).digest()
-        key = tuple(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4))
-        return np.random.SeedSequence(self.seed, spawn_key=key)
+        words = (*self.prefix, *purpose)
+        # NumPy's integers count as Python's; their repr depends on NumPy's version.
+        key = tuple(word if isinstance(word, str) else operator.index(word) for word in words)
+        digest = hashlib.sha256(repr(key).encode()).digest()
+        spawn_key = tuple(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4))
+        return np.random.SeedSequence(self.seed, spawn_key=spawn_key)
 
-    def numpy(self, *purpose: str | int) -> np.random.Generator:
+    def numpy(self, *purpose: str | SupportsIndex) -> np.random.Generator:
         """Give a NumPy generator for a purpose."""
         return np.random.default_rng(self.sequence(*purpose))
 
-    def torch(self, *purpose: str | int, device: torch.device | str = "cpu") -> torch.Generator:
+    def torch(
+        self, *purpose: str | SupportsIndex, device: torch.device | str = "cpu"
+    ) -> torch.Generator:
         """Give a torch generator for a purpose, on `device`."""
         state = self.sequence(*purpose).generate_state(1, np.uint64)[0]
         # torch takes seeds below 2^63 on every device.
@@ -58,9 +89,8 @@ def seed_everything(seed: int) -> Streams:
     InvalidInputError
         If the seed is out of range.
     """
-    if not 0 <= seed < 2**32:
-        raise InvalidInputError(f"--seed {seed}: a seed is a whole number from 0 to 2^32 - 1")
+    streams = Streams(seed)
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002
     torch.manual_seed(seed)
-    return Streams(seed)
+    return streams

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from sleep_replay.layers import StackedConvTranspose
 from sleep_replay.model import VAE, SmallDecoder
 
 BATCH = 50
@@ -24,6 +25,8 @@ class Evaluation:
     ----------
     errors
         Summed absolute difference between image and reconstruction, per image.
+    mse
+        Squared difference, mean over pixels and images.
     carried
         Share of the images' variance that the reconstructions carry: the variance of the
         reconstructions over images, summed over pixels, divided by that of the images. A network
@@ -31,6 +34,7 @@ class Evaluation:
     """
 
     errors: Float[Tensor, "networks images"]
+    mse: Float[Tensor, " networks"]
     carried: Float[Tensor, " networks"]
 
     @property
@@ -53,7 +57,7 @@ def evaluate(
     nothing, and one network's weights can be laid out for speed.
     """
     errors = torch.empty(vae.networks, len(images), device=images.device)
-    sums = images.new_zeros(2, vae.networks, *images.shape[1:], dtype=torch.float64)
+    sums = images.new_zeros(3, vae.networks, *images.shape[1:], dtype=torch.float64)
     for index in range(vae.networks):
         network = _single(vae, index)
         for start in range(0, len(images), BATCH):
@@ -61,11 +65,13 @@ def evaluate(
             shown = x if seen is None else seen[start : start + BATCH]
             decoded = network.reconstruct(shown[None])[0]
             errors[index, start : start + BATCH] = (x - decoded).abs().sum((1, 2))
+            sums[2, index] += (x - decoded).square().sum(0)
             sums[0, index] += decoded.sum(0)
             sums[1, index] += decoded.square().sum(0)
-    mean, mean_square = sums / len(images)
+    mean, mean_square, squared_error = sums / len(images)
     carried = (mean_square - mean.square()).sum((1, 2))
-    return Evaluation(errors, (carried / images.double().var(0, correction=0).sum()).float())
+    carried /= images.double().var(0, correction=0).sum()
+    return Evaluation(errors, squared_error.mean((1, 2)).float(), carried.float())
 
 
 def _single(vae: VAE, index: int) -> VAE:
@@ -76,7 +82,8 @@ def _single(vae: VAE, index: int) -> VAE:
         if parameter.dim() == 5:
             parameter.data = parameter.data[0].to(memory_format=torch.channels_last)[None]
     if isinstance(network.decoder, SmallDecoder):
-        network.decoder.deconv3 = _TiledConvTranspose(network.decoder.deconv3)
+        tiled = _TiledConvTranspose(network.decoder.deconv3)
+        network.decoder.register_module("deconv3", tiled)
     return network
 
 
@@ -87,9 +94,9 @@ class _TiledConvTranspose(nn.Module):
     Here the 16 channels are the pixels of a 4 x 4 tile of the output.
     """
 
-    def __init__(self, layer: nn.Module):
+    def __init__(self, layer: StackedConvTranspose):
         super().__init__()
-        (weight,), (self.bias,) = layer.weight, layer.bias
+        weight, self.bias = layer.weight[0], layer.bias[0]
         kernel = weight[:, 0].flip(1, 2)
         tiles = [
             F.pad(kernel, (column, 3 - column, row, 3 - row))

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from sleep_replay.data import ImageSet
 from sleep_replay.experiments import ScheduleJob
-from sleep_replay.model import VAE, Images, Latents
+from sleep_replay.model import VAE, Latents
 from sleep_replay.sleep import as_bytes
 from sleep_replay.slept import DATA_SETS, MOMENTS, Slept, load_part, sleep_once
 from sleep_replay.train import Trainer
@@ -151,11 +151,7 @@ class PrincipalPlane:
         """
         steps = torch.linspace(-reach, reach, side).to(self.mean)
         along = self.directions * self.deviations[:, None]
-        return (
-            self.mean
-            + steps[None, :, None] * along[0]
-            - steps[:, None, None] * along[1]
-        )
+        return self.mean + steps[None, :, None] * along[0] - steps[:, None, None] * along[1]
 
 
 def principal_plane(latents: Float[Tensor, "n latent"]) -> PrincipalPlane:
@@ -451,10 +447,18 @@ def summary(result: LatentResult, chance: Sequence[float]) -> dict[str, Any]:
 
 def arrays(result: LatentResult, chance: Sequence[float]) -> dict[str, np.ndarray]:
     """Collect what `arrays.npz` holds: the result's own arrays, and the sleep's errors."""
-    names = (
-        "accuracy from_scratch from_scratch_loss embedding latents labels grids deviations shares "
-        "interpolations"
-    ).split()
+    names = [
+        "accuracy",
+        "from_scratch",
+        "from_scratch_loss",
+        "embedding",
+        "latents",
+        "labels",
+        "grids",
+        "deviations",
+        "shares",
+        "interpolations",
+    ]
     own = {name: getattr(result, name) for name in names}
     sleep = {"sleep_errors": result.slept.errors, "sleep_carried": result.slept.carried}
     return own | sleep | {"chance": np.array(chance)}

@@ -149,7 +149,8 @@ class VAE(nn.Module):
     ):
         super().__init__()
         encoder, decoder = ARCHITECTURES[architecture]
-        self.networks, self.latent_dim, self.architecture = networks, latent_dim, architecture
+        self.networks, self.latent_dim = networks, latent_dim
+        self.architecture: Architecture = architecture
         self.encoder = encoder(networks, latent_dim)
         self.mean = StackedLinear(networks, self.encoder.features, latent_dim)
         self.log_var = StackedLinear(networks, self.encoder.features, latent_dim)

@@ -8,10 +8,13 @@ from sharpwave_shared.cli import Common
 from sharpwave_shared.errors import InvalidInputError
 
 from sleep_replay.experiments import DEFAULT_EVAL_IMAGES, Setup, prepare
+from sleep_replay.schedule import Schedule
+from sleep_replay.sleep import Condition
 from sleep_replay.train import Training
 
 MODEL = "Model and data"
 LEARNING = "Learning"
+SLEEP = "Sleep"
 
 
 @dataclass
@@ -103,6 +106,95 @@ class LearningOptions:
         )
 
 
+@dataclass
+class SleepOptions:
+    """One condition of sleep."""
+
+    total_eps: Annotated[
+        int, typer.Option(help="Epochs over all cycles.", rich_help_panel=SLEEP)
+    ] = 100
+    num_cycles: Annotated[
+        int, typer.Option(help="Cycles, each NREM and then REM.", rich_help_panel=SLEEP)
+    ] = 20
+    start_fraction_rem: Annotated[
+        float, typer.Option(help="Share of REM in the first cycle.", rich_help_panel=SLEEP)
+    ] = 0.2
+    end_fraction_rem: Annotated[
+        float, typer.Option(help="Share of REM in the last cycle.", rich_help_panel=SLEEP)
+    ] = 0.8
+    num: Annotated[
+        int,
+        typer.Option(help="Images replayed, and dreamt, per cycle.", rich_help_panel=SLEEP),
+    ] = 10
+    continue_training: Annotated[
+        bool,
+        typer.Option(
+            "--continue-training/--no-continue-training",
+            help="REM dreams with the current model, or with the frozen initial one.",
+            rich_help_panel=SLEEP,
+        ),
+    ] = True
+
+    def label(self) -> str:
+        """Name the parameters, for file names."""
+        dreamer = "own" if self.continue_training else "frozen"
+        return (
+            f"{self.total_eps}ep-{self.num_cycles}cycles-rem{self.start_fraction_rem:g}"
+            f"to{self.end_fraction_rem:g}-num{self.num}-{dreamer}"
+        )
+
+    def condition(self) -> Condition:
+        """Check the options and collect them, all but `num`."""
+        schedule = Schedule(
+            self.total_eps, self.num_cycles, self.start_fraction_rem, self.end_fraction_rem
+        )
+        return Condition(schedule, self.continue_training)
+
+
 def batch_size_option() -> typer.models.OptionInfo:
     """Make the option `--batch-size`."""
     return typer.Option(help="Images per step.", rich_help_panel=LEARNING)
+
+
+def stable_option() -> typer.models.OptionInfo:
+    """Make the flag `--stable`."""
+    return typer.Option(
+        "--stable",
+        help="The setting in which the model does not collapse.",
+        rich_help_panel=LEARNING,
+    )
+
+
+def parse_numbers(option: str, text: str, *, whole: bool = False) -> list[float]:
+    """Parse a list of different non-negative numbers, `1,5,10` say.
+
+    Raises
+    ------
+    InvalidInputError
+        If a part is not such a number, or one is given twice.
+    """
+    kind = "whole numbers" if whole else "numbers"
+    numbers = []
+    for part in text.split(","):
+        try:
+            number = float(int(part) if whole else float(part))
+        except ValueError:
+            number = -1.0
+        if not 0 <= number < float("inf"):
+            raise InvalidInputError(
+                f"{option} {text}: {part.strip()!r} is not allowed; {kind} as in 1,5,10 are"
+            )
+        numbers.append(number)
+    if len(set(numbers)) < len(numbers):
+        raise InvalidInputError(f"{option} {text}: a number is given twice")
+    return numbers
+
+
+def parse_ranges(option: str, text: str) -> list[tuple[float, float]]:
+    """Parse fractions, `0.5,0.2:0.8` say, into pairs of start and end."""
+    pairs = []
+    for part in text.split(","):
+        start, _, end = part.partition(":")
+        (first,), (last,) = parse_numbers(option, start), parse_numbers(option, end or start)
+        pairs.append((first, last))
+    return pairs

@@ -80,7 +80,9 @@ def lost_pixels(fraction: float, size: int) -> int:
     return round(fraction * size**2)
 
 
-def draw_damage(count: int, size: int, corruption: Corruption, generator: torch.Generator) -> Damage:
+def draw_damage(
+    count: int, size: int, corruption: Corruption, generator: torch.Generator
+) -> Damage:
     """Draw the damage to `count` images.
 
     Parameters

@@ -65,9 +65,7 @@ def _how_decoded(run: StoredRun) -> str:
 def _accuracy(axes: Axes, accuracy: np.ndarray, chance: np.ndarray, names: list[str]) -> None:
     for d, name in enumerate(names):
         look = {"marker": "os"[d], "markersize": 3.5, "linestyle": ("-", "--")[d]}
-        mean_and_deviation(
-            axes, np.arange(len(accuracy)), accuracy[..., d], name, f"C{d}", **look
-        )
+        mean_and_deviation(axes, np.arange(len(accuracy)), accuracy[..., d], name, f"C{d}", **look)
     axes.axhline(chance.mean(), color="0.5", linestyle=":", label="always the same digit")
     axes.set_ylim(0, 1)
     axes.xaxis.get_major_locator().set_params(integer=True)
@@ -110,9 +108,7 @@ def _grid(run: StoredRun, arrays: dict[str, np.ndarray]) -> Figure:
             sheet = grid.transpose(0, 2, 1, 3).reshape(side * size, side * size)
             # The outer tiles' centres lie at the reach.
             edge = reach * side / (side - 1)
-            axis.imshow(
-                sheet, cmap="gray", vmin=0, vmax=255, extent=(-edge, edge, -edge, edge)
-            )
+            axis.imshow(sheet, cmap="gray", vmin=0, vmax=255, extent=(-edge, edge, -edge, edge))
             ticks = np.arange(-int(reach), int(reach) + 1)
             axis.set_xticks(ticks)
             axis.set_yticks(ticks)

@@ -64,9 +64,7 @@ def _error(run: StoredRun, arrays: dict[str, np.ndarray]) -> Figure:
         for m, moment in enumerate(MOMENTS):
             look = {"marker": "os"[m], "markersize": 3.5, "linestyle": ("-", "--")[m]}
             label, colour = f"recalled {moment} sleep", f"C{m}"
-            mean_and_deviation(
-                error, fractions, arrays["errors"][m, ..., d], label, colour, **look
-            )
+            mean_and_deviation(error, fractions, arrays["errors"][m, ..., d], label, colour, **look)
             mean_and_deviation(
                 carried, fractions, arrays["carried"][m, ..., d], label, colour, **look
             )
@@ -94,7 +92,9 @@ def _pictures(run: StoredRun, arrays: dict[str, np.ndarray], d: int) -> Figure:
     for i, axis in enumerate(axes[:, 0]):
         intact = np.full((3 * size, size), 255, np.uint8)
         intact[:size] = images[i]
-        columns = [intact] + [np.concatenate(list(pictures[f, :, i])) for f in range(len(fractions))]
+        columns = [intact] + [
+            np.concatenate(list(pictures[f, :, i])) for f in range(len(fractions))
+        ]
         axis.imshow(with_gaps(columns, size), cmap="gray", vmin=0, vmax=255)
         step = size + gap(size)
         axis.set_yticks(size * (np.arange(3) + 0.5), rows)

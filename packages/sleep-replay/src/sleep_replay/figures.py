@@ -1,2 +1,0 @@
-def draw(run, formats):
-    return []
