@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from sharpwave_shared import data, downloads
 from sharpwave_shared.data import (
     DataWarning,
@@ -30,6 +31,7 @@ from sharpwave_shared.data import (
     mnist,
 )
 from sharpwave_shared.errors import InvalidInputError, SharpwaveError
+from sharpwave_shared.reporting import Reporter
 
 REAL_DATA = os.environ.get("SHARPWAVE_DATA")
 CLOSED = "http://127.0.0.1:9/"  # the discard port, where nothing listens
@@ -297,6 +299,20 @@ def test_download_leaves_only_the_data(tiny, monkeypatch, start_server, tmp_path
     tiny.check(mnist("mnist"))
     assert cached_names() == COMPLETE_CACHE
     assert set(tmp_path.iterdir()) - before == {cache_dir()}
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_of_a_download(quiet, terminal, tiny, monkeypatch, start_server):
+    server = start_server(tiny.compressed)
+    monkeypatch.setattr(data, "MNIST_MIRRORS", (server.address,))
+    shown = io.StringIO()
+    shown.isatty = lambda: terminal
+    monkeypatch.setattr("sys.stderr", shown)
+    with Reporter(quiet=quiet).show_log("sharpwave_shared"):
+        mnist("mnist")
+    assert (f"downloading {server.address}{TRAIN_IMAGES}\n" in shown.getvalue()) == (not quiet)
+    assert (f"{TRAIN_IMAGES}: 100%|" in shown.getvalue()) == (terminal and not quiet)
 
 
 def silent(server: Server):

@@ -16,6 +16,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+
 from sharpwave_shared.errors import SharpwaveError
 from sharpwave_shared.files import (
     atomic_path,

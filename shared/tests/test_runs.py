@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from sharpwave_shared import runs
 from sharpwave_shared.data import DataRecord
 from sharpwave_shared.errors import DivergenceError, InvalidInputError, SharpwaveError
@@ -128,12 +129,15 @@ def test_record_of_a_finished_run(tmp_path, monkeypatch):
 def test_log_holds_the_lines_and_how_the_run_ended(tmp_path):
     reporter = Reporter(quiet=True)
     reporter.say("before the run")
-    with (
-        pytest.raises(DivergenceError),
-        open_run(tmp_path, SPEC, reporter) as run,
-    ):
-        reporter.detail("a detail")
-        fail(run)
+
+    def tell_and_fail() -> None:
+        with open_run(tmp_path, SPEC, reporter) as run:
+            assert run is not None
+            reporter.detail("a detail")
+            fail(run)
+
+    with pytest.raises(DivergenceError):
+        tell_and_fail()
     reporter.say("after the run")
     log = (tmp_path / "log.txt").read_text()
     for line in ("before the run", "a detail", "failed: DivergenceError: the loss is nan"):
@@ -302,9 +306,13 @@ def test_force_clears_what_the_run_left_and_nothing_else(status, same, tmp_path)
 
 def test_force_cut_off_while_clearing_is_not_taken_for_finished(tmp_path, monkeypatch):
     leave(tmp_path, "finished")
+
+    def stop(*args: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
     with monkeypatch.context() as patch:
-        patch.setattr(runs.shutil, "rmtree", interrupt)
-        with pytest.raises((KeyboardInterrupt, TypeError)):
+        patch.setattr(runs.shutil, "rmtree", stop)
+        with pytest.raises(KeyboardInterrupt):
             run_to(tmp_path, force=True)
     assert not (tmp_path / "metrics.json").exists()
     with pytest.raises(InvalidInputError, match="not finished"):
@@ -403,9 +411,8 @@ def test_directory_that_cannot_be_used(mode, tmp_path):
 def test_directory_is_free_again_after_a_failure(tmp_path):
     with pytest.raises(DivergenceError) as caught:
         run_to(tmp_path, fail)
-    # A notebook keeps the exception, and with it the frames in which the run was open.
-    assert caught.value.__traceback__ is not None
     assert run_to(tmp_path, resume=True)
+    assert caught.value.__traceback__ is not None, "a notebook keeps the exception"
 
 
 def test_open_run_is_refused_to_others(tmp_path):

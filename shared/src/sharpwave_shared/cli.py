@@ -37,13 +37,16 @@ from sharpwave_shared.seeding import check_seed
 
 COMMON = "Common options"
 MAXIMUM_SEEDS = 100_000
+# What typer hands over is no typer.Context but its base, click's, which may be a private copy.
+Context = Any
 
 
-def _show_version(context: typer.Context, value: bool) -> None:
+def _show_version(context: Context, value: bool) -> bool:
     if value:
         package = context.find_root().command.name or ""
         typer.echo(f"{package} {importlib.metadata.version(package)}")
         raise typer.Exit
+    return value
 
 
 @dataclass
@@ -210,7 +213,7 @@ def command(function: Callable[..., None] | None = None, **presets: Mapping[str,
             parameters.append(parameter.replace(annotation=annotation, kind=kind))
 
     @functools.wraps(function)
-    def run(context: typer.Context, **values: Any) -> None:
+    def run(context: Context, **values: Any) -> None:
         for flag, preset in presets.items():
             if values[flag]:
                 values |= {
@@ -256,13 +259,13 @@ def _group_parameters(group: type) -> list[inspect.Parameter]:
     ]
 
 
-def _source(context: typer.Context, name: str) -> str | None:
+def _source(context: Context, name: str) -> str | None:
     """Tell where an option's value comes from: COMMANDLINE, DEFAULT, ..."""
     source = context.get_parameter_source(name)
     return None if source is None else source.name
 
 
-def _refuse_options_before_subcommand(context: typer.Context) -> None:
+def _refuse_options_before_subcommand(context: Context) -> None:
     """Options of the main command do not reach a subcommand: say so instead of ignoring them."""
     if context.invoked_subcommand is None:
         return

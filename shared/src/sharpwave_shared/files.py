@@ -13,7 +13,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import numpy as np
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from sharpwave_shared.errors import SharpwaveError
@@ -114,7 +114,8 @@ def write_tensors(
         for name, tensor in tensors.items()
     }
     with atomic_path(path) as temporary:
-        save_file(whole, temporary, dict(metadata) if metadata else None)
+        # Not by `save_file`: a kill leaves a temporary file of its own, under another name.
+        temporary.write_bytes(save(whole, dict(metadata) if metadata else None))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

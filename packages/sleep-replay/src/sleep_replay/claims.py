@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import spearmanr
+
 from sharpwave_shared.claims import Claim, Measurement
 from sharpwave_shared.runs import StoredRun
-
 from sleep_replay.evaluate import COLLAPSED
 
 SOURCE = "release's output figures"

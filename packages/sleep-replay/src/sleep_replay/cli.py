@@ -4,6 +4,7 @@ from dataclasses import asdict, replace
 from typing import Annotated, Any, Literal
 
 import typer
+
 from sharpwave_shared.cli import (
     Common,
     Outcome,
@@ -13,7 +14,6 @@ from sharpwave_shared.cli import (
     execute,
 )
 from sharpwave_shared.runs import Run, RunSpec
-
 from sleep_replay import latent as latent_space
 from sleep_replay import mixtures as mixing
 from sleep_replay import recall as partial_recall
@@ -295,13 +295,14 @@ NAP = {"total_eps": 10, "num_cycles": 5, "dataset": "mnist-5k"}
 
 
 @app.command()
-@command(quick={**NAP, "eval_images": "200"})
+@command(stable=STABLE, quick={**NAP, "eval_images": "200"})
 def recall(
     common: Common,
     model: ModelOptions,
     sleeping: SleepOptions,
     learning: LearningOptions,
     batch_size: Annotated[int, batch_size_option()] = 1,
+    stable: Annotated[bool, stable_option()] = False,
     fractions: Annotated[
         str, typer.Option(help="Fractions of the pixels that are lost.")
     ] = "0,0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9",
@@ -331,13 +332,14 @@ def recall(
 
 
 @app.command()
-@command(quick={**NAP, "eval_images": "500", "epochs": 2})
+@command(stable=STABLE, quick={**NAP, "eval_images": "500", "epochs": 2})
 def latent(
     common: Common,
     model: ModelOptions,
     sleeping: SleepOptions,
     learning: LearningOptions,
     batch_size: Annotated[int, batch_size_option()] = 1,
+    stable: Annotated[bool, stable_option()] = False,
     labelled: Annotated[
         int, typer.Option(help="Labelled test images that the decoder learns from.")
     ] = 200,

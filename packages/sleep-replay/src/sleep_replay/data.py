@@ -2,16 +2,17 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
 from sharpwave_shared.data import DataRecord, mnist
 from sharpwave_shared.errors import InvalidInputError
 from sharpwave_shared.seeding import Streams
-from torch import Tensor
 
 DatasetName = Literal["auto", "mnist", "mnist-5k"]
 
@@ -54,7 +55,7 @@ class ImageSet:
         """All grey levels, in [0, 1]."""
         return self.images(torch.arange(len(self)))
 
-    def subset(self, index: Tensor) -> Self:
+    def subset(self, index: Tensor) -> "ImageSet":
         """Keep the images at `index` (whole numbers, or a mask)."""
         index = index.to(self.pixels.device)
         return replace(self, pixels=self.pixels[index], labels=self.labels[index])

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
+from torch import Tensor
+
 from sharpwave_shared.devices import resolve_device
 from sharpwave_shared.errors import InvalidInputError
 from sharpwave_shared.runs import Journal
-from torch import Tensor
-
 from sleep_replay.data import DatasetName, Experience, evaluation_images, load_experience
 from sleep_replay.model import ARCHITECTURES, Architecture, ReconstructionLoss
 from sleep_replay.schedule import Schedule

@@ -1,21 +1,17 @@
 """What the latent space holds: which digit, how digits lie, and what lies between them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
 from sharpwave_shared.errors import InvalidInputError
 from sharpwave_shared.runs import Journal
 from sharpwave_shared.seeding import Streams
-from sklearn.manifold import TSNE
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
-from torch import Tensor
-
 from sleep_replay.data import ImageSet
 from sleep_replay.experiments import ScheduleJob
 from sleep_replay.model import VAE, Latents
@@ -90,6 +86,11 @@ def decoding_accuracy(
     float
         Fraction of the held-out images whose digit it names correctly.
     """
+    # Here, not above: scikit-learn takes seconds to import, and most commands do without it.
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import SVC
+
     decoder = make_pipeline(StandardScaler(), SVC())
     decoder.fit(latents[labelled], labels[labelled])
     return float(decoder.score(latents[held_out], labels[held_out]))
@@ -107,6 +108,8 @@ def embed(
     -----
     van der Maaten & Hinton, JMLR 9, 2579 (2008).
     """
+    from sklearn.manifold import TSNE
+
     centred = latents.astype(np.float64) - latents.mean(0)
     spread = centred.std()
     if spread == 0:
@@ -447,18 +450,6 @@ def summary(result: LatentResult, chance: Sequence[float]) -> dict[str, Any]:
 
 def arrays(result: LatentResult, chance: Sequence[float]) -> dict[str, np.ndarray]:
     """Collect what `arrays.npz` holds: the result's own arrays, and the sleep's errors."""
-    names = [
-        "accuracy",
-        "from_scratch",
-        "from_scratch_loss",
-        "embedding",
-        "latents",
-        "labels",
-        "grids",
-        "deviations",
-        "shares",
-        "interpolations",
-    ]
-    own = {name: getattr(result, name) for name in names}
+    own = {f.name: getattr(result, f.name) for f in fields(result) if f.name != "slept"}
     sleep = {"sleep_errors": result.slept.errors, "sleep_carried": result.slept.carried}
     return own | sleep | {"chance": np.array(chance)}

@@ -7,11 +7,11 @@ from typing import Literal
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from torch import Tensor
+
 from sharpwave_shared.errors import InvalidInputError
 from sharpwave_shared.runs import Journal
 from sharpwave_shared.seeding import Streams
-from torch import Tensor
-
 from sleep_replay.data import ImageSet
 from sleep_replay.evaluate import evaluate
 from sleep_replay.experiments import Setup

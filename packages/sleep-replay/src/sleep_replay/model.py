@@ -6,7 +6,7 @@ Burgess, "A generative model of memory construction and consolidation" (2024).
 """
 
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -157,7 +157,7 @@ class VAE(nn.Module):
         self.decoder = decoder(networks, latent_dim)
         self.image_size: int = decoder.image_size
 
-    def initialise(self, generators: Sequence[torch.Generator]) -> Self:
+    def initialise(self, generators: Sequence[torch.Generator]) -> "VAE":
         """Draw Glorot-uniform weights and zero biases, one generator (on the CPU) per network."""
         with torch.no_grad():
             for name, parameter in self.named_parameters():
@@ -173,7 +173,7 @@ class VAE(nn.Module):
         """Copy the parameters of one network, without the leading dimension."""
         return {name: tensor[index].clone() for name, tensor in self.state_dict().items()}
 
-    def load_network(self, state: dict[str, Tensor]) -> Self:
+    def load_network(self, state: dict[str, Tensor]) -> "VAE":
         """Give every network the parameters of one (as `network_state` returns them)."""
         own = self.state_dict()
         self.load_state_dict({k: state[k].expand_as(v) for k, v in own.items()})

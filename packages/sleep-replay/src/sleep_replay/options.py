@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import typer
+
 from sharpwave_shared.cli import Common
 from sharpwave_shared.errors import InvalidInputError
-
 from sleep_replay.experiments import DEFAULT_EVAL_IMAGES, Setup, prepare
 from sleep_replay.schedule import Schedule
 from sleep_replay.sleep import Condition

@@ -7,9 +7,9 @@ give the same numbers up to rounding.
 
 import torch
 import torch.nn.functional as F
-from sharpwave_shared.seeding import Streams
 from torch import Tensor, nn
 
+from sharpwave_shared.seeding import Streams
 from sleep_replay.schedule import Schedule
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float
-from sharpwave_shared.runs import Journal
 from torch import Tensor
 
+from sharpwave_shared.runs import Journal
 from sleep_replay.experiments import ScheduleJob
 from sleep_replay.model import VAE
 from sleep_replay.sleep import Observer

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
-from sharpwave_shared.errors import DivergenceError, InvalidInputError
 from torch import Tensor
 
+from sharpwave_shared.errors import DivergenceError, InvalidInputError
 from sleep_replay.model import VAE, ReconstructionLoss
 
 BLOCK = 2048

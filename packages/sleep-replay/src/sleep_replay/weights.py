@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
+
 from sharpwave_shared.data import cache_dir
 from sharpwave_shared.errors import SharpwaveError
 from sharpwave_shared.files import read_json, read_tensors, write_json, write_tensors
 from sharpwave_shared.runs import Journal
 from sharpwave_shared.seeding import Streams
-from torch import Tensor
-
 from sleep_replay.data import ImageSet
 from sleep_replay.evaluate import COLLAPSED, evaluate
 from sleep_replay.model import VAE, Architecture

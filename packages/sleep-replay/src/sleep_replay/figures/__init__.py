@@ -5,7 +5,6 @@ from pathlib import Path
 
 from sharpwave_shared.plotting import save_figures
 from sharpwave_shared.runs import StoredRun
-
 from sleep_replay.figures.latent import latent_figures
 from sleep_replay.figures.mixtures import (
     baseline_figures,

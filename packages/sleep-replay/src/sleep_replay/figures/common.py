@@ -4,12 +4,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
 from sharpwave_shared.runs import StoredRun
 
 ERROR = "error (summed absolute grey level)"
 CARRIED = "share of variance carried"
 OLD, NEW = "C0", "C1"
 """Colours of data sets 1 and 2."""
+FRAME = 160
+"""Grey level between images, which may be black or white at their edges."""
 
 
 def data_set_names(run: StoredRun) -> list[str]:
@@ -33,18 +36,20 @@ def mean_and_deviation(
     axes.fill_between(x, mean - sd, mean + sd, color=colour, alpha=0.2, linewidth=0)
 
 
+def sheet(images: np.ndarray) -> np.ndarray:
+    """Put images (rows, columns, height, width; bytes) on one grey sheet, a pixel's frame each."""
+    framed = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=FRAME)
+    rows, columns, height, width = framed.shape
+    return framed.transpose(0, 2, 1, 3).reshape(rows * height, columns * width)
+
+
 def image_grid(
     images: np.ndarray, row_labels: list[str], title: str, *, cell: float = 0.42
 ) -> Figure:
     """Show images (rows, columns, height, width; bytes) as one sheet."""
-    rows, columns, height, width = images.shape
-    sheet = np.full((rows * (height + 2), columns * (width + 2)), 160, np.uint8)
-    for r in range(rows):
-        for c in range(columns):
-            top, left = r * (height + 2) + 1, c * (width + 2) + 1
-            sheet[top : top + height, left : left + width] = images[r, c]
+    rows, columns, height, _ = images.shape
     figure, axes = plt.subplots(figsize=(0.9 + cell * columns, 0.5 + cell * rows))
-    axes.imshow(sheet, cmap="gray", vmin=0, vmax=255)
+    axes.imshow(sheet(images), cmap="gray", vmin=0, vmax=255)
     axes.set_title(title)
     axes.set_xticks([])
     axes.set_yticks(np.arange(rows) * (height + 2) + (height + 2) / 2, row_labels)

@@ -4,15 +4,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
 from sharpwave_shared.plotting import caption, style
 from sharpwave_shared.runs import StoredRun
-
-from sleep_replay.figures.recall import (
+from sleep_replay.figures.common import (
     data_set_names,
-    gap,
     mean_and_deviation,
     seeds_in_words,
-    with_gaps,
+    sheet,
 )
 from sleep_replay.latent import GRID_REACH
 from sleep_replay.slept import MOMENTS
@@ -68,7 +68,7 @@ def _accuracy(axes: Axes, accuracy: np.ndarray, chance: np.ndarray, names: list[
         mean_and_deviation(axes, np.arange(len(accuracy)), accuracy[..., d], name, f"C{d}", **look)
     axes.axhline(chance.mean(), color="0.5", linestyle=":", label="always the same digit")
     axes.set_ylim(0, 1)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("decoding accuracy\n(fraction of held-out images)")
     axes.figure.legend(loc="outside upper center", ncols=3)
 
@@ -104,11 +104,12 @@ def _grid(run: StoredRun, arrays: dict[str, np.ndarray]) -> Figure:
     for m, moment in enumerate(MOMENTS):
         for d, name in enumerate(data_set_names(run)):
             axis, grid = axes[m, d], arrays["grids"][m, d]
-            side, size = len(grid), grid.shape[-1]
-            sheet = grid.transpose(0, 2, 1, 3).reshape(side * size, side * size)
+            side = len(grid)
             # The outer tiles' centres lie at the reach.
             edge = reach * side / (side - 1)
-            axis.imshow(sheet, cmap="gray", vmin=0, vmax=255, extent=(-edge, edge, -edge, edge))
+            axis.imshow(
+                sheet(grid), cmap="gray", vmin=0, vmax=255, extent=(-edge, edge, -edge, edge)
+            )
             ticks = np.arange(-int(reach), int(reach) + 1)
             axis.set_xticks(ticks)
             axis.set_yticks(ticks)
@@ -125,22 +126,19 @@ def _grid(run: StoredRun, arrays: dict[str, np.ndarray]) -> Figure:
 
 
 def _interpolations(run: StoredRun, arrays: dict[str, np.ndarray]) -> Figure:
-    pairs = arrays["interpolations"].shape[2]
-    figure, axes = plt.subplots(2, 2, figsize=(8.6, 1.0 + 0.75 * pairs))
+    _, _, pairs, shown, size, _ = arrays["interpolations"].shape
+    figure, axes = plt.subplots(2, 2, figsize=(8.6, 1.0 + 0.75 * pairs), sharex=True)
+    cell = size + 2
+    centres = cell * (np.arange(shown) + 0.5) - 0.5
+    # The first and the last picture are A and B themselves.
+    weights = [f"{weight:g}" for weight in np.linspace(0, 1, shown - 2)]
     for m, moment in enumerate(MOMENTS):
         for d, name in enumerate(data_set_names(run)):
-            axis, pictures = axes[m, d], arrays["interpolations"][m, d]
-            size, steps = pictures.shape[-1], pictures.shape[1] - 2
-            columns = [column.reshape(-1, size) for column in pictures.transpose(1, 0, 2, 3)]
-            wide = np.full((len(columns[0]), gap(size)), 255, np.uint8)
-            middle = with_gaps(columns[1:-1], size)
-            ends = [columns[0], wide, wide, middle, wide, wide, columns[-1]]
-            axis.imshow(np.concatenate(ends, axis=1), cmap="gray", vmin=0, vmax=255)
-            width = 2 * gap(size) + size
-            centres = width + (size + gap(size)) * np.arange(steps) + size / 2
-            last = width + middle.shape[1] + 2 * gap(size) + size / 2
-            positions = [size / 2, centres[0], centres[steps // 2], centres[-1], last]
-            axis.set_xticks(positions, ["A", "0", "0.5", "1", "B"])
+            axis = axes[m, d]
+            axis.imshow(sheet(arrays["interpolations"][m, d]), cmap="gray", vmin=0, vmax=255)
+            for edge in (cell, (shown - 1) * cell):
+                axis.axvline(edge - 0.5, color="white", linewidth=4)
+            axis.set_xticks(centres, ["A", *weights, "B"], fontsize=6.5)
             axis.set_yticks([])
             axis.tick_params(length=0)
             axis.spines[:].set_visible(False)

@@ -3,9 +3,9 @@
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+
 from sharpwave_shared.plotting import caption, style
 from sharpwave_shared.runs import StoredRun
-
 from sleep_replay.figures.common import (
     CARRIED,
     ERROR,

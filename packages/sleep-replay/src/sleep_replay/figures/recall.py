@@ -2,11 +2,19 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
 from sharpwave_shared.plotting import caption, style
 from sharpwave_shared.runs import StoredRun
-
+from sleep_replay.figures.common import (
+    CARRIED,
+    ERROR,
+    FRAME,
+    data_set_names,
+    image_grid,
+    mean_and_deviation,
+    seeds_in_words,
+)
 from sleep_replay.slept import DATA_SETS, MOMENTS
 
 INPUT_COLOUR = "0.5"
@@ -20,27 +28,6 @@ def recall_figures(run: StoredRun) -> dict[str, Figure]:
         for d, data_set in enumerate(DATA_SETS):
             figures[f"recall-pictures-{data_set}"] = _pictures(run, arrays, d)
     return figures
-
-
-def data_set_names(run: StoredRun) -> list[str]:
-    """Name data sets 1 and 2 of a run, for titles."""
-    kinds = ("MNIST", "MNIST inverted") if run.config["inverted"] else ("digits 0-4", "digits 5-9")
-    return [f"data set {number} ({kind})" for number, kind in enumerate(kinds, 1)]
-
-
-def seeds_in_words(run: StoredRun) -> str:
-    """Say how many seeds lines and bands sum up."""
-    count = len(run.record["seeds"])
-    return "1 seed" if count == 1 else f"mean and standard deviation over {count} seeds"
-
-
-def mean_and_deviation(
-    axes: Axes, x: np.ndarray, values: np.ndarray, label: str, colour: str, **line: object
-) -> None:
-    """Plot the mean over the last dimension (seeds) as a line and the deviation as a band."""
-    mean, sd = values.mean(-1), values.std(-1)
-    axes.plot(x, mean, color=colour, label=label, **line)
-    axes.fill_between(x, mean - sd, mean + sd, color=colour, alpha=0.2, linewidth=0)
 
 
 def _replacement(run: StoredRun) -> str:
@@ -68,11 +55,11 @@ def _error(run: StoredRun, arrays: dict[str, np.ndarray]) -> Figure:
             mean_and_deviation(
                 carried, fractions, arrays["carried"][m, ..., d], label, colour, **look
             )
-        error.set_ylim(bottom=0)
-        carried.set_ylim(bottom=0)
         carried.set_xlabel("fraction of pixels corrupted")
-    axes[0, 0].set_ylabel("error (summed absolute\ngrey level)")
-    axes[1, 0].set_ylabel("share of the images'\nvariance carried")
+    for row in axes:  # once all is drawn: a limit set earlier would stop the others' scaling
+        row[0].set_ylim(bottom=0)
+    axes[0, 0].set_ylabel(ERROR.replace(" absolute ", " absolute\n"))
+    axes[1, 0].set_ylabel(CARRIED)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     caption(
         figure,
@@ -84,41 +71,26 @@ def _error(run: StoredRun, arrays: dict[str, np.ndarray]) -> Figure:
 
 def _pictures(run: StoredRun, arrays: dict[str, np.ndarray], d: int) -> Figure:
     fractions, pictures, images = arrays["fractions"], arrays["pictures"][d], arrays["images"][d]
-    count, size = images.shape[0], images.shape[-1]
-    # One sheet an image: rows are what is seen and what is recalled, columns are fractions.
-    width = 1.0 + 0.62 * (len(fractions) + 1)
-    figure, axes = plt.subplots(count, 1, figsize=(width, 2.0 * count + 0.5), squeeze=False)
-    rows = ("corrupted", *(f"recalled {moment}" for moment in MOMENTS))
-    for i, axis in enumerate(axes[:, 0]):
-        intact = np.full((3 * size, size), 255, np.uint8)
-        intact[:size] = images[i]
-        columns = [intact] + [
-            np.concatenate(list(pictures[f, :, i])) for f in range(len(fractions))
-        ]
-        axis.imshow(with_gaps(columns, size), cmap="gray", vmin=0, vmax=255)
-        step = size + gap(size)
-        axis.set_yticks(size * (np.arange(3) + 0.5), rows)
-        centres = step * np.arange(len(columns)) + size / 2
-        axis.set_xticks(centres, ["intact", *(f"{fraction:g}" for fraction in fractions)])
-        axis.tick_params(length=0)
-        axis.spines[:].set_visible(False)
-    axes[-1, 0].set_xlabel("fraction of pixels corrupted")
-    figure.suptitle(data_set_names(run)[d], fontsize=10)
+    count, size = images.shape[:2]
+    # Rows are image x (seen, recalled before, recalled after); the intact image stands first.
+    rows = pictures.transpose(2, 1, 0, 3, 4).reshape(3 * count, len(fractions), size, size)
+    intact = np.full((3 * count, 1, size, size), FRAME, np.uint8)
+    intact[::3, 0] = images
+    figure = image_grid(
+        np.concatenate([intact, rows], axis=1),
+        count * ["corrupted", *(f"recalled {moment} sleep" for moment in MOMENTS)],
+        data_set_names(run)[d],
+    )
+    (axes,) = figure.axes
+    cell = size + 2
+    centres = cell * (np.arange(len(fractions) + 1) + 0.5) - 0.5
+    axes.set_xticks(centres, ["intact", *(f"{fraction:g}" for fraction in fractions)])
+    axes.set_xlabel("fraction of pixels corrupted")
+    for image in range(1, count):
+        axes.axhline(3 * cell * image - 0.5, color="white", linewidth=4)
     caption(
         figure,
-        f"Recall from partial input (corrupted pixels: {_replacement(run)}) before and after "
-        f"sleep; seed {run.record['seeds'][0]}.",
+        f"Recall from partial input (corrupted pixels: {_replacement(run)}); "
+        f"seed {run.record['seeds'][0]}.",
     )
     return figure
-
-
-def gap(size: int) -> int:
-    """Width of the white gap between pictures in a sheet, in pixels."""
-    return max(1, size // 14)
-
-
-def with_gaps(columns: list[np.ndarray], size: int) -> np.ndarray:
-    """Put pictures of equal height side by side, with white gaps between them."""
-    white = np.full((columns[0].shape[0], gap(size)), 255, np.uint8)
-    parts = [part for column in columns for part in (column, white)]
-    return np.concatenate(parts[:-1], axis=1)

@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+
 from sharpwave_shared.plotting import caption, style
 from sharpwave_shared.runs import StoredRun
-
 from sleep_replay.evaluate import COLLAPSED
 from sleep_replay.figures.common import (
     CARRIED,

@@ -1,0 +1,325 @@
+"""What the latent space holds."""
+
+import json
+from contextlib import suppress
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from sharpwave_shared.errors import InvalidInputError, SharpwaveError
+from sharpwave_shared.runs import Journal
+from sharpwave_shared.seeding import Streams
+from sleep_replay.cli import app
+from sleep_replay.experiments import ScheduleJob, Setup
+from sleep_replay.latent import (
+    LatentJob,
+    decode,
+    decoding_accuracy,
+    embed,
+    interpolate,
+    latent_means,
+    pairs_of_different_digits,
+    principal_plane,
+    split_labelled,
+)
+from sleep_replay.model import VAE
+from sleep_replay.schedule import Schedule
+from sleep_replay.sleep import Condition
+from sleep_replay.train import Training
+from sleep_replay.weights import InitialModel, Pretraining, weights_cache
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def random_vae(networks=1, latent_dim=4) -> VAE:
+    vae = VAE(networks, latent_dim)
+    return vae.initialise([Streams(i).torch("weights") for i in range(networks)]).eval()
+
+
+def random_images(count=6):
+    return torch.rand(count, 28, 28, generator=torch.Generator().manual_seed(1))
+
+
+def clusters(count=600, spread=0.1, seed=0):
+    """Latents of ten digits, each around a place of its own."""
+    labels = rng(seed).integers(0, 10, count)
+    centres = rng(seed + 1).normal(size=(10, 8))
+    latents = centres[labels] + spread * rng(seed + 2).normal(size=(count, 8))
+    return latents.astype(np.float32), labels
+
+
+def latent_job(setup: Setup, seeds=(3, 8), epochs=None, labelled=10):
+    night = ScheduleJob(
+        setup, [Condition(Schedule(4, 2, 0.5, 0.5))], list(seeds), 3, Training(lr=1e-3)
+    )
+    return LatentJob(night, labelled, epochs)
+
+
+class TestDecoding:
+    def test_of_separate_clusters_is_perfect(self):
+        latents, labels = clusters()
+        labelled, held_out = split_labelled(labels, 200, rng())
+        assert decoding_accuracy(latents, labels, labelled, held_out) > 0.99
+
+    def test_does_not_depend_on_the_scale_of_a_dimension(self):
+        latents, labels = clusters(spread=0.5)
+        split = split_labelled(labels, 200, rng())
+        scaled = latents * np.logspace(-3, 3, 8, dtype=np.float32) + 5
+        assert decoding_accuracy(scaled, labels, *split) == pytest.approx(
+            decoding_accuracy(latents, labels, *split), abs=0.01
+        )
+
+    def test_of_labels_that_have_nothing_to_do_with_the_latents_is_chance(self):
+        latents, labels = clusters(2200)
+        shuffled = rng(9).permutation(labels)
+        labelled, held_out = split_labelled(shuffled, 200, rng())
+        accuracy = decoding_accuracy(latents, shuffled, labelled, held_out)
+        # a tenth of 2,000 held-out images, standard deviation 0.0067
+        assert abs(accuracy - 0.1) < 5 * 0.0067
+
+    def test_of_a_collapsed_model_is_chance(self):
+        labels = np.arange(400) % 10
+        split = split_labelled(labels, 200, rng())
+        assert decoding_accuracy(np.ones((400, 3), np.float32), labels, *split) == 0.1
+
+
+class TestSplit:
+    @given(st.integers(0, 1000), st.integers(10, 99))
+    @settings(max_examples=30, deadline=None)
+    def test_is_a_balanced_partition(self, seed, count):
+        labels = np.arange(100) % 10
+        labelled, held_out = split_labelled(labels, count, rng(seed))
+        assert sorted([*labelled, *held_out]) == list(range(100))
+        per_digit = np.bincount(labels[labelled], minlength=10)
+        assert per_digit.sum() == count
+        assert per_digit.max() - per_digit.min() <= 1
+
+    def test_takes_more_of_others_when_a_digit_has_too_few(self):
+        labels = np.array([0] * 2 + [1] * 20)
+        labelled, _ = split_labelled(labels, 10, rng())
+        assert np.bincount(labels[labelled]).tolist() == [2, 8]
+
+    def test_is_random(self):
+        labels = np.arange(100) % 10
+        first, again, other = (set(split_labelled(labels, 20, rng(s))[0]) for s in (0, 0, 1))
+        assert first == again != other
+
+
+class TestLatentMeans:
+    def test_are_the_encoders_means(self):
+        vae, images = random_vae(3), random_images()
+        expected = vae.encode(images.expand(3, -1, -1, -1))[0]
+        torch.testing.assert_close(latent_means(vae, images), expected, rtol=1e-4, atol=1e-5)
+
+    def test_of_a_network_do_not_depend_on_the_others(self):
+        vae, images = random_vae(3), random_images()
+        alone = VAE(1, 4).load_network(vae.network_state(2))
+        assert torch.equal(latent_means(vae, images)[2], latent_means(alone, images)[0])
+
+
+class TestEmbedding:
+    def test_keeps_clusters_apart(self):
+        latents = np.concatenate([rng().normal(size=(30, 5)), rng(1).normal(size=(30, 5)) + 30])
+        placed = embed(latents.astype(np.float32), rng())
+        centres = placed[:30].mean(0), placed[30:].mean(0)
+        nearest = [np.argmin([np.linalg.norm(p - c) for c in centres]) for p in placed]
+        assert nearest == 30 * [0] + 30 * [1]
+
+    def test_is_determined_by_the_generator(self):
+        latents = rng().normal(size=(20, 3)).astype(np.float32)
+        np.testing.assert_array_equal(embed(latents, rng(4)), embed(latents, rng(4)))
+        assert not np.array_equal(embed(latents, rng(4)), embed(latents, rng(5)))
+
+    def test_of_a_collapsed_model_is_one_point(self):
+        assert not embed(np.full((20, 3), 0.7, np.float32), rng()).any()
+
+
+class TestPrincipalPlane:
+    def test_agrees_with_the_covariance_matrix(self):
+        latents = rng().normal(size=(500, 6)) @ rng(1).normal(size=(6, 6)) + 3
+        plane = principal_plane(torch.from_numpy(latents).float())
+        values, vectors = np.linalg.eigh(np.cov(latents.T, bias=True))
+        np.testing.assert_allclose(plane.deviations, np.sqrt(values[:-3:-1]), rtol=1e-4)
+        np.testing.assert_allclose(plane.share, values[:-3:-1] / values.sum(), rtol=1e-4)
+        for direction, vector in zip(plane.directions.numpy(), vectors.T[:-3:-1], strict=True):
+            np.testing.assert_allclose(abs(direction @ vector), 1, rtol=1e-4)
+            assert direction[np.abs(direction).argmax()] > 0
+
+    def test_centre_of_the_decoded_grid_is_the_decoded_mean(self):
+        vae = random_vae()
+        latents = torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
+        grid = principal_plane(latents).grid(5, 2.0)
+        decoded_mean = vae.decode(latents.mean(0)[None, None])[0, 0]
+        torch.testing.assert_close(decode(vae, grid)[2, 2], decoded_mean)
+
+    def test_grid_reaches_that_many_deviations_right_and_up(self):
+        latents = torch.zeros(4, 3)
+        latents[:, 0] = torch.tensor([3.0, -3.0, 0.0, 0.0])
+        latents[:, 2] = torch.tensor([0.0, 0.0, 1.0, -1.0])
+        grid = principal_plane(latents + 7).grid(3, 2.0)
+        wide, high = 2 * 4.5**0.5, 2 * 0.5**0.5
+        torch.testing.assert_close(grid[0, 2], torch.tensor([7 + wide, 7, 7 + high]))
+        torch.testing.assert_close(grid[2, 0], torch.tensor([7 - wide, 7, 7 - high]))
+
+    def test_of_one_dimension_is_a_line(self):
+        plane = principal_plane(torch.tensor([[-1.0], [1.0]]))
+        assert plane.directions.tolist() == [[1.0], [0.0]]
+        assert plane.deviations.tolist() == plane.share.tolist() == [1.0, 0.0]
+
+    def test_of_a_collapsed_model_is_a_point(self):
+        grid = principal_plane(torch.full((9, 3), 0.5)).grid(3, 2.0)
+        assert torch.equal(grid, torch.full((3, 3, 3), 0.5))
+
+
+class TestInterpolation:
+    def test_ends_are_the_reconstructions(self):
+        vae, images = random_vae(), random_images(4)
+        means = latent_means(vae, images)[0]
+        between = decode(vae, interpolate(means[:2], means[2:], 5))
+        expected = vae.reconstruct(images[None])[0]
+        torch.testing.assert_close(between[:, 0], expected[:2])
+        torch.testing.assert_close(between[:, -1], expected[2:])
+
+    def test_steps_are_equal(self):
+        path = interpolate(torch.zeros(1, 3), torch.tensor([[4.0, -8.0, 0.0]]), 5)
+        torch.testing.assert_close(path[0, 1], torch.tensor([1.0, -2.0, 0.0]))
+        torch.testing.assert_close(path.diff(dim=1), path[:, 1:2].expand(-1, 4, -1))
+
+    @given(st.lists(st.integers(0, 9), min_size=2, max_size=30), st.integers(0, 99))
+    @settings(max_examples=50, deadline=None)
+    def test_pairs_show_different_digits_and_share_no_image(self, labels, seed):
+        labels = np.array(labels)
+        pairs = pairs_of_different_digits(labels, 5, rng(seed))
+        assert (labels[pairs[:, 0]] != labels[pairs[:, 1]]).all()
+        assert len(set(pairs.ravel())) == pairs.size <= 10
+        assert len(pairs) > 0 or len(set(labels)) == 1
+
+
+class TestJob:
+    @pytest.fixture(autouse=True)
+    def _without_tsne(self, monkeypatch):
+        """Place latents by their first two dimensions: t-SNE takes most of a job's time here."""
+        monkeypatch.setattr("sleep_replay.latent.embed", lambda latents, generator: latents[:, :2])
+
+    def test_measures_before_sleep_and_after_every_cycle(self, setup):
+        job = latent_job(setup)
+        result = job.run(Journal())
+        assert result.accuracy.shape == (3, 2, 2)
+        initial = random_initial(setup)
+        np.testing.assert_array_equal(result.accuracy[0], job.decoding().accuracy(initial))
+        slept = VAE(2, 5).eval()
+        slept.load_state_dict(result.slept.after)
+        np.testing.assert_array_equal(result.accuracy[-1], job.decoding().accuracy(slept))
+
+    def test_shows_the_decoded_mean_in_the_middle_of_the_grid(self, setup):
+        result = latent_job(setup).run(Journal())
+        vae = VAE(1, 5).load_network(result.slept.before).eval()
+        means = latent_means(vae, setup.experience.new_test.all_images())[0]
+        middle = vae.decode(means.mean(0)[None, None])[0, 0].detach().numpy()
+        np.testing.assert_allclose(result.grids[0, 1, 5, 5], 255 * middle, atol=0.51)
+
+    def test_a_seed_does_not_depend_on_the_others(self, setup):
+        both = latent_job(setup, seeds=(3, 8), epochs=1).run(Journal())
+        alone = latent_job(setup, seeds=(3,), epochs=1).run(Journal())
+        np.testing.assert_array_equal(both.accuracy[0, :1], alone.accuracy[0])
+        np.testing.assert_array_equal(both.from_scratch[0, :1], alone.from_scratch[0])
+        np.testing.assert_allclose(
+            both.from_scratch_loss[:, :1], alone.from_scratch_loss, rtol=1e-4
+        )
+        np.testing.assert_allclose(both.latents, alone.latents, rtol=0.01, atol=0.01)
+        np.testing.assert_array_equal(both.labels, alone.labels)
+
+    def test_training_from_scratch_is_the_pretraining_of_that_seed(self, setup, memory_journal):
+        result = latent_job(setup, seeds=(0,), epochs=2).run(Journal())
+        journal = memory_journal()
+        with suppress(SharpwaveError):  # still collapsed after so few epochs
+            setup.pretrain(journal, Pretraining(epochs=2))  # setup.seed is 0
+        history = journal.load_checkpoint()[0]["history"]
+        np.testing.assert_allclose(result.from_scratch_loss[:, 0], history[:, 0], rtol=1e-5)
+
+    # 2 checkpoints while sleeping, 2 while training from scratch
+    @pytest.mark.parametrize("kill", [{"lives": 1}, {"lives": 3}, {"killed_at_drop": True}])
+    def test_killed_and_resumed_ends_with_the_same_numbers(
+        self, setup, memory_journal, killed_error, kill
+    ):
+        expected = latent_job(setup, epochs=2).run(Journal())
+        journal = memory_journal(**kill)
+        with pytest.raises(killed_error):
+            latent_job(setup, epochs=2).run(journal)
+        resumed = latent_job(setup, epochs=2).run(journal)
+        for field in fields(expected):
+            if field.name != "slept":
+                np.testing.assert_array_equal(
+                    getattr(resumed, field.name), getattr(expected, field.name), field.name
+                )
+
+    @pytest.mark.parametrize(
+        ("changes", "named"),
+        [
+            ({"labelled": 9}, "--labelled 9: from 10"),
+            ({"labelled": 20}, "--labelled 20: from 10 .* to 19"),
+            ({"epochs": 0}, "--epochs 0"),
+        ],
+    )
+    def test_refuses_bad_input_by_name(self, setup, changes, named):
+        with pytest.raises(InvalidInputError, match=named):
+            latent_job(setup, **changes)
+
+    def test_refuses_images_of_a_single_digit(self, setup):
+        old = setup.experience.old_test
+        experience = replace(setup.experience, old_test=old.subset(old.labels == 3))
+        with pytest.raises(InvalidInputError, match=r"--eval-images 2: .* one digit only"):
+            latent_job(replace(setup, experience=experience))
+
+
+def random_initial(setup: Setup) -> VAE:
+    """Build the saved initial model, once for each of two seeds."""
+    state, _, _ = setup.model.find()
+    return VAE(2, 5).load_network(state).eval()
+
+
+class TestCommand:
+    @pytest.mark.parametrize(
+        ("options", "named"),
+        [
+            (["--labelled", "5"], "--labelled 5"),
+            (["--from-scratch", "--epochs", "0"], "--epochs 0"),
+            (["--lr", "-1"], "--lr -1"),
+        ],
+    )
+    def test_refuses_bad_input_by_name(self, options, named, tmp_path):
+        out = tmp_path / "run"
+        arguments = ["latent", "--dataset", "mnist-5k", *options, "--out", str(out)]
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 2
+        assert named in result.output
+        assert not out.exists()
+
+    def test_runs_and_draws_from_what_it_stored(self, tmp_path: Path):
+        model = InitialModel("mnist-0-4", "small", 1)  # a single latent: the hardest to draw
+        model.store(random_vae(latent_dim=1).network_state(0), {}, weights_cache())
+        out = tmp_path / "run"
+        options = "--no-inverted --latent-dim 1 --dataset mnist-5k --eval-images 30 --total-eps 2"
+        arguments = ["latent", *options.split(), "--num-cycles", "2", "--labelled", "12"]
+        result = CliRunner().invoke(app, [*arguments, "--out", str(out), "--device", "cpu"])
+        assert result.exit_code == 0, result.output
+        metrics = json.loads((out / "metrics.json").read_text())
+        with np.load(out / "arrays.npz") as arrays:
+            accuracy = arrays["accuracy"][:, 0, 1]
+            assert set(arrays["labels"][0]) == set(range(5))
+            assert set(arrays["labels"][1]) == set(range(5, 10))
+        np.testing.assert_allclose(metrics["decoding_accuracy"]["new"]["mean"], accuracy, rtol=1e-5)
+        figures = {path.name: path.read_bytes() for path in (out / "figures").iterdir()}
+        assert len(figures) == 4
+        for name in figures:
+            (out / "figures" / name).unlink()
+        assert CliRunner().invoke(app, ["plot", str(out)]).exit_code == 0
+        assert {p.name: p.read_bytes() for p in (out / "figures").iterdir()} == figures

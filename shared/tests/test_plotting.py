@@ -1,0 +1,108 @@
+"""Figures: formats, whole and equal files, one look."""
+
+import re
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sharpwave_shared.errors import InvalidInputError
+from sharpwave_shared.plotting import FORMATS, caption, parse_formats, save_figures, style
+
+
+def figures(*names: str):
+    with style():
+        drawn = {}
+        for name in names:
+            figure, axes = plt.subplots()
+            axes.plot([0, 1, 4, 9], label=name)
+            axes.legend()
+            caption(figure, f"Caption of {name}, in mV.")
+            drawn[name] = figure
+        return drawn
+
+
+@given(st.lists(st.sampled_from(FORMATS), min_size=1), st.sampled_from([",", " , "]))
+def test_formats(names, comma):
+    parsed = parse_formats(comma.join(names).upper())
+    assert set(parsed) == set(names)
+    assert len(parsed) == len(set(names)), "each once"
+    assert sorted(parsed, key=names.index) == parsed, "in the order given"
+
+
+@pytest.mark.parametrize("text", ["", "png,", "gif", "png;pdf", "png pdf", ".png"])
+def test_bad_formats(text):
+    with pytest.raises(InvalidInputError, match="is not among png, pdf, svg") as caught:
+        parse_formats(text)
+    assert str(caught.value).startswith(f"--format {text}: ")
+
+
+def test_equal_figures_are_equal_files(tmp_path, monkeypatch):
+    for folder, date in (("first", "1000000000"), ("second", "1600000000")):
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", date)  # what matplotlib takes for now
+        save_figures(
+            figures("a", "b"), tmp_path / folder, FORMATS, booklet=tmp_path / folder / "all.pdf"
+        )
+    names = sorted(path.name for path in (tmp_path / "first").iterdir())
+    assert names == ["a.pdf", "a.png", "a.svg", "all.pdf", "b.pdf", "b.png", "b.svg"]
+    for name in names:
+        first = (tmp_path / "first" / name).read_bytes()
+        assert first == (tmp_path / "second" / name).read_bytes(), name
+    a, b = ((tmp_path / "first" / f"{name}.png").read_bytes() for name in "ab")
+    assert a != b
+
+
+def test_kinds_of_files(tmp_path):
+    paths = save_figures(figures("a"), tmp_path / "figures", FORMATS)
+    assert paths == [tmp_path / "figures" / f"a.{suffix}" for suffix in FORMATS]
+    png, pdf, svg = (path.read_bytes() for path in paths)
+    assert png.startswith(b"\x89PNG")
+    assert pdf.startswith(b"%PDF")
+    assert pdf.rstrip().endswith(b"%%EOF")
+    assert b"Caption of a, in mV." in svg, "text stays text"
+    assert svg.rstrip().endswith(b"</svg>")
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_booklet_has_a_page_for_each_figure(count, tmp_path):
+    booklet = tmp_path / "all.pdf"
+    paths = save_figures(figures(*"abc"[:count]), tmp_path, (), booklet=booklet)
+    assert paths == [booklet]
+    assert len(re.findall(rb"/Type /Page\b", booklet.read_bytes())) == count
+
+
+def test_figures_are_closed(tmp_path):
+    plt.close("all")
+    save_figures(figures("a", "b"), tmp_path)
+    assert plt.get_fignums() == []
+
+
+def test_failure_leaves_the_old_figure_whole(tmp_path, monkeypatch):
+    save_figures(figures("a"), tmp_path)
+    before = (tmp_path / "a.png").read_bytes()
+    (broken,) = figures("a").values()
+
+    def savefig(path, **options):
+        path.write_bytes(b"half")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(broken, "savefig", savefig)
+    plt.close("all")
+    with pytest.raises(OSError, match="no space"):
+        save_figures({"a": broken}, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+    assert (tmp_path / "a.png").read_bytes() == before
+
+
+def test_style_holds_within_the_block_only():
+    assert mpl.get_backend().lower() == "agg"
+    before = dict(mpl.rcParams)
+    with style():
+        assert mpl.rcParams != before
+        colours = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
+    assert dict(mpl.rcParams) == before
+    okabe_ito = {"0072B2", "D55E00", "009E73", "CC79A7", "E69F00", "56B4E9", "000000", "F0E442"}
+    assert set(colours) <= okabe_ito | {f"#{colour}" for colour in okabe_ito}
+    assert len(set(colours)) == len(colours)
