@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from sharpwave_shared.claims import Claim, Measurement
 from sharpwave_shared.runs import StoredRun
 from sleep_replay.claims import CLAIMS

@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sharpwave_shared.errors import InvalidInputError
 from sharpwave_shared.runs import Journal
 from sharpwave_shared.seeding import Streams

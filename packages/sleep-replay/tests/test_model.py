@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+
 from sharpwave_shared.seeding import Streams
 from sleep_replay.layers import StackedBatchNorm, StackedConv, StackedConvTranspose, _BatchedAffine
 from sleep_replay.model import VAE
@@ -154,8 +155,6 @@ def test_dropout_scales_what_it_keeps() -> None:
     vae, plain = networks()
     x, noise, _ = draw(1)
     all_kept = torch.ones(x.shape, dtype=torch.bool)
-    expected = F.l1_loss(
-        x[0], plain[0].decode(plain[0].encode(x[0] / 0.9)[0]), reduction="sum"
-    )
+    expected = F.l1_loss(x[0], plain[0].decode(plain[0].encode(x[0] / 0.9)[0]), reduction="sum")
     got = vae.loss(x, torch.zeros_like(noise), all_kept, kl_weight=0.0)[0]
     torch.testing.assert_close(got, expected)

@@ -5,6 +5,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sharpwave_shared.errors import InvalidInputError
 from sleep_replay.schedule import Cycle, Schedule
 

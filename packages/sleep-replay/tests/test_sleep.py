@@ -6,6 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+
 from sharpwave_shared.errors import InvalidInputError
 from sharpwave_shared.runs import Journal
 from sharpwave_shared.seeding import Streams
@@ -21,7 +23,6 @@ from sleep_replay.reference import PlainVAE, plain_sleep
 from sleep_replay.schedule import Schedule
 from sleep_replay.sleep import Condition
 from sleep_replay.train import Training
-from torch import Tensor
 
 NIGHT = Schedule(8, 2, 0.25, 0.5)
 
@@ -56,9 +57,7 @@ def test_conditions_and_seeds_in_a_batch_equal_single_runs(setup: Setup) -> None
     batch = job(setup, conditions, seeds=(0, 4)).run(Journal())
     for c, condition in enumerate(conditions):
         alone = job(setup, [condition], seeds=(4,)).run(Journal())
-        np.testing.assert_allclose(
-            batch.errors[:, c, 1], alone.errors[:, 0, 0], rtol=2e-3
-        )
+        np.testing.assert_allclose(batch.errors[:, c, 1], alone.errors[:, 0, 0], rtol=2e-3)
     assert not np.allclose(batch.errors[-1, 0], batch.errors[-1, 1], rtol=1e-2)
 
 
@@ -85,7 +84,7 @@ def test_same_seeds_same_numbers(setup: Setup) -> None:
     np.testing.assert_array_equal(first.dreams, second.dreams)
 
 
-class Interrupted(Exception):
+class StoppedError(Exception):
     pass
 
 
@@ -108,7 +107,7 @@ class Memory(Journal):
             self.stop_after -= 1
             if self.stop_after < 0:
                 self.stop_after = None
-                raise Interrupted
+                raise StoppedError
 
     def load_checkpoint(self):
         if self.checkpoint is None:
@@ -131,7 +130,7 @@ def test_an_interrupted_night_ends_with_the_same_numbers(setup: Setup, stop_afte
     night = job(setup, [Condition(Schedule(8, 4, 0.5, 0.5))])
     whole = night.run(Journal())
     journal = Memory(stop_after)
-    with pytest.raises(Interrupted):
+    with pytest.raises(StoppedError):
         night.run(journal)
     resumed = night.run(journal)
     np.testing.assert_array_equal(whole.errors, resumed.errors)
@@ -146,7 +145,7 @@ def test_an_interrupted_sweep_ends_with_the_same_numbers(setup: Setup) -> None:
     )
     whole = sweep.run(Journal())
     journal = Memory(stop_after=3)
-    with pytest.raises(Interrupted):
+    with pytest.raises(StoppedError):
         sweep.run(journal)
     assert sweep.run(journal) == whole
     assert [(c["lr"], c["num_cycles"], c["start_fraction_rem"]) for c in whole] == [

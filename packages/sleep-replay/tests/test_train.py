@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from sharpwave_shared.errors import DivergenceError, InvalidInputError
 from sharpwave_shared.seeding import Streams
 from sleep_replay.model import VAE

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from sharpwave_shared.data import cache_dir
-from sharpwave_shared.errors import SharpwaveError
+from sharpwave_shared.errors import InvalidInputError, SharpwaveError
 from sharpwave_shared.files import read_json, read_tensors, write_json, write_tensors
 from sharpwave_shared.runs import Journal
 from sharpwave_shared.seeding import Streams
@@ -96,11 +96,18 @@ class Pretraining:
         Training stops when the training loss has not improved for this many epochs, not counting
         those in which the model is still collapsed: training begins on a plateau, for an epoch or
         more, at which every image is decoded to the same one.
+    training
+        The knobs of training.
     """
 
     epochs: int = 25
     patience: int = 3
     training: Training = field(default_factory=lambda: Training(batch_size=32))
+
+    def __post_init__(self) -> None:
+        for option, value in (("--epochs", self.epochs), ("--patience", self.patience)):
+            if value < 1:
+                raise InvalidInputError(f"{option} {value}: at least 1 is needed")
 
 
 def pretrain(

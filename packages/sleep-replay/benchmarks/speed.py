@@ -1,0 +1,134 @@
+"""Speed of sleep-replay against a plain eager loop, in one run.
+
+    uv run python packages/sleep-replay/benchmarks/speed.py [--seeds 10] [--device cpu]
+
+The baseline is `sleep_replay.reference`: one network at a time, batch size 1, torch's own layers
+and optimiser. Both sides train the same schedule from the same weights with the same random
+numbers; the benchmark checks that they end with the same errors before it prints ratios. Sides
+alternate, and the median over repetitions is reported.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+
+from sharpwave_shared.devices import describe_device, resolve_device
+from sharpwave_shared.runs import Journal
+from sleep_replay import Condition, Schedule, ScheduleJob, Training, evaluate, prepare
+from sleep_replay.model import VAE
+from sleep_replay.reference import PlainVAE, plain_sleep
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--total-eps", type=int, default=100)
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--device", default="auto")
+    arguments = parser.parse_args()
+    device = resolve_device(arguments.device)
+
+    setup = prepare(device=str(device))
+    initial = setup.initial_state(Journal())
+    data = setup.experience
+    new_train = data.new_train.subset(torch.arange(4000))
+    # Training is timed with next to no evaluation, which is timed on its own below.
+    few = torch.arange(2)
+    unevaluated = replace(
+        data,
+        new_train=new_train,
+        old_test=data.old_test.subset(few),
+        new_test=data.new_test.subset(few),
+    )
+    schedule = Schedule(arguments.total_eps, 20, 0.2, 0.8)
+    seeds = list(range(arguments.seeds))
+    job = ScheduleJob(
+        replace(setup, experience=unevaluated), [Condition(schedule)], seeds, 10, Training()
+    )
+    new_images = new_train.all_images()
+    plain_networks: list[PlainVAE] = []
+
+    def plain() -> None:
+        plain_networks.clear()
+        for seed in seeds:
+            vae = PlainVAE()
+            vae.load_state_dict(initial)
+            vae.to(device)
+            plain_sleep(vae, schedule, seed, new_images)
+            plain_networks.append(vae)
+
+    batched: list[dict[str, torch.Tensor]] = []
+
+    def fast() -> None:
+        batched.append(job.run(Journal()).networks)
+
+    times = _alternate({"plain": plain, "batched": fast}, arguments.repeat, device)
+    steps = schedule.num_cycles * schedule.epochs_per_cycle * 10
+    ratio = times["plain"] / times["batched"]
+    _check(plain_networks, batched[-1], data.new_test.all_images())
+
+    images = data.old_test.all_images()
+    vae = VAE(1).to(device).load_network(initial).eval()
+    one = PlainVAE().to(device)
+    one.load_state_dict(initial)
+
+    def plain_evaluation() -> None:
+        with torch.inference_mode():
+            (images - one.decode(one.encode(images)[0])).abs().sum((1, 2)).mean()
+
+    evaluations = _alternate(
+        {"plain": plain_evaluation, "fast": lambda: evaluate(vae, images)}, 5, device
+    )
+    report = {
+        "device": describe_device(device),
+        "torch": torch.__version__,
+        "seeds": arguments.seeds,
+        "steps_per_seed": steps,
+        "training_ratio": round(ratio, 2),
+        "plain_ms_per_step_and_seed": round(1e3 * times["plain"] / steps / len(seeds), 3),
+        "batched_ms_per_step_and_seed": round(1e3 * times["batched"] / steps / len(seeds), 3),
+        "evaluation_images": len(images),
+        "evaluation_ratio": round(evaluations["plain"] / evaluations["fast"], 2),
+    }
+    print(json.dumps(report, indent=2))
+
+
+def _alternate(
+    sides: dict[str, Callable[[], object]], repeat: int, device: torch.device
+) -> dict[str, float]:
+    """Run the sides in turn, after one unmeasured turn each; give the median seconds of each."""
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for turn in range(repeat + 1):
+        for name, side in sides.items():
+            _synchronise(device)
+            start = time.perf_counter()
+            side()
+            _synchronise(device)
+            if turn:
+                seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def _synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _check(plain: list[PlainVAE], batched: dict[str, torch.Tensor], images: torch.Tensor) -> None:
+    """Both sides must have trained the same networks, up to amplified rounding."""
+    for index, vae in enumerate(plain):
+        other = PlainVAE().to(images.device)
+        other.load_state_dict({name: tensor[index] for name, tensor in batched.items()})
+        with torch.no_grad():
+            errors = [(images - v.decode(v.encode(images)[0])).abs().sum() for v in (vae, other)]
+        torch.testing.assert_close(errors[0], errors[1], rtol=0.05, atol=0)
+
+
+if __name__ == "__main__":
+    main()
