@@ -49,10 +49,10 @@ def test_sleep_equals_the_plain_transcription(setup: Setup, own: bool) -> None:
 
 def test_conditions_and_seeds_in_a_batch_equal_single_runs(setup: Setup) -> None:
     conditions = [
-        Condition(Schedule(8, 2, 0, 0)),
+        Condition(Schedule(8, 2, 0.0, 0.0)),
         Condition(Schedule(8, 2, 0.5, 0.5)),
         Condition(Schedule(8, 2, 0.5, 0.5), False),
-        Condition(Schedule(8, 2, 1, 1)),
+        Condition(Schedule(8, 2, 1.0, 1.0)),
     ]
     batch = job(setup, conditions, seeds=(0, 4)).run(Journal())
     for c, condition in enumerate(conditions):
@@ -63,7 +63,7 @@ def test_conditions_and_seeds_in_a_batch_equal_single_runs(setup: Setup) -> None
 
 def test_rem_alone_never_sees_data_set_2(setup: Setup, experience) -> None:
     """Whatever data set 2 is, a night of REM gives the same networks."""
-    rem = [Condition(Schedule(4, 2, 1, 1))]
+    rem = [Condition(Schedule(4, 2, 1.0, 1.0))]
     first = job(setup, rem).run(Journal())
     other = replace(setup, experience=replace(experience, new_train=experience.old_train))
     second = job(other, rem).run(Journal())
@@ -73,7 +73,7 @@ def test_rem_alone_never_sees_data_set_2(setup: Setup, experience) -> None:
 def test_no_rem_does_not_dream(setup: Setup) -> None:
     """Without REM it does not matter where dreams would come from."""
     own, frozen = (
-        job(setup, [Condition(Schedule(4, 2, 0, 0), own)]).run(Journal()) for own in (True, False)
+        job(setup, [Condition(Schedule(4, 2, 0.0, 0.0), own)]).run(Journal()) for own in (True, False)
     )
     assert all(torch.equal(own.networks[k], frozen.networks[k]) for k in own.networks)
 
@@ -141,7 +141,7 @@ def test_an_interrupted_night_ends_with_the_same_numbers(setup: Setup, stop_afte
 
 def test_an_interrupted_sweep_ends_with_the_same_numbers(setup: Setup) -> None:
     sweep = SweepJob(
-        setup, [0, 1], 4, 4, [2, 1], [(0.5, 0.5), (0, 0)], [Training(), Training(lr=1e-4)]
+        setup, [0, 1], 4, 4, [2, 1], [(0.5, 0.5), (0.0, 0.0)], [Training(), Training(lr=1e-4)]
     )
     whole = sweep.run(Journal())
     journal = Memory(stop_after=3)
