@@ -9,9 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted(
-    [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("packages/*/README.md")]
-)
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("packages/*/README.md")])
 COMMANDS = ("sleep-replay",)
 
 
@@ -52,9 +50,7 @@ def help_of(command: str, subcommand: str | None) -> str:
     module = command.replace("-", "_")
     arguments = [sys.executable, "-m", module, *([subcommand] if subcommand else []), "--help"]
     environment = {"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
-    result = subprocess.run(
-        arguments, capture_output=True, text=True, check=False, env=environment
-    )
+    result = subprocess.run(arguments, capture_output=True, text=True, check=False, env=environment)
     assert result.returncode == 0, f"{arguments}: {result.stderr}"
     return result.stdout
 

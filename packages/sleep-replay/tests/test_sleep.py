@@ -1,12 +1,10 @@
 """The sleep schedule: equal to the plain transcription, batched, resumable, repeatable."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from sharpwave_shared.errors import InvalidInputError
 from sharpwave_shared.runs import Journal
@@ -73,7 +71,8 @@ def test_rem_alone_never_sees_data_set_2(setup: Setup, experience) -> None:
 def test_no_rem_does_not_dream(setup: Setup) -> None:
     """Without REM it does not matter where dreams would come from."""
     own, frozen = (
-        job(setup, [Condition(Schedule(4, 2, 0.0, 0.0), own)]).run(Journal()) for own in (True, False)
+        job(setup, [Condition(Schedule(4, 2, 0.0, 0.0), own)]).run(Journal())
+        for own in (True, False)
     )
     assert all(torch.equal(own.networks[k], frozen.networks[k]) for k in own.networks)
 
@@ -84,53 +83,14 @@ def test_same_seeds_same_numbers(setup: Setup) -> None:
     np.testing.assert_array_equal(first.dreams, second.dreams)
 
 
-class StoppedError(Exception):
-    pass
-
-
-class Memory(Journal):
-    """A journal that checkpoints at every chance, and stops the work after some of them."""
-
-    def __init__(self, stop_after: int | None = None):
-        super().__init__()
-        self.kept: dict[str, dict[str, Tensor]] = {}
-        self.checkpoint: tuple[dict[str, Tensor], dict[str, str]] | None = None
-        self.stop_after = stop_after
-
-    def checkpoint_due(self) -> bool:
-        return True
-
-    def save_checkpoint(self, tensors: Mapping[str, Tensor], **progress: int | str) -> None:
-        copied = {name: tensor.clone() for name, tensor in tensors.items()}
-        self.checkpoint = copied, {k: str(v) for k, v in progress.items()}
-        if self.stop_after is not None:
-            self.stop_after -= 1
-            if self.stop_after < 0:
-                self.stop_after = None
-                raise StoppedError
-
-    def load_checkpoint(self):
-        if self.checkpoint is None:
-            return None
-        tensors, progress = self.checkpoint
-        return {name: t.clone() for name, t in tensors.items()}, progress
-
-    def drop_checkpoint(self) -> None:
-        self.checkpoint = None
-
-    def save_tensors(self, name: str, tensors: Mapping[str, Tensor]) -> None:
-        self.kept[name] = dict(tensors)
-
-    def load_tensors(self, name: str) -> dict[str, Tensor] | None:
-        return self.kept.get(name)
-
-
-@pytest.mark.parametrize("stop_after", [0, 2])
-def test_an_interrupted_night_ends_with_the_same_numbers(setup: Setup, stop_after: int) -> None:
+@pytest.mark.parametrize("lives", [1, 3])
+def test_an_interrupted_night_ends_with_the_same_numbers(
+    setup: Setup, lives: int, memory_journal, killed_error
+) -> None:
     night = job(setup, [Condition(Schedule(8, 4, 0.5, 0.5))])
     whole = night.run(Journal())
-    journal = Memory(stop_after)
-    with pytest.raises(StoppedError):
+    journal = memory_journal(lives)
+    with pytest.raises(killed_error):
         night.run(journal)
     resumed = night.run(journal)
     np.testing.assert_array_equal(whole.errors, resumed.errors)
@@ -139,13 +99,15 @@ def test_an_interrupted_night_ends_with_the_same_numbers(setup: Setup, stop_afte
     assert all(torch.equal(whole.networks[k], resumed.networks[k]) for k in whole.networks)
 
 
-def test_an_interrupted_sweep_ends_with_the_same_numbers(setup: Setup) -> None:
+def test_an_interrupted_sweep_ends_with_the_same_numbers(
+    setup: Setup, memory_journal, killed_error
+) -> None:
     sweep = SweepJob(
         setup, [0, 1], 4, 4, [2, 1], [(0.5, 0.5), (0.0, 0.0)], [Training(), Training(lr=1e-4)]
     )
     whole = sweep.run(Journal())
-    journal = Memory(stop_after=3)
-    with pytest.raises(StoppedError):
+    journal = memory_journal(4)
+    with pytest.raises(killed_error):
         sweep.run(journal)
     assert sweep.run(journal) == whole
     assert [(c["lr"], c["num_cycles"], c["start_fraction_rem"]) for c in whole] == [

@@ -70,7 +70,7 @@ def _spec(
     )
 
 
-STABLE: dict[str, Any] = {}
+STABLE = {"kl_weight": 0.1, "continue_training": False}
 """What `--stable` makes of the main command: the setting nearest to the default in which the
 published claims hold without collapse (see the documentation for how it was found)."""
 
