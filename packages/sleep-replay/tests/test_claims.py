@@ -92,7 +92,7 @@ def test_collapse_is_counted() -> None:
     stored = run((0.5, 0.5), [[60, 90]], [[620, 100]], carried=0.01)
     measurement = BY_NAME["half-rem"].measure(stored)
     assert measurement is not None
-    assert "collapsed 1 of 1" in measurement.shown
+    assert "of 1 collapsed on data set 1: 1, on 2: 1" in measurement.shown
 
 
 @pytest.mark.parametrize(

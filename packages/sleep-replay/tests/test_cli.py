@@ -143,7 +143,7 @@ def test_pretrain_stores_weights_that_later_runs_use(
         (["--lr", -1], "--lr"),
         (["--architecture", "tiny"], "tiny"),
         (["--frobnicate"], "frobnicate"),
-        (["--num-cycles", "three"], "three"),
+        (["--num-cycles", "three"], "--num-cycles"),
         (["--seed", 3, "sweep"], "options follow the subcommand"),
         (["sweep", "--cycles", "a"], "--cycles a"),
         (["sweep", "--fractions", "0.5,2"], "2"),

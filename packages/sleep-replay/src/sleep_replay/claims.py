@@ -27,15 +27,17 @@ class _Condition:
         self.old = np.array(metrics["error_old"])
         self.new = np.array(metrics["error_new"])
         carried = [np.array(metrics[key])[:, -1] for key in ("carried_old", "carried_new")]
-        self.collapsed = np.maximum(*carried) < COLLAPSED
+        self.carried = [float(np.median(shares)) for shares in carried]
+        self.collapsed = [int((shares < COLLAPSED).sum()) for shares in carried]
 
     def __str__(self) -> str:
         return f"{self.num_cycles} cycles, lr {self.lr:g}"
 
     @property
     def collapse(self) -> str:
-        """Say how many networks had collapsed at the end."""
-        return f"collapsed {self.collapsed.sum()} of {len(self.collapsed)}"
+        """Say how many networks had collapsed on each data set at the end."""
+        old, new = self.collapsed
+        return f"of {len(self.old)} collapsed on data set 1: {old}, on 2: {new}"
 
 
 def _conditions(run: StoredRun) -> Iterator[_Condition]:
@@ -57,7 +59,9 @@ def _measure_conditions(
             text = ", ".join(f"{name} {value:.0f}" for name, value in measured.items())
             shown.append(f"{condition}: {text}; {condition.collapse}")
             values[str(condition)] = measured | {
-                "collapsed": int(condition.collapsed.sum()),
+                "collapsed": condition.collapsed,
+                "median_carried": condition.carried,
+                "seeds": len(condition.old),
                 "reproduced": holds,
             }
             reproduced.append(holds)

@@ -73,7 +73,8 @@ class Setup:
             device=self.device,
             how=how,
         )
-        return state, record | {"dataset": asdict(self.experience.record)}
+        data = self.experience.record
+        return state, record | {"dataset": data.name, "dataset_sha256": data.checksum}
 
 
 def prepare(

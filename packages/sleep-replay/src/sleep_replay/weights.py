@@ -183,6 +183,8 @@ def pretrain(
         "model": asdict(model),
         "pretraining": asdict(how),
         "seed": seed,
+        "device": str(device),
+        "torch": torch.__version__,
         "images": len(train),
         "epochs": len(history),
         "loss": history[:, 0].tolist(),
