@@ -169,7 +169,7 @@ def _heat_map(conditions: list[dict[str, Any]]) -> Figure:
     figure, panels = plt.subplots(
         1, 2, figsize=(2.6 + 1.1 * len(columns), 1.4 + 0.45 * len(rows)), sharey=True
     )
-    titles = ("retention: error of data set 1", "learning: error of data set 2")
+    titles = ("retention: data set 1", "learning: data set 2")
     scale = {"cmap": "viridis_r", "norm": Normalize(0, 700)}
     for axes, values, title in zip(panels, final, titles, strict=True):
         axes.imshow(values, aspect="auto", **scale)
