@@ -114,6 +114,11 @@ def test_pretrain_stores_weights_that_later_runs_use(
     assert code == 1
     assert "collapsed" in err
     assert json.loads((tmp_path / "a" / "run.json").read_text())["status"] == "failed"
+    out = tmp_path / "trial"
+    code, _, err = run(capsys, "pretrain", *small, "--quick", "--epochs", 1, "--out", out)
+    assert code == 0, err
+    assert "warning: the initial model has collapsed" in err
+    assert not weights_cache().exists()
     monkeypatch.setattr("sleep_replay.weights.COLLAPSED", -1.0)
     code, _, err = run(capsys, "pretrain", *small, "--epochs", 1, "--out", tmp_path / "b")
     assert code == 0, err

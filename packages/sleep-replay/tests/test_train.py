@@ -107,6 +107,19 @@ def test_bad_knobs_name_the_option(arguments: dict, option: str) -> None:
         Training(**arguments)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpu_learns_what_the_cpu_learns() -> None:
+    cpu, gpu = trainer((0, 1)), trainer((0, 1))
+    gpu = Trainer(gpu.vae.to("cuda"), Training())
+    source = own_images(images(6, 2))
+    on_gpu = own_images(images(6, 2).cuda())
+    cpu.epoch(source, 6, generators((0, 1)))
+    gpu.epoch(on_gpu, 6, generators((0, 1)))
+    for expected, got in zip(cpu.vae.parameters(), gpu.vae.parameters(), strict=True):
+        torch.testing.assert_close(expected, got.cpu(), rtol=1e-6, atol=1e-9)
+
+
 @pytest.mark.slow
 def test_a_small_model_learns_to_reconstruct(blobs) -> None:
     t = trainer((0,), Training(batch_size=4, lr=2e-3), double=False)

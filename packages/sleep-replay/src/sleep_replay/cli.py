@@ -165,7 +165,7 @@ def sweep(
 
 
 @app.command()
-@command(quick={"epochs": 8, "batch_size": 2, "dataset": "mnist-5k"})
+@command(quick={"epochs": 3, "batch_size": 4, "dataset": "mnist-5k"})
 def pretrain(
     common: Common,
     model: ModelOptions,
@@ -177,7 +177,8 @@ def pretrain(
     ] = 3,
 ) -> None:
     """Train an initial model, and store its weights for later runs (not with --quick)."""
-    how = Pretraining(epochs, patience, learning.training(batch_size))
+    training = learning.training(batch_size)
+    how = Pretraining(epochs, patience, accept_collapsed=common.quick, training=training)
     setup = model.prepare(common)
 
     def work(run: Run) -> Outcome:

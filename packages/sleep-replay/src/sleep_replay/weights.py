@@ -96,12 +96,15 @@ class Pretraining:
         Training stops when the training loss has not improved for this many epochs, not counting
         those in which the model is still collapsed: training begins on a plateau, for an epoch or
         more, at which every image is decoded to the same one.
+    accept_collapsed
+        Whether a model that is still collapsed at the end is good enough (for a trial run).
     training
         The knobs of training.
     """
 
     epochs: int = 25
     patience: int = 3
+    accept_collapsed: bool = False
     training: Training = field(default_factory=lambda: Training(batch_size=32))
 
     def __post_init__(self) -> None:
@@ -174,10 +177,13 @@ def pretrain(
             journal.save_checkpoint(trainer.state() | {"history": history})
             advance(1)
     if history[-1, 2] < COLLAPSED:
-        raise SharpwaveError(
+        message = (
             f"the initial model has collapsed: after {len(history)} epochs it decodes every image "
             "to the same one; try another --seed or more --epochs"
         )
+        if not how.accept_collapsed:
+            raise SharpwaveError(message)
+        journal.reporter.warn(message)
     journal.drop_checkpoint()
     record = {
         "model": asdict(model),
