@@ -170,6 +170,31 @@ def parse_seeds(text: str | None, seed: int = 0) -> list[int]:
     return seeds
 
 
+def parse_numbers(option: str, text: str, *, whole: bool = False) -> list[float]:
+    """Parse a list of different non-negative numbers, `1,5,10` say.
+
+    Raises
+    ------
+    InvalidInputError
+        If a part is not such a number, or one is given twice.
+    """
+    kind = "whole numbers" if whole else "numbers"
+    numbers = []
+    for part in text.split(","):
+        try:
+            number = float(int(part) if whole else float(part))
+        except ValueError:
+            number = -1.0
+        if not 0 <= number < float("inf"):
+            raise InvalidInputError(
+                f"{option} {text}: {part.strip()!r} is not allowed; {kind} as in 1,5,10 are"
+            )
+        numbers.append(number)
+    if len(set(numbers)) < len(numbers):
+        raise InvalidInputError(f"{option} {text}: a number is given twice")
+    return numbers
+
+
 def create_app(package: str, help: str) -> typer.Typer:
     """Create a command-line application with `--version`, and no pretty tracebacks."""
     return typer.Typer(

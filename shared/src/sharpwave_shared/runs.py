@@ -357,7 +357,7 @@ def _clear(directory: Path, record: dict[str, Any]) -> None:
     write_json(directory / "run.json", record | {"status": "discarded"})
     for name in ("metrics.json", "log.txt", "claims.json"):
         (directory / name).unlink(missing_ok=True)
-    for pattern in ("*.npz", "*.safetensors", "*.pdf"):
+    for pattern in ("*.npz", "*.safetensors", "*.pdf", "*.wav"):
         for path in directory.glob(pattern):
             path.unlink()
     shutil.rmtree(directory / "figures", ignore_errors=True)

@@ -12,6 +12,7 @@ from sharpwave_shared.cli import (
     command,
     create_app,
     execute,
+    parse_numbers,
 )
 from sharpwave_shared.runs import Run, RunSpec
 from sleep_replay import latent as latent_space
@@ -31,7 +32,6 @@ from sleep_replay.options import (
     ModelOptions,
     SleepOptions,
     batch_size_option,
-    parse_numbers,
     parse_ranges,
     stable_option,
 )

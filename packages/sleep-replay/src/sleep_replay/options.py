@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from sharpwave_shared.cli import Common
+from sharpwave_shared.cli import Common, parse_numbers
 from sharpwave_shared.errors import InvalidInputError
 from sleep_replay.experiments import DEFAULT_EVAL_IMAGES, Setup, prepare
 from sleep_replay.schedule import Schedule
@@ -163,31 +163,6 @@ def stable_option() -> typer.models.OptionInfo:
         help="The setting in which the model does not collapse.",
         rich_help_panel=LEARNING,
     )
-
-
-def parse_numbers(option: str, text: str, *, whole: bool = False) -> list[float]:
-    """Parse a list of different non-negative numbers, `1,5,10` say.
-
-    Raises
-    ------
-    InvalidInputError
-        If a part is not such a number, or one is given twice.
-    """
-    kind = "whole numbers" if whole else "numbers"
-    numbers = []
-    for part in text.split(","):
-        try:
-            number = float(int(part) if whole else float(part))
-        except ValueError:
-            number = -1.0
-        if not 0 <= number < float("inf"):
-            raise InvalidInputError(
-                f"{option} {text}: {part.strip()!r} is not allowed; {kind} as in 1,5,10 are"
-            )
-        numbers.append(number)
-    if len(set(numbers)) < len(numbers):
-        raise InvalidInputError(f"{option} {text}: a number is given twice")
-    return numbers
 
 
 def parse_ranges(option: str, text: str) -> list[tuple[float, float]]:

@@ -1,0 +1,208 @@
+"""One step of many networks at once, in torch: all of them are in every operation."""
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from impression_learning.model import Parameters, Setting
+
+MEAN_DECAY = 0.99
+
+
+def advance(
+    settings: Sequence[Setting],
+    parameters: Parameters,
+    traces: Parameters | None,
+    loss_mean: Float[Tensor, " networks"],
+    state: Float[Tensor, "networks units"],
+    was_awake: Bool[np.ndarray, " networks"],
+    stimulus: Float[Tensor, "steps networks n_in"],
+    noise_inf: Float[Tensor, "steps networks units"],
+    noise_gen: Float[Tensor, "steps networks units"],
+    awake: Bool[np.ndarray, "steps networks"],
+    learn: bool,
+    record: bool,
+    decay: float,
+) -> tuple[Float[Tensor, "steps networks"], Float[Tensor, "_ networks units"]]:
+    """Run steps; see `circuits.Circuits.advance`."""
+    step = _Step(settings, parameters, state)
+    before_awake = np.concatenate([was_awake[None], awake[:-1]])
+    waking = torch.from_numpy(awake).to(state.device)[..., None]
+    after_sleep = torch.from_numpy(awake & ~before_awake).to(state.device)[..., None]
+    losses = torch.empty(awake.shape, dtype=state.dtype, device=state.device)
+    states = state.new_empty(len(awake) if record else 0, *state.shape)
+    algorithm = settings[0].algorithm
+    for t in range(len(awake)):
+        phase = waking[t], after_sleep[t]
+        losses[t] = step.act(stimulus[t], noise_inf[t], noise_gen[t], *phase)
+        if record:
+            states[t] = step.h
+        if learn and algorithm == "backprop":
+            step.descend(stimulus[t], noise_inf[t], *phase)
+        elif learn:
+            step.learn(traces, loss_mean, losses[t], stimulus[t], *phase, decay)
+        step.before = step.h
+    state.copy_(step.before)
+    return losses, states
+
+
+def _outer(left: Tensor, right: Tensor) -> Tensor:
+    return left[:, :, None] * right[:, None, :]
+
+
+def _apply(matrices: Tensor, vectors: Tensor) -> Tensor:
+    return torch.bmm(matrices, vectors[:, :, None])[:, :, 0]
+
+
+class _Step:
+    """A step of all networks: `h`, and what the layers below and above tell, side by side."""
+
+    def __init__(self, settings: Sequence[Setting], parameters: Parameters, state: Tensor):
+        sizes = settings[0].sizes
+
+        def per_unit(values: list[tuple[float, ...]]) -> Tensor:
+            rows = [np.repeat(row, sizes) for row in values]
+            return torch.from_numpy(np.stack(rows)).to(state)
+
+        def per_network(values: list[float]) -> Tensor:
+            return torch.tensor(values, dtype=state.dtype, device=state.device)[:, None]
+
+        self.parameters, self.before = parameters, state
+        self.sigma_inf = per_unit([s.sigma_inf for s in settings])
+        self.sigma_gen = per_unit([s.sigma_gen for s in settings])
+        self.eta = per_network([s.eta for s in settings])
+        self.third = per_network([s.third for s in settings])
+        edges = np.concatenate([[0], np.cumsum(sizes)])
+        self.layers = [slice(lo, hi) for lo, hi in itertools.pairwise(edges)]
+        self.n_in = sizes[0]
+        self.h = self.below = self.above = state
+
+    def act(
+        self, x: Tensor, noise_inf: Tensor, noise_gen: Tensor, awake: Tensor, after_sleep: Tensor
+    ) -> Tensor:
+        """Compute activity and predictions; give the loss."""
+        p = self.parameters
+        pushed_inf, pushed_gen = self.sigma_inf * noise_inf, self.sigma_gen * noise_gen
+        top = len(self.layers) - 1
+        inferred = [x + pushed_inf[:, self.layers[0]]]
+        for k, layer in enumerate(self.layers[1:]):
+            told = torch.tanh(_apply(p.recognition[k], inferred[k]) + p.recognition_bias[k])
+            inferred.append(told + pushed_inf[:, layer])
+        h: list[Tensor] = [x] * (top + 1)
+        above: list[Tensor] = [x] * (top + 1)
+        for k in range(top, -1, -1):
+            if k == top:
+                above[k] = p.transition * self.before[:, self.layers[k]]
+            else:
+                told = _apply(p.generation[k], h[k + 1])
+                above[k] = torch.tanh(told + p.generation_bias[k]) if k else told
+            h[k] = torch.where(awake, inferred[k], above[k] + pushed_gen[:, self.layers[k]])
+        told = [_apply(p.recognition[k], h[k]) + p.recognition_bias[k] for k in range(top)]
+        below = [x, *map(torch.tanh, told)]
+        self.h, self.above, self.below = (torch.cat(parts, 1) for parts in (h, above, below))
+
+        expected = torch.where(after_sleep, self.before, self.above)
+        expected[:, : self.n_in] = self.above[:, : self.n_in]
+        surprise_gen = ((self.h - expected) / self.sigma_gen).square()
+        surprise_inf = ((self.h - self.below) / self.sigma_inf).square()
+        difference = (surprise_gen - surprise_inf).sum(1)
+        return torch.where(awake[:, 0], difference, -difference)
+
+    def learn(
+        self,
+        traces: Parameters | None,
+        loss_mean: Tensor,
+        loss: Tensor,
+        x: Tensor,
+        awake: Tensor,
+        after_sleep: Tensor,
+        decay: float,
+    ) -> None:
+        """Change the weights by impression learning, or by REINFORCE if there are traces."""
+        p, h, top = self.parameters, self.h, len(self.layers) - 1
+        waking = awake.to(h.dtype)
+        sleeping = 1 - waking
+        settled = waking * ~after_sleep
+        surprise = h.new_zeros(())
+        if traces is not None:
+            loss_mean.copy_(torch.where(loss_mean.isnan(), loss, loss_mean))
+            surprise = self.eta * self.third * (loss - loss_mean)[:, None]
+            loss_mean.mul_(MEAN_DECAY).add_(loss, alpha=1 - MEAN_DECAY)
+        from_below = (1 - self.below.square()) * (h - self.below)
+        from_above = h - self.above
+        from_above[:, self.layers[0].stop : self.layers[-1].start] *= (1 - self.above.square())[
+            :, self.layers[0].stop : self.layers[-1].start
+        ]
+
+        def change(value: Tensor, update: Tensor, gate: Tensor, trace: Tensor | None) -> None:
+            shape = (-1, *[1] * (value.dim() - 1))
+            value += (self.eta * gate).reshape(shape) * update
+            if trace is not None:
+                opposite = waking if gate is sleeping else sleeping
+                trace.mul_(decay).add_(opposite.reshape(shape) * update)
+                value += surprise.reshape(shape) * trace
+
+        def trace_of(name: str, k: int) -> Tensor | None:
+            return None if traces is None else getattr(traces, name)[k]
+
+        for k in range(top):
+            lower, upper = self.layers[k], self.layers[k + 1]
+            below, above = from_below[:, upper], from_above[:, lower]
+            if k == 0:
+                above = torch.where(awake, x - self.above[:, lower], above)
+            change(
+                p.recognition[k],
+                _outer(below, h[:, lower]),
+                sleeping,
+                trace_of("recognition", k),
+            )
+            change(
+                p.generation[k],
+                _outer(above, h[:, upper]),
+                settled if k else waking,
+                trace_of("generation", k),
+            )
+            if k < top - 1:
+                bias = p.recognition_bias[k]
+                change(bias, below, sleeping, trace_of("recognition_bias", k))
+            if k > 0:
+                change(p.generation_bias[k], above, settled, trace_of("generation_bias", k))
+        last = self.layers[-1]
+        update = from_above[:, last] * self.before[:, last]
+        change(p.transition, update, settled, None if traces is None else traces.transition)
+
+    def descend(self, x: Tensor, noise: Tensor, awake: Tensor, after_sleep: Tensor) -> None:
+        """Take a gradient step on the backpropagation control's objective, by autograd.
+
+        Awake, gradients pass through the noisy activity of this step; asleep the activity is data
+        for the recognition weights. The state before is data in both.
+        """
+        W, V, D = (
+            t.detach().requires_grad_()
+            for t in (
+                self.parameters.recognition[0],
+                self.parameters.generation[0],
+                self.parameters.transition,
+            )
+        )
+        lower, upper = self.layers
+        pushed, before = self.sigma_inf * noise, self.before[:, upper]
+        sigma_inf, sigma_gen = self.sigma_inf[:, upper], self.sigma_gen[:, upper]
+        with torch.enable_grad():
+            s = x + pushed[:, lower]
+            r = torch.tanh(_apply(W, s)) + pushed[:, upper]
+            expected = torch.where(after_sleep, before, D * before)
+            waking = ((r - expected) / sigma_gen).square().sum(1)
+            waking += ((s - _apply(V, r)) / self.sigma_gen[:, lower]).square().sum(1)
+            recognised = torch.tanh(_apply(W, self.h[:, lower]))
+            sleeping = ((self.h[:, upper] - recognised) / sigma_inf).square().sum(1)
+            loss = torch.where(awake[:, 0], waking, sleeping).sum()
+            gradients = torch.autograd.grad(loss, (W, V, D))
+        rate = self.eta * sigma_inf[:, :1].square()
+        self.parameters.recognition[0] -= rate[..., None] * gradients[0]
+        self.parameters.generation[0] -= rate[..., None] * gradients[1]
+        self.parameters.transition -= self.eta * sigma_gen.square() * gradients[2]

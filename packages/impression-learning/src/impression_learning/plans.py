@@ -1,0 +1,287 @@
+"""The modes of the paper, and the parameters of each."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, get_args
+
+import numpy as np
+
+from impression_learning.model import Algorithm, Setting, ThirdFactor, one_layer
+from impression_learning.stimuli import LatentProcess
+from sharpwave_shared.errors import InvalidInputError
+
+MODES: Mapping[str, str] = {
+    "standard": "learn a latent process (Figure 1)",
+    "SNR": "bias and variance of the updates along learning (Figure 2 a-c)",
+    "dimensionality": "final loss against latent dimension (Figure 2 d)",
+    "switch_period": "how slow may the alternation be? (Figure 3)",
+    "time_constant": "the time constant of the data",
+    "lr_optim": "search for learning rates",
+    "Vocal_Digits": "spoken digits, two layers (Figure 4)",
+}
+SPEECH_SIZES = (128, 100, 40)
+
+
+def parse_mode(text: str) -> str:
+    """Find the mode that is meant; case and dashes do not matter.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is none; the message names the modes.
+    """
+    wanted = text.strip().casefold().replace("-", "_")
+    for mode in MODES:
+        if mode.casefold() == wanted:
+            return mode
+    raise InvalidInputError(f"--mode {text}: must be one of {', '.join(MODES)}")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All parameters of an experiment but its seeds.
+
+    Attributes
+    ----------
+    mode
+        One of `MODES`.
+    algorithms
+        What learns; `dimensionality` and `lr_optim` compare several.
+    n_latent, n_in, n
+        Sizes of the latent process, the observation and the latent layer. Speech has its own;
+        `dimensionality` varies them.
+    dt
+        Time step of the latent process.
+    sigma_in, sigma_inf, sigma_obs
+        Noise of the input, of inference, of generation.
+    sigma_gen
+        Noise of the top layer's transition; None: that of the data, 0.5 sqrt(dt).
+    switch_period
+        A phase lasts `switch_period + 1` steps.
+    etas
+        Learning rate of each algorithm.
+    third_factor
+        Sign and size of REINFORCE's third factor, see `model.THIRD_FACTORS`.
+    steps, steps_backprop
+        Steps of learning, and those of backpropagation in `dimensionality`.
+    points
+        Points of learning at which the networks are tested.
+    test_steps
+        Length of the test passage.
+    episodes
+        Episodes over which the updates' statistics are taken at every point (`SNR`).
+    dimensions
+        Exponents k: n_latent = n = 2^k, n_in = 2^(k+1) (`dimensionality`).
+    periods
+        Switch periods (`switch_period`).
+    dts
+        Time steps of the data (`time_constant`).
+    rates
+        Learning rates (`lr_optim`).
+    epochs, takes
+        Passes through the training recordings, and how many takes of each digit and speaker there
+        are (`Vocal_Digits`; the first five are for testing).
+
+    Raises
+    ------
+    InvalidInputError
+        If a value is out of range; the message names the option of the command.
+    """
+
+    mode: str
+    algorithms: tuple[Algorithm, ...] = ("impression",)
+    n_latent: int = 20
+    n_in: int = 100
+    n: int = 20
+    dt: float = 0.1
+    sigma_in: float = 0.01
+    sigma_inf: float = 0.01
+    sigma_obs: float = 0.01
+    sigma_gen: float | None = None
+    switch_period: int = 1
+    etas: Mapping[str, float] = field(default_factory=lambda: dict(ETAS))
+    third_factor: ThirdFactor = "gradient"
+    steps: int = 2_000_000
+    steps_backprop: int = 300_000
+    points: int = 20
+    test_steps: int = 30_000
+    episodes: int = 1_000_000
+    dimensions: tuple[int, ...] = (1, 2, 3, 4, 5)
+    periods: tuple[int, ...] = tuple(range(1, 32, 3))
+    dts: tuple[float, ...] = tuple(np.geomspace(1, 0.01, 10).round(4).tolist())
+    rates: tuple[float, ...] = tuple(1e-2 / 10 ** ((j + 1) / 2) for j in range(20))
+    epochs: int = 20
+    takes: int = 50
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "steps_backprop", "epochs"):
+            if getattr(self, name) < 1:
+                raise InvalidInputError(f"{option(name)} {getattr(self, name)}: at least 1")
+        if self.points < 2:
+            raise InvalidInputError(f"--points {self.points}: at least 2 are needed")
+        if self.test_steps < 200:
+            raise InvalidInputError(f"--test-steps {self.test_steps}: at least 200 are needed")
+        if self.episodes < 100:
+            raise InvalidInputError(f"--episodes {self.episodes}: at least 100 are needed")
+        for k in self.dimensions:
+            if not 0 <= k <= 10:
+                raise InvalidInputError(f"--dimensions {k}: exponents from 0 to 10 are allowed")
+        allowed = ALGORITHMS.get(self.mode, get_args(Algorithm))
+        for algorithm in self.algorithms:
+            if algorithm not in get_args(Algorithm):
+                raise InvalidInputError(
+                    f"--algorithm {algorithm}: must be one of {', '.join(get_args(Algorithm))}"
+                )
+            if algorithm not in allowed:
+                raise InvalidInputError(
+                    f"--algorithm {algorithm}: {self.mode} has {', '.join(allowed)}"
+                )
+            self.conditions(algorithm)
+
+    @property
+    def axis(self) -> tuple[str, tuple[float, ...]]:
+        """Name what the mode varies, and its values."""
+        match self.mode:
+            case "dimensionality":
+                return "dimension", tuple(2**k for k in self.dimensions)
+            case "switch_period":
+                return "switch period", self.periods
+            case "time_constant":
+                return "dt", self.dts
+            case "lr_optim":
+                return "learning rate", self.rates
+        return "", (0,)
+
+    def conditions(self, algorithm: Algorithm) -> list[tuple[Setting, LatentProcess]]:
+        """Give network and data for each value of the axis."""
+        return [self._condition(algorithm, value) for value in self.axis[1]]
+
+    def _condition(self, algorithm: Algorithm, value: float) -> tuple[Setting, LatentProcess]:
+        n_latent, n_in, n, dt = self.n_latent, self.n_in, self.n, self.dt
+        period, eta = self.switch_period, self.etas[algorithm]
+        match self.mode:
+            case "dimensionality":
+                n_latent, n_in, n = int(value), 2 * int(value), int(value)
+            case "switch_period":
+                period = int(value)
+            case "time_constant":
+                dt = value
+            case "lr_optim":
+                eta = value
+        process = LatentProcess(n_latent, n_in, dt)
+        sigma_gen = process.a if self.sigma_gen is None else self.sigma_gen
+        if self.mode == "Vocal_Digits":
+            setting = Setting(
+                SPEECH_SIZES,
+                (self.sigma_in, self.sigma_inf, self.sigma_inf),
+                (self.sigma_obs, self.sigma_obs, sigma_gen),
+                eta,
+                period,
+                algorithm,
+                self.third_factor,
+            )
+            return setting, process
+        setting = one_layer(
+            n_in,
+            n,
+            eta=eta,
+            sigma_gen=sigma_gen,
+            sigma_inf=self.sigma_inf,
+            sigma_obs=self.sigma_obs,
+            sigma_in=self.sigma_in,
+            switch_period=period,
+            algorithm=algorithm,
+            third_factor=self.third_factor,
+        )
+        return setting, process
+
+    def steps_of(self, algorithm: Algorithm) -> int:
+        """Give the steps that an algorithm learns."""
+        if self.mode == "dimensionality" and algorithm == "backprop":
+            return self.steps_backprop
+        return self.steps
+
+    def config(self) -> dict[str, Any]:
+        """Give the parameters on which the mode's numbers depend, as JSON values."""
+        unused = {
+            name
+            for mode, names in OWN.items()
+            for name in names
+            if name not in OWN.get(self.mode, ())
+        }
+        return {name: value for name, value in asdict(self).items() if name not in unused}
+
+
+OWN: Mapping[str, tuple[str, ...]] = {
+    "SNR": ("episodes",),
+    "dimensionality": ("dimensions", "steps_backprop"),
+    "switch_period": ("periods",),
+    "time_constant": ("dts",),
+    "lr_optim": ("rates",),
+    "Vocal_Digits": ("epochs", "takes"),
+}
+"""Parameters that only one mode has."""
+
+ALGORITHMS: Mapping[str, tuple[Algorithm, ...]] = {
+    "lr_optim": ("impression", "reinforce"),
+    "Vocal_Digits": ("impression", "reinforce"),
+}
+"""Algorithms of a mode that does not have all."""
+COMPARED: Mapping[str, tuple[Algorithm, ...]] = {
+    "dimensionality": ("impression", "reinforce", "backprop"),
+    "lr_optim": ("impression", "reinforce"),
+}
+"""What a mode compares if no algorithm is asked for."""
+
+SMALL = {"n_latent": 2, "n_in": 4, "n": 2}
+MEDIUM = {"n_latent": 4, "n_in": 10, "n": 4, "steps": 1_000_000}
+ETAS: Mapping[str, float] = {"impression": 1e-3, "reinforce": 1e-2 / 10**7.5, "backprop": 1e-2}
+DEFAULTS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, float]]] = {
+    "standard": ({}, {}),
+    "SNR": (SMALL | {"steps": 600_000}, {"impression": 1e-4}),
+    "dimensionality": ({"steps": 3_600_000}, {"impression": 3.2e-3}),
+    "switch_period": (MEDIUM, {"impression": 5e-4}),
+    "time_constant": (MEDIUM, {"impression": 5e-4}),
+    "lr_optim": (SMALL | {"steps": 3_600_000}, {}),
+    "Vocal_Digits": ({"sigma_gen": 0.13}, {"impression": 5e-4, "reinforce": 1e-3 * 1e-7}),
+}
+"""What each mode changes of the parameters and of the learning rates."""
+
+
+def make_plan(
+    mode: str = "standard",
+    *,
+    algorithm: str | None = None,
+    etas: Mapping[str, float | None] | None = None,
+    **given: Any,
+) -> Plan:
+    """Fill in a mode's parameters.
+
+    Parameters
+    ----------
+    mode
+        One of `MODES`; case and dashes do not matter.
+    algorithm
+        The only one that learns. Default: what the mode compares, else impression learning.
+    etas
+        Learning rates that differ from the mode's.
+    given
+        Other attributes of `Plan` that differ from the mode's; None stands for the mode's.
+
+    Raises
+    ------
+    InvalidInputError
+        If a value is out of range; the message names the option of the command.
+    """
+    mode = parse_mode(mode)
+    values, rates = DEFAULTS[mode]
+    algorithms = COMPARED.get(mode, ("impression",)) if algorithm is None else (algorithm,)
+    chosen = {name: value for name, value in given.items() if value is not None}
+    rates = {**ETAS, **rates}
+    rates |= {name: rate for name, rate in (etas or {}).items() if rate is not None}
+    return Plan(mode, algorithms, etas=rates, **{**values, **chosen})
+
+
+def option(name: str) -> str:
+    """Give the option of the command that sets an attribute."""
+    return "--" + name.replace("_", "-")

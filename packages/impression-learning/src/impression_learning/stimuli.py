@@ -1,0 +1,157 @@
+"""What the observation layer sees: a latent process, or a sequence of spectra."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sharpwave_shared.errors import InvalidInputError
+from sharpwave_shared.seeding import Streams
+
+
+class Stimulus(Protocol):
+    """A kind of data; `world` gives the data of one seed."""
+
+    def world(self, streams: Streams, device: torch.device, dtype: torch.dtype) -> "World":
+        """Give the data of the seed behind `streams`."""
+        ...
+
+
+class World(Protocol):
+    """The data of one seed, in passages (`training`, `test`) that are read chunk by chunk.
+
+    Each chunk follows from the passage's name, the number of the chunk, and the state that the
+    chunk before has left, so that reading can stop and go on anywhere.
+    """
+
+    def start(self, passage: str) -> Tensor:
+        """Give the state before the first chunk."""
+        ...
+
+    def read(
+        self, passage: str, chunk: int, steps: int, state: Tensor
+    ) -> tuple[Float[Tensor, "steps n_in"], Float[Tensor, "steps _"], Tensor]:
+        """Give a chunk of the data, the latent causes behind it, and the state after it."""
+        ...
+
+
+@dataclass(frozen=True)
+class LatentProcess:
+    """Observations x = A z of latents z that wander: z(t) = (1 - a^2) z(t-1) + a xi.
+
+    a = 0.5 sqrt(dt); the elements of A are normal with standard deviation 1 / n_latent. Passages
+    start with z from its stationary distribution.
+
+    Attributes
+    ----------
+    n_latent, n_in
+        Sizes of z and x.
+    dt
+        Time step; the time constant of z is about 4 / dt steps.
+    """
+
+    n_latent: int
+    n_in: int
+    dt: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.n_latent < 1:
+            raise InvalidInputError(f"--n-latent {self.n_latent}: at least 1 is needed")
+        if self.n_in < 1:
+            raise InvalidInputError(f"--n-in {self.n_in}: at least 1 is needed")
+        if not 0 < self.dt <= 1:
+            raise InvalidInputError(f"--dt {self.dt:g}: above 0 and at most 1 is allowed")
+
+    @property
+    def a(self) -> float:
+        """Standard deviation of the noise that drives z."""
+        return 0.5 * math.sqrt(self.dt)
+
+    @property
+    def decay(self) -> float:
+        """Correlation of successive latents, the D that a network should learn."""
+        return 1 - self.a**2
+
+    def world(
+        self, streams: Streams, device: torch.device, dtype: torch.dtype
+    ) -> "LatentProcessWorld":
+        """Draw A for a seed."""
+        mixing = streams.numpy("mixing").normal(0, 1 / self.n_latent, (self.n_in, self.n_latent))
+        return LatentProcessWorld(self, streams, torch.from_numpy(mixing).to(device, dtype))
+
+
+@dataclass(frozen=True)
+class LatentProcessWorld:
+    """The latent process of one seed."""
+
+    process: LatentProcess
+    streams: Streams
+    mixing: Float[Tensor, "n_in n_latent"]
+
+    def start(self, passage: str) -> Float[Tensor, " n_latent"]:
+        """Draw z from its stationary distribution."""
+        process = self.process
+        deviation = process.a / math.sqrt(1 - process.decay**2)
+        drawn = self.streams.numpy(passage, "start").normal(0, deviation, process.n_latent)
+        return torch.from_numpy(drawn).to(self.mixing)
+
+    def read(
+        self, passage: str, chunk: int, steps: int, state: Tensor
+    ) -> tuple[Float[Tensor, "steps n_in"], Float[Tensor, "steps _"], Tensor]:
+        """See `World.read`."""
+        device = self.mixing.device
+        generator = self.streams.torch(passage, "latents", chunk, device=device)
+        xi = torch.randn(steps, len(state), generator=generator, device=device)
+        latents = self.process.a * xi.to(self.mixing.dtype)
+        latents[0] += self.process.decay * state
+        # A scan by doubling: after each turn, every entry sums twice as many steps of the past.
+        reach = 1
+        while reach < steps:
+            latents[reach:] += self.process.decay**reach * latents[:-reach].clone()
+            reach *= 2
+        return latents @ self.mixing.T, latents, latents[-1]
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Given sequences, one for each passage, repeated without end.
+
+    Attributes
+    ----------
+    passages
+        By name: steps x n_in.
+    """
+
+    passages: Mapping[str, Float[np.ndarray, "_ n_in"]]
+
+    def world(self, streams: Streams, device: torch.device, dtype: torch.dtype) -> "SequencesWorld":
+        """Put the sequences where they are needed."""
+        tensors = {
+            name: torch.from_numpy(values).to(device, dtype)
+            for name, values in self.passages.items()
+        }
+        return SequencesWorld(tensors)
+
+
+@dataclass(frozen=True)
+class SequencesWorld:
+    """The sequences on a device."""
+
+    passages: Mapping[str, Float[Tensor, "_ n_in"]]
+
+    def start(self, passage: str) -> Tensor:
+        """Nothing has to be remembered."""
+        return torch.empty(0)
+
+    def read(
+        self, passage: str, chunk: int, steps: int, state: Tensor
+    ) -> tuple[Float[Tensor, "steps n_in"], Float[Tensor, "steps _"], Tensor]:
+        """See `World.read`; nothing is known of latent causes."""
+        values = self.passages[passage]
+        places = (chunk * steps + torch.arange(steps, device=values.device)) % len(values)
+        return values[places], values.new_empty(steps, 0), state

@@ -1,0 +1,283 @@
+"""Bias and variance of the learning rules' updates, over many independent episodes at once.
+
+In an episode a network with fixed weights sees one fixed stimulus for a few steps, from rest; at
+every step each rule would change the weights. Episodes differ in their noise only. Impression
+learning's update u is the same term in both rules; REINFORCE adds f w, where w = (loss - mean
+loss) x trace and f is the third factor's sign and size. Moments of u and w give the statistics for
+every f.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy.signal import lfilter
+from torch import Tensor
+
+from impression_learning.model import THIRD_FACTORS, Parameters, Setting
+from sharpwave_shared.seeding import Streams
+
+CHUNK = 8192
+"""Episodes that are computed at once."""
+MEAN_DECAY = 0.99
+TRACES = ("cleared", "kept")
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """The noise-driven part of what some episodes did, parameters side by side.
+
+    Attributes
+    ----------
+    losses
+        Recorded loss.
+    impression
+        Impression learning's update, without the learning rate.
+    scores
+        What is added to the eligibility trace.
+    """
+
+    losses: Float[Tensor, "steps episodes"]
+    impression: Float[Tensor, "steps parameters episodes"]
+    scores: Float[Tensor, "steps parameters episodes"]
+
+
+def run_episodes(
+    network: Parameters,
+    setting: Setting,
+    stimulus: Float[Tensor, "steps n_in"],
+    noise: Float[Tensor, "steps units episodes"],
+) -> Episodes:
+    """Run episodes of one network of one latent layer.
+
+    Parameters
+    ----------
+    network
+        A batch of one.
+    setting
+        Its setting.
+    stimulus
+        The same in every episode.
+    noise
+        Standard normal variates; layer 0 first.
+    """
+    W, V, D = network.recognition[0][0], network.generation[0][0], network.transition[0][:, None]
+    (sigma_in, sigma_inf), (sigma_obs, sigma_gen) = setting.sigma_inf, setting.sigma_gen
+    n_in, n = V.shape
+    awake = setting.awake(0, len(stimulus))
+    episodes = noise.shape[2]
+    before = noise.new_zeros(n, episodes)
+    losses = noise.new_zeros(len(stimulus), episodes)
+    size = (len(stimulus), 2 * n * n_in + n, episodes)
+    impression, scores = noise.new_zeros(size), noise.new_zeros(size)
+    in_W, in_V, in_D = slice(0, n * n_in), slice(n * n_in, 2 * n * n_in), slice(2 * n * n_in, None)
+    for t, x in enumerate(stimulus[:, :, None]):
+        after_sleep = bool(awake[t]) and t > 0 and not awake[t - 1]
+        xi_s, xi_r = noise[t, :n_in], noise[t, n_in:]
+        above_r = D * before
+        if awake[t]:
+            s = x + sigma_in * xi_s
+            below_r = torch.tanh(W @ s)
+            r = below_r + sigma_inf * xi_r
+            above_s = V @ r
+        else:
+            r = above_r + sigma_gen * xi_r
+            above_s = V @ r
+            s = above_s + sigma_obs * xi_s
+            below_r = torch.tanh(W @ s)
+        expected = before if after_sleep else above_r
+        loss = ((s - above_s) / sigma_obs).square().sum(0)
+        loss += ((r - expected) / sigma_gen).square().sum(0)
+        loss -= ((s - x) / sigma_in).square().sum(0)
+        loss -= ((r - below_r) / sigma_inf).square().sum(0)
+        losses[t] = loss if awake[t] else -loss
+
+        told_W = ((1 - below_r.square()) * (r - below_r))[:, None] * s[None]
+        told_V = (s - above_s)[:, None] * r[None]
+        told_D = (r - above_r) * before
+        if awake[t]:
+            impression[t, in_V] = ((x - above_s)[:, None] * r[None]).flatten(0, 1)
+            if not after_sleep:
+                impression[t, in_D] = told_D
+            scores[t, in_W] = told_W.flatten(0, 1)
+        else:
+            impression[t, in_W] = told_W.flatten(0, 1)
+            scores[t, in_V] = told_V.flatten(0, 1)
+            scores[t, in_D] = told_D
+        before = r
+    return Episodes(losses, impression, scores)
+
+
+class Moments:
+    """Sums of u, w, and their products over samples, with traces cleared and kept."""
+
+    def __init__(self, parameters: int, like: Tensor):
+        zeros = like.new_zeros(parameters)
+        names = ["u", "uu"] + [f"{name}.{kind}" for name in ("w", "ww", "uw") for kind in TRACES]
+        self.sums = {name: zeros.clone() for name in names}
+        self.samples = 0
+        self.mean: float | None = None
+        """Running mean of the loss."""
+        self.kept = zeros.clone()[:, None]
+        """The trace that earlier episodes left, if traces are never cleared."""
+
+    def add(self, episodes: Episodes) -> None:
+        """Take in more episodes, which follow those before."""
+        losses = episodes.losses.T.reshape(-1).cpu().numpy()
+        if self.mean is None:
+            self.mean = float(losses[0])
+        means, _ = lfilter([1 - MEAN_DECAY], [1, -MEAN_DECAY], losses, zi=[MEAN_DECAY * self.mean])
+        earlier = np.concatenate([[self.mean], means[:-1]])
+        self.mean = float(means[-1])
+        u = episodes.impression
+        surprise = torch.from_numpy(losses - earlier).to(u).reshape(-1, len(u)).T
+        traces = episodes.scores.cumsum(0)
+        whole = traces[-1].cumsum(1)
+        w = {"cleared": surprise[:, None] * traces}
+        left = self.kept + whole - traces[-1]
+        w["kept"] = w["cleared"] + surprise[:, None] * left
+        self.kept = self.kept + whole[:, -1:]
+        self.sums["u"] += u.sum((0, 2))
+        self.sums["uu"] += u.square().sum((0, 2))
+        for kind, values in w.items():
+            self.sums[f"w.{kind}"] += values.sum((0, 2))
+            self.sums[f"ww.{kind}"] += values.square().sum((0, 2))
+            self.sums[f"uw.{kind}"] += (u * values).sum((0, 2))
+        self.samples += u.shape[0] * u.shape[2]
+
+    def means(self) -> dict[str, Tensor]:
+        """Give the means of u, w and their products, for each parameter."""
+        return {name: total / self.samples for name, total in self.sums.items()}
+
+
+def measure_updates(
+    network: Parameters,
+    setting: Setting,
+    stimulus: Float[Tensor, "steps n_in"],
+    episodes: int,
+    streams: Streams,
+) -> dict[str, Float[Tensor, " parameters"]]:
+    """Measure the moments of the rules' updates over independent episodes.
+
+    Parameters
+    ----------
+    network
+        A batch of one network of one latent layer; it does not change.
+    setting
+        Its setting.
+    stimulus
+        What it sees in every episode; the steps of an episode.
+    episodes
+        How many.
+    streams
+        The noise.
+
+    Returns
+    -------
+    dict
+        Means over all steps of all episodes, for each parameter (elements of W_in by rows, then
+        of W_out, then D): `u`, `uu`, and, for traces that are `cleared` after every episode or
+        `kept`, `w.cleared`, `ww.cleared`, `uw.cleared` and so on.
+    """
+    device = stimulus.device
+    moments = Moments(2 * math.prod(setting.sizes) + setting.sizes[1], stimulus)
+    for number, start in enumerate(range(0, episodes, CHUNK)):
+        count = min(CHUNK, episodes - start)
+        generator = streams.torch("episodes", number, device=device)
+        size = (len(stimulus), setting.units, count)
+        noise = torch.randn(size, generator=generator, device=device).to(stimulus.dtype)
+        moments.add(run_episodes(network, setting, stimulus, noise))
+    return moments.means()
+
+
+@dataclass(frozen=True)
+class RuleStatistics:
+    """Statistics of one rule's update of some parameters (last dimension)."""
+
+    mean: Float[np.ndarray, "*points parameters"]
+    variance: Float[np.ndarray, "*points parameters"]
+
+    @property
+    def signal_to_noise(self) -> Float[np.ndarray, "*points"]:
+        """Mean^2 / variance, averaged over the parameters."""
+        return (self.mean**2 / self.variance).mean(-1)
+
+    def of(self, parameters: slice) -> "RuleStatistics":
+        """Give the statistics of some of the parameters."""
+        return RuleStatistics(self.mean[..., parameters], self.variance[..., parameters])
+
+
+def impression_statistics(moments: Mapping[str, np.ndarray]) -> RuleStatistics:
+    """Give the statistics of impression learning's update."""
+    return RuleStatistics(moments["u"], moments["uu"] - moments["u"] ** 2)
+
+
+def reinforce_statistics(
+    moments: Mapping[str, np.ndarray], third: float, traces: str
+) -> RuleStatistics:
+    """Give the statistics of REINFORCE's update u + f w.
+
+    Parameters
+    ----------
+    moments
+        As `measure_updates` gives them.
+    third
+        The third factor's sign and size, f.
+    traces
+        `cleared` or `kept`.
+    """
+    mean = moments["u"] + third * moments[f"w.{traces}"]
+    square = (
+        moments["uu"] + 2 * third * moments[f"uw.{traces}"] + third**2 * moments[f"ww.{traces}"]
+    )
+    return RuleStatistics(mean, square - mean**2)
+
+
+def compare_rules(
+    moments: Mapping[str, Float[np.ndarray, "seeds points parameters"]], weights: int
+) -> dict[str, dict[str, list]]:
+    """Compare the rules' updates of W_in, and of all parameters.
+
+    Parameters
+    ----------
+    moments
+        As `measure_updates` gives them, for seeds and points of learning.
+    weights
+        Number of elements of W_in.
+
+    Returns
+    -------
+    dict
+        For `impression`, and for REINFORCE with either third factor and traces cleared or kept
+        (`gradient.cleared` and so on): `snr` and `norm` of the mean, and for REINFORCE the
+        `cosine` and `inner_product` of its mean with impression learning's and the `cosine_all` of
+        all parameters, as lists of seeds x points.
+    """
+    impression = impression_statistics(moments)
+    own = impression.of(slice(0, weights))
+    compared = {
+        "impression": {
+            "snr": own.signal_to_noise.tolist(),
+            "norm": np.linalg.norm(own.mean, axis=-1).tolist(),
+        }
+    }
+    for name, third in THIRD_FACTORS.items():
+        for traces in TRACES:
+            reinforce = reinforce_statistics(moments, third, traces)
+            other = reinforce.of(slice(0, weights))
+            compared[f"{name}.{traces}"] = {
+                "snr": other.signal_to_noise.tolist(),
+                "norm": np.linalg.norm(other.mean, axis=-1).tolist(),
+                "inner_product": (own.mean * other.mean).sum(-1).tolist(),
+                "cosine": _cosines(own.mean, other.mean).tolist(),
+                "cosine_all": _cosines(impression.mean, reinforce.mean).tolist(),
+            }
+    return compared
+
+
+def _cosines(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    norms = np.linalg.norm(one, axis=-1) * np.linalg.norm(other, axis=-1)
+    return (one * other).sum(-1) / norms
