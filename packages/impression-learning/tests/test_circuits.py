@@ -109,7 +109,7 @@ def test_one_layer_equals_the_plain_transcription(
             "W_out": circuits.parameters.generation[0][i].numpy().copy(),
             "D": circuits.parameters.transition[i].numpy().copy(),
             "r": np.zeros(3),
-            "loss_mean": None,
+            "loss_mean": np.nan,
             "e_in": np.zeros((3, 7)),
             "e_out": np.zeros((7, 3)),
             "e_D": np.zeros(3),

@@ -10,13 +10,11 @@ alternate, and the median over repetitions is reported.
 
 import argparse
 import json
-import statistics
-import time
-from collections.abc import Callable
 from dataclasses import replace
 
 import torch
 
+from sharpwave_shared.benchmarking import alternate
 from sharpwave_shared.devices import describe_device, resolve_device
 from sharpwave_shared.runs import Journal
 from sleep_replay import Condition, Schedule, ScheduleJob, Training, evaluate, prepare
@@ -68,7 +66,7 @@ def main() -> None:
     def fast() -> None:
         batched.append(job.run(Journal()).networks)
 
-    times = _alternate({"plain": plain, "batched": fast}, arguments.repeat, device)
+    times = alternate({"plain": plain, "batched": fast}, arguments.repeat, device)
     steps = schedule.num_cycles * schedule.epochs_per_cycle * 10
     ratio = times["plain"] / times["batched"]
     _check(plain_networks, batched[-1], data.new_test.all_images())
@@ -82,7 +80,7 @@ def main() -> None:
         with torch.inference_mode():
             (images - one.decode(one.encode(images)[0])).abs().sum((1, 2)).mean()
 
-    evaluations = _alternate(
+    evaluations = alternate(
         {"plain": plain_evaluation, "fast": lambda: evaluate(vae, images)}, 5, device
     )
     report = {
@@ -97,27 +95,6 @@ def main() -> None:
         "evaluation_ratio": round(evaluations["plain"] / evaluations["fast"], 2),
     }
     print(json.dumps(report, indent=2))
-
-
-def _alternate(
-    sides: dict[str, Callable[[], object]], repeat: int, device: torch.device
-) -> dict[str, float]:
-    """Run the sides in turn, after one unmeasured turn each; give the median seconds of each."""
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
-    for turn in range(repeat + 1):
-        for name, side in sides.items():
-            _synchronise(device)
-            start = time.perf_counter()
-            side()
-            _synchronise(device)
-            if turn:
-                seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in seconds.items()}
-
-
-def _synchronise(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def _check(plain: list[PlainVAE], batched: dict[str, torch.Tensor], images: torch.Tensor) -> None:

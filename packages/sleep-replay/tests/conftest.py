@@ -1,14 +1,14 @@
 """Small data and models for the tests of sleep-replay."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
 
 from sharpwave_shared.data import DataRecord
-from sharpwave_shared.runs import Journal
 from sharpwave_shared.seeding import Streams
+from sharpwave_shared.testing import KilledError, MemoryJournal
 from sleep_replay.data import Experience, ImageSet
 from sleep_replay.experiments import Setup
 from sleep_replay.model import VAE
@@ -48,51 +48,6 @@ def experience() -> Experience:
         image_set(20, 3, inverted=True),
         DataRecord("blobs", "synthesised", "memory", "0" * 64),
     )
-
-
-class KilledError(Exception):
-    """Stands for a kill signal."""
-
-
-class MemoryJournal(Journal):
-    """Keeps everything in memory, with a checkpoint after every step.
-
-    It is killed right after the `lives`-th checkpoint, or when a checkpoint is to be dropped.
-    """
-
-    def __init__(self, lives: int = -1, *, killed_at_drop: bool = False):
-        super().__init__()
-        self.lives, self.killed_at_drop, self.saved = lives, killed_at_drop, 0
-        self.checkpoint: tuple[dict[str, torch.Tensor], dict[str, str]] | None = None
-        self.tensors: dict[str, dict[str, torch.Tensor]] = {}
-
-    def checkpoint_due(self) -> bool:
-        return True
-
-    def save_checkpoint(self, tensors: Mapping[str, torch.Tensor], **progress: int | str) -> None:
-        copies = {name: tensor.detach().clone() for name, tensor in tensors.items()}
-        self.checkpoint = copies, {name: str(value) for name, value in progress.items()}
-        self.saved += 1
-        if self.saved == self.lives:
-            raise KilledError
-
-    def load_checkpoint(self) -> tuple[dict[str, torch.Tensor], dict[str, str]] | None:
-        if self.checkpoint is None:
-            return None
-        tensors, progress = self.checkpoint
-        return {name: tensor.clone() for name, tensor in tensors.items()}, progress
-
-    def drop_checkpoint(self) -> None:
-        if self.killed_at_drop:
-            self.killed_at_drop = False
-            raise KilledError
-        self.checkpoint = None
-
-    def save_tensors(self, name: str, tensors: Mapping[str, torch.Tensor]) -> None:
-        self.tensors[name] = {k: tensor.detach().clone() for k, tensor in tensors.items()}
-
-    def load_tensors(self, name: str) -> dict[str, torch.Tensor] | None:
-        return self.tensors.get(name)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 
@@ -139,7 +139,7 @@ class Plan:
             self.conditions(algorithm)
 
     @property
-    def axis(self) -> tuple[str, tuple[float, ...]]:
+    def axis(self) -> tuple[str, tuple[int | float, ...]]:
         """Name what the mode varies, and its values."""
         match self.mode:
             case "dimensionality":
@@ -156,7 +156,7 @@ class Plan:
         """Give network and data for each value of the axis."""
         return [self._condition(algorithm, value) for value in self.axis[1]]
 
-    def _condition(self, algorithm: Algorithm, value: float) -> tuple[Setting, LatentProcess]:
+    def _condition(self, algorithm: Algorithm, value: int | float) -> tuple[Setting, LatentProcess]:
         n_latent, n_in, n, dt = self.n_latent, self.n_in, self.n, self.dt
         period, eta = self.switch_period, self.etas[algorithm]
         match self.mode:
@@ -275,7 +275,9 @@ def make_plan(
     """
     mode = parse_mode(mode)
     values, rates = DEFAULTS[mode]
-    algorithms = COMPARED.get(mode, ("impression",)) if algorithm is None else (algorithm,)
+    algorithms = COMPARED.get(mode, ("impression",))
+    if algorithm is not None:
+        algorithms = (cast("Algorithm", algorithm),)
     chosen = {name: value for name, value in given.items() if value is not None}
     rates = {**ETAS, **rates}
     rates |= {name: rate for name, rate in (etas or {}).items() if rate is not None}

@@ -12,6 +12,19 @@ Draw = Callable[[str, int, int], np.ndarray]
 Arrays = dict[str, np.ndarray]
 
 
+def plain_latent_process(
+    mixing: np.ndarray, latents: np.ndarray, dt: float, steps: int, draw: Draw
+) -> tuple[np.ndarray, np.ndarray]:
+    """Let latents wander; give observations (steps x n_in) and latents (steps x n_latent)."""
+    a = 0.5 * np.sqrt(dt)
+    observed, causes = [], []
+    for t in range(steps):
+        latents = (1 - a**2) * latents + a * draw("z", t, len(latents))
+        observed.append(mixing @ latents)
+        causes.append(latents)
+    return np.array(observed), np.array(causes)
+
+
 def plain_one_layer(
     weights: Arrays,
     stimulus: np.ndarray,
@@ -26,11 +39,13 @@ def plain_one_layer(
     algorithm: str = "impression",
     third_factor: float = -0.5,
     decay: float = 0.9,
+    updates: list[np.ndarray] | None = None,
 ) -> Arrays:
     """Run the one-layer network over a stimulus (steps x n_in), learning in place if eta > 0.
 
     `weights` holds W_in, W_out and D, and the state that goes on: `r`, and for REINFORCE the
-    running mean `loss_mean` (None before the first step) and the traces `e_in`, `e_out`, `e_D`.
+    running mean `loss_mean` (NaN before the first step) and the traces `e_in`, `e_out`, `e_D`.
+    `updates` collects what each step would change at a learning rate of 1: W_in, W_out, D, flat.
 
     Returns
     -------
@@ -76,7 +91,7 @@ def plain_one_layer(
         d_D = (r - D * r_before) * r_before
         step_in, step_out, step_D = (1 - lam) * d_in, lam * d_out, lam * (not after_sleep) * d_D
         if algorithm == "reinforce":
-            if weights["loss_mean"] is None:
+            if np.isnan(weights["loss_mean"]):
                 weights["loss_mean"] = loss
             surprise = loss - weights["loss_mean"]
             weights["loss_mean"] = 0.99 * weights["loss_mean"] + 0.01 * loss
@@ -86,6 +101,8 @@ def plain_one_layer(
             step_in = step_in + third_factor * surprise * weights["e_in"]
             step_out = step_out + third_factor * surprise * weights["e_out"]
             step_D = step_D + third_factor * surprise * weights["e_D"]
+        if updates is not None:
+            updates.append(np.concatenate([step_in.ravel(), step_out.ravel(), step_D]))
         W_in += eta * step_in
         W_out += eta * step_out
         D += eta * step_D

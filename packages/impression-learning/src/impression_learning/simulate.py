@@ -143,10 +143,10 @@ class Group:
                 for world, state in zip(self.worlds, passage.worlds, strict=True)
             ]
             stimulus = _side_by_side([x[part] for x, _, _ in drawn])
-            noise_inf = self._noise(passage.name, "inference", chunk, length)[part]
+            noise_inf = self.noise(passage.name, "inference", chunk, length)[part]
             noise_gen = noise_inf
             if not learn:
-                noise_gen = self._noise(passage.name, "generation", chunk, length)[part]
+                noise_gen = self.noise(passage.name, "generation", chunk, length)[part]
             if phases == "alternating":
                 awake = np.stack([s.awake(passage.step, count) for s in settings], 1)
             else:
@@ -190,7 +190,7 @@ class Group:
             total += piece.losses.sum(0).cpu().numpy()
         return np.where(self.diverged < 0, total / steps, np.nan)
 
-    def _noise(self, *purpose: str | int) -> Float[Tensor, "steps networks units"]:
+    def noise(self, *purpose: str | int) -> Float[Tensor, "steps networks units"]:
         """Draw standard normal variates; the last word of the purpose is their number of steps."""
         *words, steps = purpose
         device, units = self.circuits.device, self.members[0].setting.units

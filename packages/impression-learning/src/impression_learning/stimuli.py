@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from sharpwave_shared.errors import InvalidInputError
 from sharpwave_shared.seeding import Streams
 
 
+@runtime_checkable
 class Stimulus(Protocol):
     """A kind of data; `world` gives the data of one seed."""
 
@@ -22,6 +23,7 @@ class Stimulus(Protocol):
         ...
 
 
+@runtime_checkable
 class World(Protocol):
     """The data of one seed, in passages (`training`, `test`) that are read chunk by chunk.
 

@@ -1,5 +1,36 @@
-"""Figures."""
+"""Figures: each mode's are drawn from the stored data of its run, and from nothing else."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from impression_learning.figures.learning import standard_figures
+from impression_learning.figures.speech import speech_figures
+from impression_learning.figures.sweeps import (
+    dimensionality_figures,
+    learning_rate_figures,
+    switch_period_figures,
+    time_constant_figures,
+)
+from impression_learning.figures.updates import update_figures
+from sharpwave_shared.plotting import save_figures
+from sharpwave_shared.runs import StoredRun
+
+DRAWN = {
+    "standard": standard_figures,
+    "SNR": update_figures,
+    "dimensionality": dimensionality_figures,
+    "switch_period": switch_period_figures,
+    "time_constant": time_constant_figures,
+    "lr_optim": learning_rate_figures,
+    "Vocal_Digits": speech_figures,
+}
 
 
-def draw(run, formats):
-    return []
+def draw(run: StoredRun, formats: Sequence[str]) -> list[Path]:
+    """Draw the figures of a run; give their paths.
+
+    They go into its folder `figures`, and all of them into one PDF named by the parameters.
+    """
+    figures = DRAWN[run.experiment](run)
+    booklet = run.directory / f"{run.experiment}-{run.record['label']}.pdf"
+    return save_figures(figures, run.directory / "figures", formats, booklet=booklet)

@@ -1,0 +1,226 @@
+"""Speed of impression-learning against plain NumPy loops, in one run.
+
+    uv run python packages/impression-learning/benchmarks/speed.py [--device cpu] [--networks 20]
+
+The baseline is `impression_learning.reference`: one network, one step at a time. Both sides make
+their data and their noise. Before anything is timed, the fused and the plain loop learn from the
+same data and noise, and must end with the same weights. Sides alternate; the ratio is that of the
+medians.
+"""
+
+import argparse
+import json
+import os
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from impression_learning import Group, Member, make_plan, measure_updates
+from impression_learning.reference import (
+    Arrays,
+    plain_latent_process,
+    plain_one_layer,
+    plain_two_layers,
+)
+from impression_learning.simulate import chunk_steps, workers
+from impression_learning.stimuli import Sequences
+from sharpwave_shared.benchmarking import alternate
+from sharpwave_shared.devices import describe_device, resolve_device
+from sharpwave_shared.seeding import Streams
+
+PLAIN_STEPS = 4000
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--networks", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=50_000)
+    parser.add_argument("--repeat", type=int, default=5)
+    arguments = parser.parse_args()
+    device = resolve_device(arguments.device)
+    torch.set_num_threads(1)
+    _check()
+    report = {"device": describe_device(device), "torch": torch.__version__}
+    report["processors"] = len(os.sched_getaffinity(0))
+    with torch.no_grad():
+        report |= _standard(device, arguments.networks, arguments.steps, arguments.repeat)
+        if device.type == "cpu":
+            report |= _speech(arguments.steps // 4, arguments.repeat)
+        report |= _episodes(device, arguments.repeat)
+    print(json.dumps(report, indent=2))
+
+
+def _standard(device: torch.device, networks: int, steps: int, repeat: int) -> dict[str, object]:
+    """Time one network on one core, and many at once."""
+    setting, process = make_plan("standard").conditions("impression")[0]
+    one = [Group([Member(setting, process, 0)], device)]
+    members = [Member(setting, process, seed) for seed in range(networks)]
+    many = (
+        [Group([m], device) for m in members] if device.type == "cpu" else [Group(members, device)]
+    )
+    passages = {id(g): g.start("training") for g in one + many}
+    plain = _plain_standard()
+
+    def learn(group: Group) -> None:
+        group.learn(passages[id(group)], steps)
+
+    def learn_many() -> None:
+        with workers(len(many)) as in_parallel:
+            in_parallel(learn, many)
+
+    sides = {"plain": plain, "one": lambda: learn(one[0]), "many": learn_many}
+    seconds = alternate(sides, repeat, device)
+    plain_step = seconds["plain"] / PLAIN_STEPS
+    one_step, many_step = seconds["one"] / steps, seconds["many"] / steps / networks
+    return {
+        "standard_plain_us_per_step": round(1e6 * plain_step, 2),
+        "standard_one_network_us_per_step": round(1e6 * one_step, 3),
+        "standard_one_network_ratio": round(plain_step / one_step, 1),
+        "standard_networks": networks,
+        "standard_networks_us_per_step_and_network": round(1e6 * many_step, 3),
+        "standard_networks_ratio": round(plain_step / many_step, 1),
+    }
+
+
+def _plain_standard() -> Callable[[], None]:
+    rng = np.random.default_rng(0)
+    weights = _plain_weights(rng)
+    awake = np.arange(PLAIN_STEPS) // 2 % 2 == 0
+    mixing = rng.normal(0, 1 / 20, (100, 20))
+
+    def draw(name: str, t: int, size: int) -> np.ndarray:
+        return rng.standard_normal(size)
+
+    def plain() -> None:
+        x, _ = plain_latent_process(mixing, np.zeros(20), 0.1, PLAIN_STEPS, draw)
+        plain_one_layer(weights, x, awake, draw, eta=1e-3)
+
+    return plain
+
+
+def _plain_weights(rng: np.random.Generator, n_in: int = 100, n: int = 20) -> Arrays:
+    return {
+        "W_in": rng.normal(0, 1 / n_in, (n, n_in)),
+        "W_out": rng.normal(0, 1 / n, (n_in, n)),
+        "D": np.full(n, 0.6),
+        "r": np.zeros(n),
+    }
+
+
+def _speech(steps: int, repeat: int) -> dict[str, object]:
+    """Time the two-layer network, on noise of the size of the spectrograms."""
+    setting, _ = make_plan("Vocal_Digits").conditions("impression")[0]
+    rng = np.random.default_rng(0)
+    x = 1 + rng.standard_normal((2000, 128))
+    group = Group([Member(setting, Sequences({"training": x}), 0)], torch.device("cpu"))
+    passage = group.start("training")
+    weights = {
+        "W_in": rng.normal(0, 1 / 128, (100, 128)),
+        "b": np.zeros(100),
+        "W_2": rng.normal(0, 1 / 100, (40, 100)),
+        "W_out": rng.normal(0, 1 / 100, (128, 100)),
+        "V": rng.normal(0, 1 / 40, (100, 40)),
+        "c": np.zeros(100),
+        "D": np.full(40, 0.6),
+        "r1": np.zeros(100),
+        "r2": np.zeros(40),
+    }
+    count = PLAIN_STEPS // 2
+    awake = np.arange(count) // 2 % 2 == 0
+
+    def plain() -> None:
+        plain_two_layers(
+            weights, x[:count], awake, lambda name, t, size: rng.standard_normal(size), eta=5e-4
+        )
+
+    sides = {"plain": plain, "one": lambda: group.learn(passage, steps)}
+    seconds = alternate(sides, repeat, torch.device("cpu"))
+    plain_step, one_step = seconds["plain"] / count, seconds["one"] / steps
+    return {
+        "speech_plain_us_per_step": round(1e6 * plain_step, 2),
+        "speech_one_network_us_per_step": round(1e6 * one_step, 3),
+        "speech_one_network_ratio": round(plain_step / one_step, 1),
+    }
+
+
+def _episodes(device: torch.device, repeat: int) -> dict[str, object]:
+    """Time the statistics of both rules' updates: episodes of SNR at one point of learning."""
+    setting, process = make_plan("SNR").conditions("impression")[0]
+    group = Group([Member(setting, process, 0)], device)
+    x, _, _ = group.worlds[0].read("test", 0, 4, group.worlds[0].start("test"))
+    rng = np.random.default_rng(0)
+    weights = _plain_weights(rng, 4, 2) | {"loss_mean": np.array(np.nan)}
+    awake = np.array([True, True, False, False])
+    plain_count, count = 1000, 100_000
+    traces = {"e_in": (2, 4), "e_out": (4, 2), "e_D": (2,)}
+
+    def plain() -> None:
+        total = np.zeros(18)
+        for _ in range(plain_count):
+            weights["r"] = np.zeros(2)
+            weights.update({name: np.zeros(shape) for name, shape in traces.items()})
+            updates: list[np.ndarray] = []
+            plain_one_layer(
+                weights,
+                x.cpu().numpy(),
+                awake,
+                lambda name, t, size: rng.standard_normal(size),
+                algorithm="reinforce",
+                decay=1.0,
+                updates=updates,
+            )
+            total += np.sum(updates, 0)
+
+    def fast() -> None:
+        network = group.circuits.parameters
+        measure_updates(network, setting, x, count, Streams(0))
+
+    seconds = alternate({"plain": plain, "fast": fast}, repeat, device)
+    plain_episode, episode = seconds["plain"] / plain_count, seconds["fast"] / count
+    return {
+        "snr_plain_us_per_episode": round(1e6 * plain_episode, 1),
+        "snr_us_per_episode": round(1e6 * episode, 3),
+        "snr_ratio": round(plain_episode / episode, 1),
+    }
+
+
+def _check() -> None:
+    """Both sides must learn the same from the same data and noise."""
+    setting, process = make_plan("standard").conditions("impression")[0]
+    group = Group([Member(setting, process, 0)], torch.device("cpu"))
+    start = group.circuits.parameters.clone()
+    weights = {
+        "W_in": start.recognition[0][0].numpy(),
+        "W_out": start.generation[0][0].numpy(),
+        "D": start.transition[0].numpy(),
+        "r": np.zeros(20),
+    }
+    steps = chunk_steps(setting.units)
+    passage = group.start("training")
+    noise = group.noise("training", "inference", 0, steps)[:, 0].double().numpy()
+    x, _, _ = group.worlds[0].read("training", 0, steps, passage.worlds[0])
+    layer = {"s": slice(0, 100), "r": slice(100, 120)}
+    plain_one_layer(
+        weights,
+        x.numpy(),
+        setting.awake(0, steps),
+        lambda name, t, size: noise[t, layer[name[0]]],
+        sigma_gen=process.a,
+        eta=setting.eta,
+    )
+    group.learn(passage, steps)
+    learnt = group.circuits.parameters
+    pairs = (
+        (learnt.recognition[0], "W_in"),
+        (learnt.generation[0], "W_out"),
+        (learnt.transition, "D"),
+    )
+    for tensor, name in pairs:
+        np.testing.assert_allclose(tensor[0].numpy(), weights[name], rtol=1e-7, atol=1e-9)
+
+
+if __name__ == "__main__":
+    main()
