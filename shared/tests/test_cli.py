@@ -23,6 +23,7 @@ from sharpwave_shared.cli import (
     create_app,
     default_directory,
     execute,
+    parse_numbers,
     parse_seeds,
 )
 from sharpwave_shared.data import DataWarning
@@ -57,6 +58,30 @@ def call(capsys):
         return Result(code, captured.out, captured.err)
 
     return call
+
+
+# --- Numbers -------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.floats(0, 1e300, allow_nan=False), min_size=1, unique=True))
+def test_listed_numbers(numbers):
+    assert parse_numbers("--rates", ", ".join(map(repr, numbers))) == numbers
+
+
+def test_whole_numbers():
+    assert parse_numbers("--periods", "1,4,31", whole=True) == [1.0, 4.0, 31.0]
+
+
+@pytest.mark.parametrize("text", ["", "1,", "a", "-1", "nan", "inf", "1;2", "0x10", "1,1", "2,2.0"])
+def test_lists_that_are_refused(text):
+    with pytest.raises(InvalidInputError, match="--rates"):
+        parse_numbers("--rates", text)
+
+
+@pytest.mark.parametrize("text", ["1.5", "1e3", "-2", "1,1"])
+def test_lists_that_are_not_of_whole_numbers(text):
+    with pytest.raises(InvalidInputError, match="--periods"):
+        parse_numbers("--periods", text, whole=True)
 
 
 # --- Seeds ---------------------------------------------------------------------------------------

@@ -285,7 +285,8 @@ def test_finished_run_is_left_alone(resume, tmp_path):
 @pytest.mark.parametrize("same", [True, False])
 def test_force_clears_what_the_run_left_and_nothing_else(status, same, tmp_path):
     leave(tmp_path, status)
-    own = ["claims.json", "weights.safetensors", "arrays.npz", "all.pdf", "figures/a.png"]
+    own = ["claims.json", "weights.safetensors", "arrays.npz", "all.pdf", "dream.wav"]
+    own.append("figures/a.png")
     foreign = ["notes.txt", "analysis/mine.npz", "metrics.csv", "claims.json.bak"]
     for name in own + foreign:
         (tmp_path / name).parent.mkdir(exist_ok=True)

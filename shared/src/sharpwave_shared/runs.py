@@ -232,7 +232,8 @@ def open_run(
         Go on with a run that did not finish, from its checkpoint.
     force
         Discard what an earlier run left in the directory, and run again. Removed are the files
-        that runs write (`*.npz`, `*.safetensors`, `*.pdf`, `figures/` and so on), and no others.
+        that runs write (`*.npz`, `*.safetensors`, `*.pdf`, `*.wav`, `figures/` and so on), and no
+        others.
 
     Yields
     ------

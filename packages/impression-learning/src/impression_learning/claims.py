@@ -4,7 +4,7 @@ Sources are figures of the paper; published values are those of the released cod
 this project's specification gives them, where the paper has no number.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,22 +33,35 @@ def _on(
     return measured
 
 
-def _spread(values: list[float], digits: str = ".3f") -> str:
+def _array(values: Any) -> np.ndarray:
+    """Read numbers back; null, which stands for one that was not finite, becomes NaN.
+
+    NaN lies in no claim's band.
+    """
+    return np.array(values, float)
+
+
+def _spread(values: np.ndarray) -> str:
     """Show a mean, and the range if there are several values."""
-    mean = f"{np.mean(values):{digits}}"
     if len(values) == 1:
-        return f"{mean} (1 seed)"
-    return f"{mean} ({min(values):{digits}} to {max(values):{digits}}, {len(values)} seeds)"
+        return f"{values[0]:.3f} (1 seed)"
+    low, high = values.min(), values.max()
+    return f"{values.mean():.3f} ({low:.3f} to {high:.3f}, {len(values)} seeds)"
+
+
+def _rank_correlation(one: Sequence[int | float], other: Sequence[int | float]) -> float:
+    """Give Spearman's correlation, without the rounding that would put -0.8 above -0.8."""
+    return round(float(spearmanr(one, other)[0]), 12)  # type: ignore[arg-type]
 
 
 def _falls(limit: float) -> Callable[[list[Condition]], Measurement]:
     def measure(conditions: list[Condition]) -> Measurement:
-        losses = np.array(conditions[0]["losses"])
-        ratios = (losses[:, -1] / losses[:, 0]).tolist()
+        losses = _array(conditions[0]["losses"])
+        ratios = losses[:, -1] / losses[:, 0]
         shown = (
             f"{losses[:, 0].mean():,.0f} -> {losses[:, -1].mean():,.0f}; ratio {_spread(ratios)}"
         )
-        return Measurement(shown, max(ratios) <= limit, {"ratios": ratios})
+        return Measurement(shown, bool(ratios.max() <= limit), {"ratios": ratios.tolist()})
 
     return measure
 
@@ -57,8 +70,10 @@ def _at_least(quantity: str, limit: float) -> Callable[[list[Condition]], Measur
     """Ask of every seed of the first condition that a quantity reaches a limit."""
 
     def measure(conditions: list[Condition]) -> Measurement:
-        values = conditions[0]["summary"][quantity]
-        return Measurement(_spread(values), min(values) >= limit, {quantity: values})
+        values = _array(conditions[0]["summary"][quantity])
+        return Measurement(
+            _spread(values), bool(values.min() >= limit), {quantity: values.tolist()}
+        )
 
     return measure
 
@@ -66,9 +81,10 @@ def _at_least(quantity: str, limit: float) -> Callable[[list[Condition]], Measur
 def _reconstructs(limit: float) -> Callable[[list[Condition]], Measurement]:
     def measure(conditions: list[Condition]) -> Measurement:
         summary = conditions[0]["summary"]
-        r2, correlation = summary["r2"], summary["correlation"]
+        r2, correlation = _array(summary["r2"]), _array(summary["correlation"])
         shown = f"R^2 {_spread(r2)}, correlation {_spread(correlation)}"
-        return Measurement(shown, min(r2) >= limit, {"r2": r2, "correlation": correlation})
+        values = {"r2": r2.tolist(), "correlation": correlation.tolist()}
+        return Measurement(shown, bool(r2.min() >= limit), values)
 
     return measure
 
@@ -77,8 +93,8 @@ def _time_constant(conditions: list[Condition]) -> Measurement:
     shown, values, holds = [], {}, []
     for condition in conditions:
         summary = condition["summary"]
-        mean, truth = np.array(summary["transition_mean"]), summary["transition_truth"]
-        sd = float(np.mean(summary["transition_sd"]))
+        mean, truth = _array(summary["transition_mean"]), summary["transition_truth"]
+        sd = float(_array(summary["transition_sd"]).mean())
         deviation = float(np.abs(mean - truth).max())
         name = f"dt {condition['dt']:g}"
         shown.append(f"{name}: D {mean.mean():.4f} +- {sd:.4f}, truth {truth:.4f}")
@@ -88,24 +104,22 @@ def _time_constant(conditions: list[Condition]) -> Measurement:
 
 
 def _alternation(conditions: list[Condition]) -> Measurement | None:
-    values = [
-        value
-        for c in conditions
-        if c["switch_period"] == 1 and c["dt"] == 0.1
-        for value in c["summary"]["alternation_correlation"]
-    ]
-    if not values:
+    chosen = [c for c in conditions if c["switch_period"] == 1 and c["dt"] == 0.1]
+    if not chosen:
         return None
-    return Measurement(_spread(values), min(values) >= 0.85, {"correlations": values})
+    values = _array([c["summary"]["alternation_correlation"] for c in chosen]).ravel()
+    holds = bool(values.min() >= 0.85)
+    return Measurement(_spread(values), holds, {"correlations": values.tolist()})
 
 
 def _phase_length(conditions: list[Condition]) -> Measurement | None:
     if len(conditions) < 3:
         return None
+    conditions = sorted(conditions, key=lambda c: c["switch_period"])
     periods = [c["switch_period"] for c in conditions]
-    means = [float(np.mean(c["summary"]["alternation_correlation"])) for c in conditions]
-    rho = float(spearmanr(periods, means)[0])  # type: ignore[arg-type]
-    final = [float(np.mean([row[-1] for row in c["losses"]])) for c in conditions]
+    means = [float(_array(c["summary"]["alternation_correlation"]).mean()) for c in conditions]
+    rho = _rank_correlation(periods, means)
+    final = [float(_array(c["losses"])[:, -1].mean()) for c in conditions]
     shown = (
         f"correlation {means[0]:.3f} at period {periods[0]}, {means[-1]:.3f} at {periods[-1]}; "
         f"Spearman {rho:.2f}; final losses {final[0]:,.0f} and {final[-1]:,.0f}"
@@ -119,12 +133,12 @@ def _signal_to_noise(run: StoredRun) -> Measurement | None:
     if run.experiment != "SNR":
         return None
     updates = run.metrics["updates"]
-    own = np.array(updates["impression"]["snr"])
+    own = _array(updates["impression"]["snr"])
     shown = [f"impression {own.min():.2g} to {own.max():.2g}"]
     values: dict[str, Any] = {"impression": [own.min(), own.max()]}
     smallest = []
     for traces in ("cleared", "kept"):
-        other = np.array(updates[f"gradient.{traces}"]["snr"])
+        other = _array(updates[f"gradient.{traces}"]["snr"])
         factor = own / other
         shown.append(
             f"traces {traces}: REINFORCE {other.min():.2g} to {other.max():.2g}, factor "
@@ -132,7 +146,7 @@ def _signal_to_noise(run: StoredRun) -> Measurement | None:
         )
         values[traces] = {"snr": [other.min(), other.max()], "factor": [factor.min(), factor.max()]}
         smallest.append(factor.min())
-    return Measurement("\n".join(shown), min(smallest) >= 10, values)
+    return Measurement("\n".join(shown), bool(np.min(smallest) >= 10), values)
 
 
 def _same_way(run: StoredRun) -> Measurement | None:
@@ -140,14 +154,14 @@ def _same_way(run: StoredRun) -> Measurement | None:
         return None
     shown, values = [], {}
     for name in ("gradient.cleared", "gradient.kept", "released.cleared"):
-        cosine = np.array(run.metrics["updates"][name]["cosine"])
+        cosine = _array(run.metrics["updates"][name]["cosine"])
         means = cosine.mean(0)
         values[name] = {"means": means.tolist(), "share": float((means >= 0.5).mean())}
         shown.append(
             f"third factor {name.replace('.', ', traces ')}: mean cosine {means.min():.2f} to "
             f"{means.max():.2f}, at least 0.5 at {(means >= 0.5).sum()} of {len(means)} points"
         )
-    everything = np.array(run.metrics["updates"]["gradient.cleared"]["cosine_all"]).mean(0)
+    everything = _array(run.metrics["updates"]["gradient.cleared"]["cosine_all"]).mean(0)
     shown.append(
         f"all parameters (gradient, cleared): {everything.min():.2f} to {everything.max():.2f}"
     )
@@ -158,15 +172,15 @@ def _dimension(run: StoredRun) -> Measurement | None:
     if run.experiment != "dimensionality":
         return None
     final: dict[str, np.ndarray] = {}
-    dimensions = run.metrics["axis"]["values"]
-    for condition in run.metrics["conditions"]:
-        losses = np.array(condition["losses"])[:, -1].mean()
+    dimensions = sorted(run.metrics["axis"]["values"])
+    for condition in sorted(run.metrics["conditions"], key=lambda c: c["value"]):
+        losses = _array(condition["losses"])[:, -1].mean()
         final[condition["algorithm"]] = np.append(final.get(condition["algorithm"], []), losses)
     if len(final) < 3 or len(dimensions) < 3:
         return None
     reinforce = final["reinforce"] / final["impression"]
     backprop = final["impression"] / final["backprop"]
-    rho = float(spearmanr(dimensions, reinforce)[0])  # type: ignore[arg-type]
+    rho = _rank_correlation(dimensions, reinforce.tolist())
     shown = (
         f"n = {dimensions[0]} to {dimensions[-1]}: REINFORCE / impression "
         f"{', '.join(f'{v:.2f}' for v in reinforce)} (Spearman {rho:.2f}); "

@@ -1,5 +1,6 @@
 """The modes of the paper, and the parameters of each."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast, get_args
@@ -9,6 +10,7 @@ import numpy as np
 from impression_learning.model import Algorithm, Setting, ThirdFactor, one_layer
 from impression_learning.stimuli import LatentProcess
 from sharpwave_shared.errors import InvalidInputError
+from sharpwave_shared.files import json_values
 
 MODES: Mapping[str, str] = {
     "standard": "learn a latent process (Figure 1)",
@@ -114,18 +116,18 @@ class Plan:
     takes: int = 50
 
     def __post_init__(self) -> None:
-        for name in ("steps", "steps_backprop", "epochs"):
-            if getattr(self, name) < 1:
-                raise InvalidInputError(f"{option(name)} {getattr(self, name)}: at least 1")
-        if self.points < 2:
-            raise InvalidInputError(f"--points {self.points}: at least 2 are needed")
-        if self.test_steps < 200:
-            raise InvalidInputError(f"--test-steps {self.test_steps}: at least 200 are needed")
-        if self.episodes < 100:
-            raise InvalidInputError(f"--episodes {self.episodes}: at least 100 are needed")
-        for k in self.dimensions:
-            if not 0 <= k <= 10:
-                raise InvalidInputError(f"--dimensions {k}: exponents from 0 to 10 are allowed")
+        if self.mode not in MODES:
+            raise InvalidInputError(f"--mode {self.mode}: must be one of {', '.join(MODES)}")
+        for name, least in LEAST.items():
+            value = getattr(self, name)
+            if not least <= value <= MOST:
+                raise InvalidInputError(
+                    f"{option(name)} {value}: from {least} to {MOST:,} is allowed"
+                )
+        self._check_lists()
+        for algorithm, eta in self.etas.items():
+            name = "--eta" if algorithm == "impression" else f"--eta-{algorithm}"
+            _check_eta(name, eta)
         allowed = ALGORITHMS.get(self.mode, get_args(Algorithm))
         for algorithm in self.algorithms:
             if algorithm not in get_args(Algorithm):
@@ -137,6 +139,22 @@ class Plan:
                     f"--algorithm {algorithm}: {self.mode} has {', '.join(allowed)}"
                 )
             self.conditions(algorithm)
+
+    def _check_lists(self) -> None:
+        for name in ("dimensions", "periods", "dts", "rates"):
+            if not getattr(self, name):
+                raise InvalidInputError(f"--{name}: at least one value is needed")
+        for k in self.dimensions:
+            if not 0 <= k <= 10:
+                raise InvalidInputError(f"--dimensions {k}: exponents from 0 to 10 are allowed")
+        for period in self.periods:
+            if not 0 <= period <= MOST:
+                raise InvalidInputError(f"--periods {period}: from 0 to {MOST:,} is allowed")
+        for dt in self.dts:
+            if not 0 < dt <= 1:
+                raise InvalidInputError(f"--dts {dt:g}: above 0 and at most 1 is allowed")
+        for rate in self.rates:
+            _check_eta("--rates", rate)
 
     @property
     def axis(self) -> tuple[str, tuple[int | float, ...]]:
@@ -203,15 +221,33 @@ class Plan:
 
     def config(self) -> dict[str, Any]:
         """Give the parameters on which the mode's numbers depend, as JSON values."""
-        unused = {
-            name
-            for mode, names in OWN.items()
-            for name in names
-            if name not in OWN.get(self.mode, ())
-        }
-        return {name: value for name, value in asdict(self).items() if name not in unused}
+        unused = {name for names in OWN.values() for name in names} - set(OWN.get(self.mode, ()))
+        unused |= set(IGNORED.get(self.mode, ()))
+        if "reinforce" not in self.algorithms:
+            unused.add("third_factor")
+        values = asdict(self) | {"etas": {name: self.etas[name] for name in self.algorithms}}
+        return json_values({name: v for name, v in values.items() if name not in unused})
 
 
+def _check_eta(name: str, eta: float) -> None:
+    if not (eta >= 0 and math.isfinite(eta)):
+        raise InvalidInputError(f"{name} {eta:g}: a number from 0 is allowed")
+
+
+MOST = 10**12
+LEAST: Mapping[str, int] = {
+    "n_latent": 1,
+    "n_in": 1,
+    "n": 1,
+    "steps": 1,
+    "steps_backprop": 1,
+    "epochs": 1,
+    "switch_period": 0,
+    "points": 2,
+    "test_steps": 200,
+    "episodes": 100,
+}
+"""The least value of each whole number; `MOST` is the most of them all."""
 OWN: Mapping[str, tuple[str, ...]] = {
     "SNR": ("episodes",),
     "dimensionality": ("dimensions", "steps_backprop"),
@@ -221,6 +257,14 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "Vocal_Digits": ("epochs", "takes"),
 }
 """Parameters that only one mode has."""
+IGNORED: Mapping[str, tuple[str, ...]] = {
+    "dimensionality": ("n_latent", "n_in", "n"),
+    "switch_period": ("switch_period",),
+    "time_constant": ("dt",),
+    "lr_optim": ("etas",),
+    "Vocal_Digits": ("n_latent", "n_in", "n", "dt", "steps", "test_steps"),
+}
+"""Parameters of all modes that one does without, or varies."""
 
 ALGORITHMS: Mapping[str, tuple[Algorithm, ...]] = {
     "lr_optim": ("impression", "reinforce"),

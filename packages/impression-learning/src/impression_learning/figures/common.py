@@ -109,7 +109,9 @@ def loss_axis(axes: Axes, *losses: np.ndarray, label: str = "loss") -> None:
 
 
 def log_scale(axes: Axes, which: str) -> None:
-    """Make an axis logarithmic, with a tick at every decade as far as there is room."""
+    """Make an axis logarithmic if it shows anything, with a tick a decade if there is room."""
+    if not np.isfinite(axes.dataLim.minposy if which == "y" else axes.dataLim.minposx):
+        return
     axis = axes.yaxis if which == "y" else axes.xaxis
     (axes.set_yscale if which == "y" else axes.set_xscale)("log")
     axis.set_major_locator(LogLocator(numticks=9))
@@ -138,9 +140,8 @@ def loss_figure(run: StoredRun, condition: Condition) -> Figure:
 def asleep_spans(phases: np.ndarray) -> list[tuple[float, float]]:
     """Give start and length of the stretches of sleep, each step from half before to half after."""
     edges = np.flatnonzero(np.diff(np.concatenate([[True], phases, [True]]).astype(int)))
-    return [
-        (a - 0.5, b - a) for a, b in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
-    ]
+    starts, lengths = edges[::2] - 0.5, np.diff(edges)[::2].astype(float)
+    return list(zip(starts.tolist(), lengths.tolist(), strict=True))
 
 
 def plot_alternation(

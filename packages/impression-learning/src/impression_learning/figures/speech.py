@@ -1,10 +1,7 @@
 """Figures of the speech mode: spectrograms, dreams, and their statistics (Figure 4)."""
 
-from collections.abc import Sequence
-
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
@@ -26,7 +23,9 @@ from sharpwave_shared.runs import StoredRun
 HERTZ = (500, 1000, 2000, 4000, 8000)
 """Where the frequency axes have ticks."""
 HERTZ_LABEL = "frequency (Hz)"
-SHOWN_FRAMES = 200
+SHOWN_FRAMES = 150
+LEVELS = plt.get_cmap("magma", 40)
+"""Colours of levels, in steps of 2 dB where the range is 80 dB."""
 
 
 def speech_figures(run: StoredRun) -> dict[str, Figure]:
@@ -54,7 +53,7 @@ def _spectrograms(run: StoredRun, named: dict[str, np.ndarray]) -> Figure:
     offset, scale = (run.metrics["decibels"][name] for name in ("offset", "scale"))
     norm = Normalize(-offset, 0)
     figure, panels = plt.subplots(
-        len(named), 1, figsize=(6.6, 0.7 + 1.75 * len(named)), sharex=True, squeeze=False
+        len(named), 1, figsize=(6.2, 0.7 + 1.65 * len(named)), sharex=True, squeeze=False
     )
     for axes, (title, values) in zip(panels[:, 0], named.items(), strict=True):
         levels = values[:SHOWN_FRAMES] * scale - offset
@@ -62,7 +61,7 @@ def _spectrograms(run: StoredRun, named: dict[str, np.ndarray]) -> Figure:
         axes.imshow(
             levels.T,
             norm=norm,
-            cmap="magma",
+            cmap=LEVELS,
             origin="lower",
             aspect="auto",
             extent=(0, frames * FRAME_SECONDS, -0.5, bands - 0.5),
@@ -71,13 +70,10 @@ def _spectrograms(run: StoredRun, named: dict[str, np.ndarray]) -> Figure:
         axes.set_ylabel(HERTZ_LABEL)
         _hertz(axes.yaxis)
     panels[-1, 0].set_xlabel("time (s)")
-    _colour_bar(figure, panels[:, 0], norm)
+    colours = ScalarMappable(norm, LEVELS)
+    label = "level (dB re maximum)"
+    figure.colorbar(colours, ax=list(panels[:, 0]), label=label, shrink=0.8)
     return figure
-
-
-def _colour_bar(figure: Figure, panels: Sequence[Axes], norm: Normalize) -> None:
-    colours = ScalarMappable(norm, "magma")
-    figure.colorbar(colours, ax=list(panels), label="level (dB re maximum)", shrink=0.8)
 
 
 def _reconstruction(run: StoredRun, arrays: dict[str, np.ndarray], condition: Condition) -> Figure:
@@ -87,8 +83,8 @@ def _reconstruction(run: StoredRun, arrays: dict[str, np.ndarray], condition: Co
     r2 = numbers(condition["summary"]["r2"])[0]
     caption(
         figure,
-        f"Mel spectrograms ({algorithm_name(condition)}, {first_seed(run)}); $R^2$ of the whole test "
-        f"passage {r2:.3f}.",
+        f"Mel spectrograms ({algorithm_name(condition)}, {first_seed(run)}); $R^2$ of the whole "
+        f"test passage {r2:.3f}.",
     )
     return figure
 
@@ -133,7 +129,8 @@ def _autocorrelation(run: StoredRun, arrays: dict[str, np.ndarray]) -> Figure:
         {"inferred": ("awake", "C0", "-"), "generated": ("asleep", "C1", "--")},
     )
     seconds = axes.secondary_xaxis(
-        "top", (lambda lag: lag * FRAME_SECONDS, lambda time: time / FRAME_SECONDS)
+        "top",
+        (lambda lag: np.asarray(lag) * FRAME_SECONDS, lambda s: np.asarray(s) / FRAME_SECONDS),
     )
     seconds.set_xlabel("lag (s)")
     caption(figure, f"Activity of the top layer, averaged over units; {seeds_in_words(run)}.")

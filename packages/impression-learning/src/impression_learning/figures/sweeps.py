@@ -199,8 +199,8 @@ def _periods(run: StoredRun, conditions: list[Condition]) -> Figure:
         axes.set_xlabel("switch period (steps)")
     caption(
         figure,
-        f"After learning ({algorithm_name(conditions[0])}); a phase lasts the switch period and one "
-        f"step; {seeds_in_words(run)}.",
+        f"After learning ({algorithm_name(conditions[0])}); a phase lasts the switch period and "
+        f"one step; {seeds_in_words(run)}.",
     )
     return figure
 
@@ -236,7 +236,7 @@ def _transition(run: StoredRun) -> Figure:
 
 
 def _time_step_axis(axes: Axes) -> None:
-    axes.set_xscale("log")
+    log_scale(axes, "x")
     axes.set_xlabel("time step of the data, dt")
 
 
@@ -287,8 +287,8 @@ def _rates(run: StoredRun) -> Figure:
     if np.isfinite(before):
         label = "before learning"
         handles.append(axes.axhline(before, color="0.4", linestyle=":", linewidth=1, label=label))
-    crosses = {"marker": "x", "linestyle": "none", "color": "0.3"}
-    handles.append(Line2D([], [], **crosses, label=f"diverged, or above {OFF_SCALE:g} × before"))
+    label = f"diverged, or above {OFF_SCALE:g} × before"
+    handles.append(Line2D([], [], marker="x", linestyle="none", color="0.3", label=label))
     axes.set_xlabel("learning rate")
     axes.set_ylabel("final loss")
     figure.legend(handles=handles, loc="outside upper center", ncols=4)

@@ -10,6 +10,7 @@ from impression_learning.figures.common import (
     COLOURS,
     log_scale,
     loss_figure,
+    mean_and_error,
     numbers,
     plot_mean,
     seeds_in_words,
@@ -32,52 +33,62 @@ LINEAR_SHARE = 0.01
 def update_figures(run: StoredRun) -> dict[str, Figure]:
     """Draw the loss, and direction, size and signal-to-noise ratio of the mean updates."""
     (condition,) = run.metrics["conditions"]
+    points = numbers(condition["points"])
     with style():
         return {
             "loss": loss_figure(run, condition),
-            "updates": _updates(run, numbers(condition["points"])),
+            "direction": _direction(run, points),
+            "signal-to-noise": _signal_to_noise(run, points),
         }
 
 
-def _updates(run: StoredRun, points: np.ndarray) -> Figure:
-    figure, ((cosine, product), (norm, snr)) = plt.subplots(2, 2, figsize=(6.6, 5.2), sharex=True)
+def _direction(run: StoredRun, points: np.ndarray) -> Figure:
+    figure, (cosine, product) = plt.subplots(1, 2, figsize=(6.8, 3.4))
     _plot(cosine, run, points, "cosine")
-    _plot(cosine, run, points, "cosine_all", linewidth=0.7, markersize=0, linestyle="--")
-    cosine.axhline(0, color="0.7", linewidth=0.8, zorder=0)
+    for rule in list(RULES)[1:]:
+        mean, _ = mean_and_error(numbers(run.metrics["updates"][rule]["cosine_all"]))
+        cosine.plot(points, mean, color=RULES[rule][1], linewidth=0.7, linestyle="--")
     cosine.set_ylim(-1.05, 1.05)
     cosine.set_ylabel("cosine similarity")
-    cosine.set_title("Cosine with impression learning", fontsize=9)
     _plot(product, run, points, "inner_product")
-    product.axhline(0, color="0.7", linewidth=0.8, zorder=0)
     product.set_ylabel("inner product")
-    product.set_title("Inner product with impression learning", fontsize=9)
     _bend(product, run)
-    _plot(norm, run, points, "norm")
-    norm.set_ylabel("norm")
-    norm.set_title("Size of the mean update", fontsize=9)
-    _plot(snr, run, points, "snr")
-    snr.set_ylabel("signal-to-noise ratio")
-    snr.set_title("Signal-to-noise ratio", fontsize=9)
-    for axes in (norm, snr):
-        log_scale(axes, "y")
+    for axes in (cosine, product):
+        axes.axhline(0, color="0.7", linewidth=0.8, zorder=0)
         steps_axis(axes)
-    _legend(figure)
-    caption(
-        figure,
-        f"Updates of the input weights, without the learning rate, over "
-        f"{run.metrics['episodes']:,} episodes; {seeds_in_words(run)}. Thin: of all parameters. "
-        "Traces are cleared after every episode unless said. Signal-to-noise ratio: squared mean / "
-        "variance.",
-    )
+    thin = Line2D([], [], color="0.3", linewidth=0.7, linestyle="--", label="all parameters")
+    _legend(figure, list(RULES)[1:], [thin])
+    caption(figure, _how_measured(run, "Compared with impression learning's."))
     return figure
 
 
-def _plot(axes: Axes, run: StoredRun, points: np.ndarray, quantity: str, **line: object) -> None:
+def _signal_to_noise(run: StoredRun, points: np.ndarray) -> Figure:
+    figure, (norm, snr) = plt.subplots(1, 2, figsize=(6.8, 3.4))
+    _plot(norm, run, points, "norm")
+    norm.set_ylabel("norm of the mean update")
+    _plot(snr, run, points, "snr")
+    snr.set_ylabel("signal-to-noise ratio")
+    for axes in (norm, snr):
+        log_scale(axes, "y")
+        steps_axis(axes)
+    _legend(figure, list(RULES), [])
+    caption(figure, _how_measured(run, "Signal-to-noise ratio: squared mean / variance."))
+    return figure
+
+
+def _how_measured(run: StoredRun, more: str) -> str:
+    return (
+        "Mean updates of the input weights, without the learning rate, over "
+        f"{run.metrics['episodes']:,} episodes after which traces are cleared (unless said); "
+        f"{seeds_in_words(run)}. {more}"
+    )
+
+
+def _plot(axes: Axes, run: StoredRun, points: np.ndarray, quantity: str) -> None:
     for rule, (label, colour, marker) in RULES.items():
         if quantity in run.metrics["updates"][rule]:
             values = numbers(run.metrics["updates"][rule][quantity])
-            look = {"marker": marker, "markersize": 3} | line
-            plot_mean(axes, points, values, label, colour, **look)
+            plot_mean(axes, points, values, label, colour, marker=marker, markersize=3)
 
 
 def _bend(axes: Axes, run: StoredRun) -> None:
@@ -91,11 +102,10 @@ def _bend(axes: Axes, run: StoredRun) -> None:
         axes.set_yscale("symlog", linthresh=LINEAR_SHARE * max(largest))
 
 
-def _legend(figure: Figure) -> None:
-    """Explain the lines of all panels."""
+def _legend(figure: Figure, rules: list[str], more: list[Line2D]) -> None:
+    """Explain the lines of both panels."""
     lines = [
         Line2D([], [], color=colour, marker=marker, markersize=3.5, label=label)
-        for label, colour, marker in RULES.values()
+        for label, colour, marker in (RULES[rule] for rule in rules)
     ]
-    thin = Line2D([], [], color="0.3", linewidth=0.7, linestyle="--", label="of all parameters")
-    figure.legend(handles=[*lines, thin], loc="outside upper center", ncols=3)
+    figure.legend(handles=[*lines, *more], loc="outside upper center", ncols=2)
