@@ -29,7 +29,7 @@ from sharpwave_shared.claims import Claim, check_claims, claims_record, claims_t
 from sharpwave_shared.data import DataWarning
 from sharpwave_shared.devices import resolve_device
 from sharpwave_shared.errors import InvalidInputError, SharpwaveError
-from sharpwave_shared.files import write_json
+from sharpwave_shared.files import json_values, write_json
 from sharpwave_shared.plotting import parse_formats
 from sharpwave_shared.reporting import Reporter
 from sharpwave_shared.runs import Run, RunSpec, StoredRun, open_run, read_run
@@ -464,7 +464,7 @@ def report_claims(
     record = claims_record(verdicts)
     write_json(run.directory / "claims.json", record)
     if json_output:
-        typer.echo(json.dumps(record, indent=2))
+        typer.echo(json.dumps(json_values(record), indent=2))
     else:
         scale = " (scaled down by --quick)" if run.record["quick"] else ""
         Reporter().out.print(claims_table(verdicts, f"Claims measured on this run{scale}"))

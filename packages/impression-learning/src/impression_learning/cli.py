@@ -1,7 +1,7 @@
 """The command `impression-learning`."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -9,7 +9,7 @@ from impression_learning.claims import CLAIMS
 from impression_learning.experiments import Result
 from impression_learning.experiments import run as run_experiment
 from impression_learning.figures import draw
-from impression_learning.plans import MODES, Plan, make_plan
+from impression_learning.plans import MODES, Plan, make_plan, option
 from impression_learning.simulate import choose_device
 from impression_learning.speech import Speech, decibels, load_speech, to_sound, write_wav
 from sharpwave_shared.cli import (
@@ -203,6 +203,17 @@ def _numbers(name: str, text: str, convert: type) -> list[float]:
     return parse_numbers(f"--{name}", text, whole=convert is int)
 
 
+def _warn_of_unused(common: Common, plan: Plan, *groups: Any) -> None:
+    """Tell which of the given options the mode does not use."""
+    unused = plan.unused if plan.mode == "Vocal_Digits" else plan.unused | {"dataset"}
+    for group in groups:
+        for name, value in vars(group).items():
+            preset = common.quick and value == QUICK.get(name)
+            given = value != type(group).__dataclass_fields__[name].default and not preset
+            if name in unused and given:
+                common.reporter.warn(f"{option(name)}: {plan.mode} does not use it")
+
+
 QUICK = {
     "steps": 200_000,
     "test_steps": 5_000,
@@ -235,6 +246,7 @@ def learn(
     The run directory gets the losses, what was learnt, figures, and the verdict on the claims.
     """
     plan = _plan(mode, network, learning, own)
+    _warn_of_unused(common, plan, network, learning, own)
     speech = None
     if plan.mode == "Vocal_Digits":
         speech = load_speech(

@@ -126,8 +126,7 @@ class Plan:
                 )
         self._check_lists()
         for algorithm, eta in self.etas.items():
-            name = "--eta" if algorithm == "impression" else f"--eta-{algorithm}"
-            _check_eta(name, eta)
+            _check_eta(option(ETA_OPTIONS[algorithm]), eta)
         allowed = ALGORITHMS.get(self.mode, get_args(Algorithm))
         for algorithm in self.algorithms:
             if algorithm not in get_args(Algorithm):
@@ -219,14 +218,25 @@ class Plan:
             return self.steps_backprop
         return self.steps
 
-    def config(self) -> dict[str, Any]:
-        """Give the parameters on which the mode's numbers depend, as JSON values."""
+    @property
+    def unused(self) -> set[str]:
+        """Name the parameters on which the mode's numbers do not depend, as options name them."""
         unused = {name for names in OWN.values() for name in names} - set(OWN.get(self.mode, ()))
         unused |= set(IGNORED.get(self.mode, ()))
+        # SNR shows both third factors, whichever learns.
         if "reinforce" not in self.algorithms:
             unused.add("third_factor")
-        values = asdict(self) | {"etas": {name: self.etas[name] for name in self.algorithms}}
-        return json_values({name: v for name, v in values.items() if name not in unused})
+        searched = self.mode == "lr_optim"
+        etas = {name for name in ETAS if searched or name not in self.algorithms}
+        return unused | {ETA_OPTIONS[name] for name in etas}
+
+    def config(self) -> dict[str, Any]:
+        """Give the parameters on which the mode's numbers depend, as JSON values."""
+        etas = {
+            name: eta for name, eta in self.etas.items() if ETA_OPTIONS[name] not in self.unused
+        }
+        values = asdict(self) | {"etas": etas}
+        return json_values({name: v for name, v in values.items() if name not in self.unused})
 
 
 def _check_eta(name: str, eta: float) -> None:
@@ -280,6 +290,11 @@ COMPARED: Mapping[str, tuple[Algorithm, ...]] = {
 SMALL = {"n_latent": 2, "n_in": 4, "n": 2}
 MEDIUM = {"n_latent": 4, "n_in": 10, "n": 4, "steps": 1_000_000}
 ETAS: Mapping[str, float] = {"impression": 1e-3, "reinforce": 1e-2 / 10**7.5, "backprop": 1e-2}
+ETA_OPTIONS: Mapping[str, str] = {
+    "impression": "eta",
+    "reinforce": "eta_reinforce",
+    "backprop": "eta_backprop",
+}
 DEFAULTS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, float]]] = {
     "standard": ({}, {}),
     "SNR": (SMALL | {"steps": 600_000}, {"impression": 1e-4}),

@@ -323,20 +323,24 @@ def learn(
         journal.reporter.progress("learning", total, len(members) * passages[0].step) as advance,
     ):
         for number in range(done, len(when)):
-            while (left := int(when[number]) - passages[0].step) > 0:
+            while (left := int(when[number]) - (start := passages[0].step)) > 0:
                 count = min(segment, left)
                 in_parallel(
                     lambda pair, n=count: pair[0].learn(pair[1], n),
                     list(zip(groups, passages, strict=True)),
                 )
                 for passage in passages:
-                    passage.step = max(p.step for p in passages)
+                    passage.step = start + count  # networks that have diverged stand still
                 if not may_diverge:
                     _refuse_divergence(groups)
                 advance(count * len(members))
                 if journal.checkpoint_due():
                     _save(journal, groups, passages, losses, number)
             measured = in_parallel(lambda g: g.test(test_steps), groups)
+            for g, row in zip(groups, measured, strict=True):
+                g.diverged[~np.isfinite(row) & (g.diverged < 0)] = when[number]
+            if not may_diverge:
+                _refuse_divergence(groups)
             values = {
                 id(m): v
                 for g, row in zip(groups, measured, strict=True)
