@@ -84,11 +84,12 @@ class DataRecord:
     Attributes
     ----------
     name
-        `mnist`, `mnist-5k`, `fsdd` or `kaufman-2012`.
+        `mnist`, `mnist-5k`, `fsdd` or `kaufman-2012`; a package may have its own.
     source
-        Where it was found: `--data-dir`, `SHARPWAVE_DATA`, `cache`, `download` or `embedded`.
+        Where it was found: `--data-dir`, `SHARPWAVE_DATA`, `cache`, `download` or `embedded`; data
+        that a package makes is `synthesised`.
     location
-        Path of the file or folder.
+        Path of the file or folder; `memory` for what is in none.
     checksum
         SHA-256 of the uncompressed content. For several files it is that of the lines
         `<sha256>  <file name>` in the order of the names.

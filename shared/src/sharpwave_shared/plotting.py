@@ -1,6 +1,6 @@
 """Figures that look alike in all packages, drawn without a display."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from sharpwave_shared.errors import InvalidInputError
 from sharpwave_shared.files import atomic_path
+from sharpwave_shared.runs import StoredRun
 
 FORMATS = ("png", "pdf", "svg")
 
@@ -76,6 +77,20 @@ def save_figures(
     for figure in figures.values():
         plt.close(figure)
     return paths
+
+
+FiguresOf = Callable[[StoredRun], Mapping[str, Figure]]
+"""Draws the figures of a stored run, by name."""
+
+
+def draw_run(drawn: Mapping[str, FiguresOf], run: StoredRun, formats: Sequence[str]) -> list[Path]:
+    """Draw the figures of a run by what draws those of its experiment; give their paths.
+
+    They go into its folder `figures`, and all of them into one PDF named by the parameters.
+    """
+    figures = drawn[run.experiment](run)
+    booklet = run.directory / f"{run.experiment}-{run.record['label']}.pdf"
+    return save_figures(figures, run.directory / "figures", formats, booklet=booklet)
 
 
 def caption(figure: Figure, text: str) -> None:

@@ -12,7 +12,7 @@ from impression_learning.figures.sweeps import (
     time_constant_figures,
 )
 from impression_learning.figures.updates import update_figures
-from sharpwave_shared.plotting import save_figures
+from sharpwave_shared.plotting import draw_run
 from sharpwave_shared.runs import StoredRun
 
 DRAWN = {
@@ -27,10 +27,5 @@ DRAWN = {
 
 
 def draw(run: StoredRun, formats: Sequence[str]) -> list[Path]:
-    """Draw the figures of a run; give their paths.
-
-    They go into its folder `figures`, and all of them into one PDF named by the parameters.
-    """
-    figures = DRAWN[run.experiment](run)
-    booklet = run.directory / f"{run.experiment}-{run.record['label']}.pdf"
-    return save_figures(figures, run.directory / "figures", formats, booklet=booklet)
+    """Draw the figures of a run; see `sharpwave_shared.plotting.draw_run`."""
+    return draw_run(DRAWN, run, formats)
