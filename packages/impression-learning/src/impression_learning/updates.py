@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.signal import lfilter
 from torch import Tensor
 
@@ -28,21 +28,26 @@ TRACES = ("cleared", "kept")
 
 @dataclass(frozen=True)
 class Episodes:
-    """The noise-driven part of what some episodes did, parameters side by side.
+    """What some episodes did; parameters side by side, W_in by rows, then W_out by rows, then D.
 
     Attributes
     ----------
     losses
         Recorded loss.
-    impression
-        Impression learning's update, without the learning rate.
-    scores
-        What is added to the eligibility trace.
+    pushed
+        How the states depart from what they were predicted to be, times the inputs of the
+        prediction: asleep for W_in and awake for W_out and D impression learning's update, in the
+        other phase what is added to the eligibility trace. Without the learning rate.
+    awake
+        Which steps are awake.
+    weights
+        Number of elements of W_in.
     """
 
     losses: Float[Tensor, "steps episodes"]
-    impression: Float[Tensor, "steps parameters episodes"]
-    scores: Float[Tensor, "steps parameters episodes"]
+    pushed: Float[Tensor, "steps parameters episodes"]
+    awake: Bool[np.ndarray, " steps"]
+    weights: int
 
 
 def run_episodes(
@@ -71,9 +76,7 @@ def run_episodes(
     episodes = noise.shape[2]
     before = noise.new_zeros(n, episodes)
     losses = noise.new_zeros(len(stimulus), episodes)
-    size = (len(stimulus), 2 * n * n_in + n, episodes)
-    impression, scores = noise.new_zeros(size), noise.new_zeros(size)
-    in_W, in_V, in_D = slice(0, n * n_in), slice(n * n_in, 2 * n * n_in), slice(2 * n * n_in, None)
+    pushed = noise.new_zeros(len(stimulus), 2 * n * n_in + n, episodes)
     for t, x in enumerate(stimulus[:, :, None]):
         after_sleep = bool(awake[t]) and t > 0 and not awake[t - 1]
         xi_s, xi_r = noise[t, :n_in], noise[t, n_in:]
@@ -95,20 +98,15 @@ def run_episodes(
         loss -= ((r - below_r) / sigma_inf).square().sum(0)
         losses[t] = loss if awake[t] else -loss
 
-        told_W = ((1 - below_r.square()) * (r - below_r))[:, None] * s[None]
-        told_V = (s - above_s)[:, None] * r[None]
-        told_D = (r - above_r) * before
-        if awake[t]:
-            impression[t, in_V] = ((x - above_s)[:, None] * r[None]).flatten(0, 1)
-            if not after_sleep:
-                impression[t, in_D] = told_D
-            scores[t, in_W] = told_W.flatten(0, 1)
-        else:
-            impression[t, in_W] = told_W.flatten(0, 1)
-            scores[t, in_V] = told_V.flatten(0, 1)
-            scores[t, in_D] = told_D
+        of_W, of_V, of_D = pushed[t].split((n * n_in, n_in * n, n))
+        surprise_r = (1 - below_r.square()) * (r - below_r)
+        surprise_s = (x if awake[t] else s) - above_s
+        torch.mul(surprise_r[:, None], s[None], out=of_W.view(n, n_in, episodes))
+        torch.mul(surprise_s[:, None], r[None], out=of_V.view(n_in, n, episodes))
+        if not after_sleep:
+            torch.mul(r - above_r, before, out=of_D)
         before = r
-    return Episodes(losses, impression, scores)
+    return Episodes(losses, pushed, awake, n * n_in)
 
 
 class Moments:
@@ -126,31 +124,55 @@ class Moments:
 
     def add(self, episodes: Episodes) -> None:
         """Take in more episodes, which follow those before."""
-        losses = episodes.losses.T.reshape(-1).cpu().numpy()
+        surprise = self._surprise(episodes.losses)
+        steps, parameters, count = episodes.pushed.shape
+        for block, own_phase in (
+            (slice(0, episodes.weights), False),
+            (slice(episodes.weights, parameters), True),
+        ):
+            pushed = episodes.pushed[:, block]
+            own = [bool(awake) == own_phase for awake in episodes.awake]
+            whole = torch.stack([pushed[t] for t in range(steps) if not own[t]]).sum(0)
+            seen = whole.cumsum(1)
+            left = self.kept[block] + seen - whole
+            self.kept[block] += seen[:, -1:]
+            trace = torch.zeros_like(whole)
+            for t in range(steps):
+                if not own[t]:
+                    trace += pushed[t]
+                u = pushed[t] if own[t] else None
+                self._accumulate(block, "cleared", u, surprise[t] * trace)
+                self._accumulate(block, "kept", u, surprise[t] * (left + trace))
+                if u is not None:
+                    self.sums["u"][block] += u.sum(1)
+                    self.sums["uu"][block] += _products(u, u)
+        self.samples += steps * count
+
+    def _surprise(self, losses: Float[Tensor, "steps episodes"]) -> Float[Tensor, "steps episodes"]:
+        """Subtract the running mean of all losses before, in the order of episodes and steps."""
+        values = losses.T.reshape(-1).cpu().numpy()
         if self.mean is None:
-            self.mean = float(losses[0])
-        means, _ = lfilter([1 - MEAN_DECAY], [1, -MEAN_DECAY], losses, zi=[MEAN_DECAY * self.mean])
+            self.mean = float(values[0])
+        means, _ = lfilter([1 - MEAN_DECAY], [1, -MEAN_DECAY], values, zi=[MEAN_DECAY * self.mean])
         earlier = np.concatenate([[self.mean], means[:-1]])
         self.mean = float(means[-1])
-        u = episodes.impression
-        surprise = torch.from_numpy(losses - earlier).to(u).reshape(-1, len(u)).T
-        traces = episodes.scores.cumsum(0)
-        whole = traces[-1].cumsum(1)
-        w = {"cleared": surprise[:, None] * traces}
-        left = self.kept + whole - traces[-1]
-        w["kept"] = w["cleared"] + surprise[:, None] * left
-        self.kept = self.kept + whole[:, -1:]
-        self.sums["u"] += u.sum((0, 2))
-        self.sums["uu"] += u.square().sum((0, 2))
-        for kind, values in w.items():
-            self.sums[f"w.{kind}"] += values.sum((0, 2))
-            self.sums[f"ww.{kind}"] += values.square().sum((0, 2))
-            self.sums[f"uw.{kind}"] += (u * values).sum((0, 2))
-        self.samples += u.shape[0] * u.shape[2]
+        return torch.from_numpy(values - earlier).to(losses).reshape(-1, len(losses)).T.contiguous()
+
+    def _accumulate(self, block: slice, kind: str, u: Tensor | None, w: Tensor) -> None:
+        self.sums[f"w.{kind}"][block] += w.sum(1)
+        self.sums[f"ww.{kind}"][block] += _products(w, w)
+        if u is not None:
+            self.sums[f"uw.{kind}"][block] += _products(u, w)
 
     def means(self) -> dict[str, Tensor]:
         """Give the means of u, w and their products, for each parameter."""
         return {name: total / self.samples for name, total in self.sums.items()}
+
+
+def _products(
+    one: Float[Tensor, "parameters episodes"], other: Float[Tensor, "parameters episodes"]
+) -> Float[Tensor, " parameters"]:
+    return torch.bmm(one[:, None], other[:, :, None])[:, 0, 0]
 
 
 def measure_updates(
