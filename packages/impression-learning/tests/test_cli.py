@@ -747,7 +747,7 @@ def test_killed_and_resumed_gives_the_same_numbers(
 
 
 def test_nothing_is_written_outside_out_and_the_cache(tmp_path: Path) -> None:
-    """Runs in an empty working directory, with a home of their own, leave both empty."""
+    """A run in an empty working directory, with a home of its own, leaves both empty."""
     work, home, temporary = (tmp_path / name for name in ("work", "home", "temporary"))
     for place in (work, home, temporary):
         place.mkdir()
@@ -759,15 +759,9 @@ def test_nothing_is_written_outside_out_and_the_cache(tmp_path: Path) -> None:
     }
     for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "NUMBA_CACHE_DIR"):
         environment.pop(name, None)
-    program = (
-        "import sys; from impression_learning.cli import app\n"
-        "for arguments in (sys.argv[1].split(), sys.argv[2].split()):\n"
-        "    app(arguments, standalone_mode=False)"
-    )
-    standard = [*TINY, "--out", tmp_path / "standard"]
     spoken = ["--mode", "Vocal_Digits", *SYNTHETIC, "--out", tmp_path / "speech"]
     result = subprocess.run(
-        [sys.executable, "-c", program, *(" ".join(map(str, a)) for a in (standard, spoken))],
+        [sys.executable, "-m", "impression_learning", *map(str, spoken)],
         cwd=work,
         env=environment,
         capture_output=True,
@@ -775,7 +769,6 @@ def test_nothing_is_written_outside_out_and_the_cache(tmp_path: Path) -> None:
         check=False,
     )
     assert result.returncode == 0, result.stderr
-    assert record(tmp_path / "standard")["status"] == "finished"
     assert record(tmp_path / "speech")["status"] == "finished"
     for place in (work, home, temporary):
         assert not list(place.rglob("*"))

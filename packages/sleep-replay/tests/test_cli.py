@@ -109,7 +109,7 @@ def test_pretrain_stores_weights_that_later_runs_use(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One epoch leaves the model on its plateau, which is refused: only a trained one is stored."""
-    small = ["--latent-dim", 3, *OFFLINE, "--eval-images", 20]
+    small = ["--latent-dim", 3, *OFFLINE, "--eval-images", 20, "--batch-size", 100]
     code, _, err = run(capsys, "pretrain", *small, "--epochs", 1, "--out", tmp_path / "a")
     assert code == 1
     assert "collapsed" in err
@@ -211,7 +211,7 @@ def test_damaged_weights_are_refused(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_killed_and_resumed_gives_the_same_numbers(tmp_path: Path) -> None:
     """SIGKILL at some moment of training; `--resume` ends with the numbers of an unbroken run."""
-    arguments = [*OFFLINE, "--eval-images", 20, "--num", 10, "--total-eps", 30, "--num-cycles", 30]
+    arguments = [*OFFLINE, "--eval-images", 20, "--num", 10, "--total-eps", 12, "--num-cycles", 12]
     program = (
         "import sharpwave_shared.runs as runs; runs.CHECKPOINT_INTERVAL = 0.0; "
         "from sleep_replay.cli import main; main()"

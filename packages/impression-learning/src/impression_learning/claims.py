@@ -153,7 +153,7 @@ def _same_way(run: StoredRun) -> Measurement | None:
     if run.experiment != "SNR":
         return None
     shown, values = [], {}
-    for name in ("gradient.cleared", "gradient.kept", "released.cleared"):
+    for name in ("gradient.cleared", "gradient.kept", "released.cleared", "released.kept"):
         cosine = _array(run.metrics["updates"][name]["cosine"])
         means = cosine.mean(0)
         values[name] = {"means": means.tolist(), "share": float((means >= 0.5).mean())}

@@ -22,7 +22,7 @@ from sharpwave_shared.seeding import Streams
 
 Phases = Literal["alternating", "awake", "asleep"]
 MANY = 500
-"""Networks from which on `--device auto` takes an accelerator."""
+"""Networks from which on `--device auto` takes an accelerator: an estimate, not a measurement."""
 SEGMENT_CHUNKS = 16
 """Chunks between two moments at which progress is shown and a checkpoint may be written."""
 
@@ -220,7 +220,7 @@ def choose_device(name: str, networks: int) -> torch.device:
     """Turn the name of a device into a device.
 
     `auto` is the CPU for fewer networks than `MANY`: its fused loop needs microseconds for a step
-    of one network, where a GPU needs about a hundred for a step of any number.
+    of one network, where an accelerator starts some thirty operations for a step of any number.
 
     Raises
     ------

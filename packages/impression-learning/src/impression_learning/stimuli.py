@@ -132,19 +132,17 @@ class Sequences:
     passages: Mapping[str, Float[np.ndarray, "_ n_in"]]
 
     def world(self, streams: Streams, device: torch.device, dtype: torch.dtype) -> "SequencesWorld":
-        """Put the sequences where they are needed."""
-        tensors = {
-            name: torch.from_numpy(values).to(device, dtype)
-            for name, values in self.passages.items()
-        }
-        return SequencesWorld(tensors)
+        """Give the sequences, which are the same for every seed, to a device."""
+        return SequencesWorld(self.passages, device, dtype)
 
 
 @dataclass(frozen=True)
 class SequencesWorld:
-    """The sequences on a device."""
+    """The sequences, read chunk by chunk to a device."""
 
-    passages: Mapping[str, Float[Tensor, "_ n_in"]]
+    passages: Mapping[str, Float[np.ndarray, "_ n_in"]]
+    device: torch.device
+    dtype: torch.dtype
 
     def start(self, passage: str) -> Tensor:
         """Nothing has to be remembered."""
@@ -155,5 +153,6 @@ class SequencesWorld:
     ) -> tuple[Float[Tensor, "steps n_in"], Float[Tensor, "steps _"], Tensor]:
         """See `World.read`; nothing is known of latent causes."""
         values = self.passages[passage]
-        places = (chunk * steps + torch.arange(steps, device=values.device)) % len(values)
-        return values[places], values.new_empty(steps, 0), state
+        places = (chunk * steps + np.arange(steps)) % len(values)
+        read = torch.from_numpy(values[places]).to(self.device, self.dtype)
+        return read, read.new_empty(steps, 0), state

@@ -23,7 +23,8 @@ RULES = {
     "impression": ("impression learning", COLOURS["impression"], "o"),
     "gradient.cleared": ("REINFORCE", COLOURS["reinforce"], "s"),
     "gradient.kept": ("REINFORCE, traces kept", "C4", "D"),
-    "released.cleared": ("REINFORCE, released third factor", "C3", "v"),
+    "released.cleared": ("released third factor", "C3", "v"),
+    "released.kept": ("released third factor, traces kept", "C5", "^"),
 }
 """Label, colour and marker of what is compared; see `impression_learning.updates`."""
 LINEAR_SHARE = 0.01
@@ -99,7 +100,9 @@ def _bend(axes: Axes, run: StoredRun) -> None:
         if np.isfinite(values := numbers(statistics.get("inner_product", []))).any()
     ]
     if largest and max(largest) > 0:
-        axes.set_yscale("symlog", linthresh=LINEAR_SHARE * max(largest))
+        # A power of ten, whose tick is then a decade away from that of zero.
+        threshold = 10.0 ** np.ceil(np.log10(LINEAR_SHARE * max(largest)))
+        axes.set_yscale("symlog", linthresh=threshold)
 
 
 def _legend(figure: Figure, rules: list[str], more: list[Line2D]) -> None:
