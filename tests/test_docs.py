@@ -1,9 +1,10 @@
 """Examples in the documentation run, and what it names exists."""
 
+import importlib
 import re
-import subprocess
-import sys
+from contextlib import redirect_stdout
 from functools import cache
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -39,20 +40,19 @@ def test_python_examples_run(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SHARPWAVE_CACHE", str(tmp_path / "cache"))
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 0, result.stderr
+    exec(compile(code, str(page), "exec"), {"__name__": "__main__"})
 
 
 @cache
 def help_of(command: str, subcommand: str | None) -> str:
-    module = command.replace("-", "_")
-    arguments = [sys.executable, "-m", module, *([subcommand] if subcommand else []), "--help"]
-    environment = {"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
-    result = subprocess.run(arguments, capture_output=True, text=True, check=False, env=environment)
-    assert result.returncode == 0, f"{arguments}: {result.stderr}"
-    return result.stdout
+    app = importlib.import_module(f"{command.replace('-', '_')}.cli").app
+    shown = StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(shown):
+        for name, value in (("COLUMNS", "200"), ("NO_COLOR", "1"), ("TERM", "dumb")):
+            patch.setenv(name, value)
+        with pytest.raises(SystemExit, match="0"):
+            app([*([subcommand] if subcommand else []), "--help"])
+    return shown.getvalue()
 
 
 @pytest.mark.parametrize("line", COMMAND_LINES)

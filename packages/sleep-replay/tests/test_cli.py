@@ -209,24 +209,20 @@ def test_damaged_weights_are_refused(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "safetensors" in err
 
 
-def test_killed_and_resumed_gives_the_same_numbers(tmp_path: Path) -> None:
+def test_killed_and_resumed_gives_the_same_numbers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """SIGKILL at some moment of training; `--resume` ends with the numbers of an unbroken run."""
     arguments = [*OFFLINE, "--eval-images", 20, "--num", 10, "--total-eps", 12, "--num-cycles", 12]
     program = (
         "import sharpwave_shared.runs as runs; runs.CHECKPOINT_INTERVAL = 0.0; "
         "from sleep_replay.cli import main; main()"
     )
-
-    def start(out: Path, *more: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-c", program, *map(str, arguments), "--out", str(out), *more],
-            stderr=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            text=True,
-        )
-
-    whole = start(tmp_path / "whole")
-    killed = start(tmp_path / "killed")
+    killed = subprocess.Popen(
+        [sys.executable, "-c", program, *map(str, arguments), "--out", str(tmp_path / "killed")],
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
     checkpoint = tmp_path / "killed" / "checkpoint.safetensors"
     limit = time.monotonic() + 120
     while not checkpoint.exists() and time.monotonic() < limit:
@@ -238,16 +234,14 @@ def test_killed_and_resumed_gives_the_same_numbers(tmp_path: Path) -> None:
     assert record["status"] == "running"
     assert not (tmp_path / "killed" / "metrics.json").exists()
 
-    without = start(tmp_path / "killed")
-    _, err = without.communicate()
-    assert without.returncode == 2
+    monkeypatch.setattr("sharpwave_shared.runs.CHECKPOINT_INTERVAL", 0.0)
+    code, _, err = run(capsys, *arguments, "--out", tmp_path / "killed")
+    assert code == 2
     assert "--resume" in err
-
-    resumed = start(tmp_path / "killed", "--resume")
-    _, err = resumed.communicate()
-    assert resumed.returncode == 0, err
-    _, err = whole.communicate()
-    assert whole.returncode == 0, err
+    code, _, err = run(capsys, *arguments, "--out", tmp_path / "killed", "--resume")
+    assert code == 0, err
+    code, _, err = run(capsys, *arguments, "--out", tmp_path / "whole")
+    assert code == 0, err
     for name in ("metrics.json", "networks.safetensors"):
         expected = (tmp_path / "whole" / name).read_bytes()
         assert (tmp_path / "killed" / name).read_bytes() == expected
