@@ -51,7 +51,6 @@ def run(
             awake[span],
             learn,
             True,
-            0.9,
         )
         was_awake = awake[span][-1]
         losses.append(loss)

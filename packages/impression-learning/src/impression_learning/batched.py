@@ -8,9 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from impression_learning.model import Parameters, Setting
-
-MEAN_DECAY = 0.99
+from impression_learning.model import MEAN_DECAY, TRACE_DECAY, Parameters, Setting
 
 
 def advance(
@@ -26,7 +24,6 @@ def advance(
     awake: Bool[np.ndarray, "steps networks"],
     learn: bool,
     record: bool,
-    decay: float,
 ) -> tuple[Float[Tensor, "steps networks"], Float[Tensor, "_ networks units"]]:
     """Run steps; see `circuits.Circuits.advance`."""
     step = _Step(settings, parameters, state)
@@ -44,7 +41,7 @@ def advance(
         if learn and algorithm == "backprop":
             step.descend(stimulus[t], noise_inf[t], *phase)
         elif learn:
-            step.learn(traces, loss_mean, losses[t], stimulus[t], *phase, decay)
+            step.learn(traces, loss_mean, losses[t], stimulus[t], *phase)
         step.before = step.h
     state.copy_(step.before)
     return losses, states
@@ -120,7 +117,6 @@ class _Step:
         x: Tensor,
         awake: Tensor,
         after_sleep: Tensor,
-        decay: float,
     ) -> None:
         """Change the weights by impression learning, or by REINFORCE if there are traces."""
         p, h, top = self.parameters, self.h, len(self.layers) - 1
@@ -143,7 +139,7 @@ class _Step:
             value += (self.eta * gate).reshape(shape) * update
             if trace is not None:
                 opposite = waking if gate is sleeping else sleeping
-                trace.mul_(decay).add_(opposite.reshape(shape) * update)
+                trace.mul_(TRACE_DECAY).add_(opposite.reshape(shape) * update)
                 value += surprise.reshape(shape) * trace
 
         def trace_of(name: str, k: int) -> Tensor | None:

@@ -12,9 +12,6 @@ from impression_learning import batched, fused
 from impression_learning.model import Parameters, Setting, initialise
 from sharpwave_shared.seeding import Streams
 
-DECAY = 0.9
-"""Decay of REINFORCE's traces while learning."""
-
 
 @dataclass
 class Circuits:
@@ -78,7 +75,6 @@ class Circuits:
         *,
         learn: bool,
         record: bool = False,
-        decay: float = DECAY,
     ) -> tuple[Float[Tensor, "steps networks"], Float[Tensor, "_ networks units"]]:
         """Run some steps.
 
@@ -97,8 +93,6 @@ class Circuits:
             Whether weights change.
         record
             Whether to give the activity of all steps.
-        decay
-            Decay of REINFORCE's traces.
 
         Returns
         -------
@@ -121,7 +115,6 @@ class Circuits:
             awake,
             learn,
             record,
-            decay,
         )
 
 

@@ -13,7 +13,7 @@ from impression_learning.model import Algorithm, Setting
 from impression_learning.plans import Plan
 from impression_learning.simulate import Group, Learnt, Member, learn, workers
 from impression_learning.speech import Speech, sequence
-from impression_learning.stimuli import Sequences
+from impression_learning.stimuli import LatentProcess, Sequences
 from impression_learning.updates import compare_rules, measure_updates
 from sharpwave_shared.errors import InvalidInputError
 from sharpwave_shared.runs import Journal
@@ -24,6 +24,7 @@ EXCERPT = 400
 ANALYSED = ("standard", "switch_period", "time_constant", "Vocal_Digits")
 """Modes in which reconstruction and alternation are looked at after learning."""
 EPISODE_PHASES = 2
+"""An episode of `SNR` is one phase awake and one asleep."""
 
 
 @dataclass
@@ -107,19 +108,24 @@ class _Job:
             for place, seed in enumerate(self.seeds)
         ]
 
+    @property
+    def test_steps(self) -> int:
+        """Length of the test passage."""
+        if self.speech is None:
+            return self.plan.test_steps
+        return sum(map(len, self.speech.test))
+
     def learn(self, journal: Journal, algorithm: Algorithm, **more: Any) -> Learnt:
         """Let all networks of an algorithm learn."""
-        steps, test_steps = self.plan.steps_of(algorithm), self.plan.test_steps
-        members = self.members(algorithm)
+        steps = self.plan.steps_of(algorithm)
         if self.speech is not None:
             steps = self.plan.epochs * sum(map(len, self.speech.train))
-            test_steps = sum(map(len, self.speech.test))
         return learn(
             journal,
-            members,
+            self.members(algorithm),
             steps=steps,
             points=self.plan.points,
-            test_steps=test_steps,
+            test_steps=self.test_steps,
             device=self.device,
             may_diverge=self.plan.mode == "lr_optim",
             **more,
@@ -130,7 +136,8 @@ class _Job:
         result = Result(self._head())
         for algorithm in self.plan.algorithms:
             if len(self.plan.algorithms) > 1:
-                self.journal.reporter.say(f"{algorithm}: {len(self.members(algorithm))} networks")
+                count = len(self.plan.axis[1]) * len(self.seeds)
+                self.journal.reporter.say(f"{algorithm}: {count} networks")
             if self.plan.mode in ANALYSED:
                 learnt = self.learn(self.journal, algorithm)
                 result.metrics["conditions"] += self._conditions(
@@ -179,13 +186,10 @@ class _Job:
 
     def _analyse(self, learnt: Learnt, result: Result) -> None:
         """Run trials, network by network; keep their numbers, and excerpts of the first seed."""
-        steps = self.plan.test_steps
-        if self.speech is not None:
-            steps = sum(map(len, self.speech.test))
         self.journal.reporter.say("looking at what was learnt")
 
         def look(g: Group) -> list[tuple[dict[str, float], dict[str, np.ndarray], dict]]:
-            return [self._look(trial) for trial in run_trials(g, steps)]
+            return [self._look(trial) for trial in run_trials(g, self.test_steps)]
 
         with workers(len(learnt.groups)) as in_parallel, torch.no_grad():
             seen = dict(zip(map(id, learnt.groups), in_parallel(look, learnt.groups), strict=True))
@@ -203,7 +207,8 @@ class _Job:
                 "transition_sd": [float(t.std(correction=0)) for t in transitions],
             }
             if condition["dt"] is not None:
-                condition["summary"]["transition_truth"] = 1 - 0.25 * condition["dt"]
+                process = LatentProcess(1, 1, condition["dt"])
+                condition["summary"]["transition_truth"] = process.decay
             for name in looks[own[0]][1]:
                 curves = np.stack([looks[i][1][name] for i in own])
                 result.arrays[f"{c}.autocorrelation.{name}"] = curves.astype(np.float32)

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from impression_learning.model import Parameters, Setting
+from impression_learning.model import MEAN_DECAY, TRACE_DECAY, Parameters, Setting
 
 
 def jit(function: Callable) -> Callable:
@@ -28,7 +28,6 @@ def jit(function: Callable) -> Callable:
 
 ALGORITHMS = ("impression", "reinforce", "backprop")
 IMPRESSION, REINFORCE, BACKPROP = range(3)
-MEAN_DECAY = 0.99
 
 
 @jit
@@ -73,13 +72,13 @@ def _add_outer(matrix, left, right):
 
 
 @jit
-def _decay_outer(trace, decay, left, right, gate):
+def _decay_outer(trace, left, right, gate):
     """Let a trace decay, and add the outer product of two vectors where the gate is open."""
     rows, columns = trace.shape
     for i in range(rows):
         factor = gate * left[i]
         for j in range(columns):
-            trace[i, j] = decay * trace[i, j] + factor * right[j]
+            trace[i, j] = TRACE_DECAY * trace[i, j] + factor * right[j]
 
 
 @jit
@@ -103,7 +102,6 @@ def advance(
     awake: Bool[np.ndarray, "steps networks"],
     learn: bool,
     record: bool,
-    decay: float,
 ) -> tuple[Float[Tensor, "steps networks"], Float[Tensor, "_ networks units"]]:
     """Run steps; see `circuits.Circuits.advance`."""
     losses = np.full(awake.shape, np.nan)
@@ -127,7 +125,6 @@ def advance(
             setting.eta if learn else 0.0,
             ALGORITHMS.index(setting.algorithm),
             setting.third,
-            decay,
             own_losses,
             own_states,
         )
@@ -169,7 +166,6 @@ def _advance(
     eta,
     algorithm,
     third,
-    decay,
     losses,
     states,
 ):
@@ -248,7 +244,7 @@ def _advance(
         elif eta > 0.0:
             if algorithm == REINFORCE:
                 _score(W, V, trace_W, trace_b, trace_V, trace_c, trace_D, offsets,
-                       h, below, above, before, delta, is_awake, decay)  # fmt: skip
+                       h, below, above, before, delta, is_awake)  # fmt: skip
             if is_awake:
                 for i in range(n_in):
                     delta[i] = eta * (x[t, i] - above[i])
@@ -297,7 +293,7 @@ def _advance(
 
 @jit
 def _score(W, V, trace_W, trace_b, trace_V, trace_c, trace_D, offsets,
-           h, below, above, before, delta, is_awake, decay):  # fmt: skip
+           h, below, above, before, delta, is_awake):  # fmt: skip
     """Add to the traces how the step's noise pushed the states: the score, times the variance."""
     top = len(W)
     gate = 1.0 if is_awake else 0.0
@@ -306,20 +302,20 @@ def _score(W, V, trace_W, trace_b, trace_V, trace_c, trace_D, offsets,
         for i in range(mid, hi):
             delta[i] = (1.0 - below[i] * below[i]) * (h[i] - below[i])
             if k < top:
-                trace_b[k - 1][i - mid] = decay * trace_b[k - 1][i - mid] + gate * delta[i]
-        _decay_outer(trace_W[k - 1], decay, delta[mid:hi], h[lo:mid], gate)
+                trace_b[k - 1][i - mid] = TRACE_DECAY * trace_b[k - 1][i - mid] + gate * delta[i]
+        _decay_outer(trace_W[k - 1], delta[mid:hi], h[lo:mid], gate)
     for k in range(top):
         lo, mid, hi = offsets[k], offsets[k + 1], offsets[k + 2]
         for i in range(lo, mid):
             slope = 1.0 - above[i] * above[i] if k > 0 else 1.0
             delta[i] = slope * (h[i] - above[i])
             if k > 0:
-                trace_c[k][i - lo] = decay * trace_c[k][i - lo] + (1.0 - gate) * delta[i]
-        _decay_outer(trace_V[k], decay, delta[lo:mid], h[mid:hi], 1.0 - gate)
+                trace_c[k][i - lo] = TRACE_DECAY * trace_c[k][i - lo] + (1.0 - gate) * delta[i]
+        _decay_outer(trace_V[k], delta[lo:mid], h[mid:hi], 1.0 - gate)
     a = offsets[top]
     for i in range(a, offsets[top + 1]):
         score = (h[i] - above[i]) * before[i]
-        trace_D[i - a] = decay * trace_D[i - a] + (1.0 - gate) * score
+        trace_D[i - a] = TRACE_DECAY * trace_D[i - a] + (1.0 - gate) * score
 
 
 @jit

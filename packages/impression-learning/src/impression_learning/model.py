@@ -42,6 +42,10 @@ THIRD_FACTORS: dict[str, float] = {"gradient": -0.5, "released": 1.0}
 hence the minus; it lacks the 1/2 of a Gaussian's exponent, hence the half. The released code has a
 plus and no half."""
 INITIAL_TRANSITION = 0.6
+MEAN_DECAY = 0.99
+"""Factor of the running mean of the loss, in REINFORCE."""
+TRACE_DECAY = 0.9
+"""Decay of REINFORCE's traces while learning."""
 
 
 @dataclass(frozen=True)

@@ -223,7 +223,6 @@ class Plan:
         """Name the parameters on which the mode's numbers do not depend, as options name them."""
         unused = {name for names in OWN.values() for name in names} - set(OWN.get(self.mode, ()))
         unused |= set(IGNORED.get(self.mode, ()))
-        # SNR shows both third factors, whichever learns.
         if "reinforce" not in self.algorithms:
             unused.add("third_factor")
         searched = self.mode == "lr_optim"
@@ -232,11 +231,10 @@ class Plan:
 
     def config(self) -> dict[str, Any]:
         """Give the parameters on which the mode's numbers depend, as JSON values."""
-        etas = {
-            name: eta for name, eta in self.etas.items() if ETA_OPTIONS[name] not in self.unused
-        }
+        unused = self.unused
+        etas = {name: eta for name, eta in self.etas.items() if ETA_OPTIONS[name] not in unused}
         values = asdict(self) | {"etas": etas}
-        return json_values({name: v for name, v in values.items() if name not in self.unused})
+        return json_values({name: v for name, v in values.items() if name not in unused})
 
 
 def _check_eta(name: str, eta: float) -> None:

@@ -341,12 +341,8 @@ def learn(
                 g.diverged[~np.isfinite(row) & (g.diverged < 0)] = when[number]
             if not may_diverge:
                 _refuse_divergence(groups)
-            values = {
-                id(m): v
-                for g, row in zip(groups, measured, strict=True)
-                for m, v in zip(g.members, row, strict=True)
-            }
-            losses[:, number] = torch.tensor([values[id(m)] for m in members])
+            of_group = dict(zip(map(id, groups), measured, strict=True))
+            losses[:, number] = torch.tensor([of_group[id(g)][i] for g, i in places])
             if at_point is not None:
                 at_point(number, groups)
             if journal.checkpoint_due():

@@ -17,12 +17,11 @@ from jaxtyping import Bool, Float
 from scipy.signal import lfilter
 from torch import Tensor
 
-from impression_learning.model import THIRD_FACTORS, Parameters, Setting
+from impression_learning.model import MEAN_DECAY, THIRD_FACTORS, Parameters, Setting
 from sharpwave_shared.seeding import Streams
 
 CHUNK = 8192
 """Episodes that are computed at once."""
-MEAN_DECAY = 0.99
 TRACES = ("cleared", "kept")
 
 
