@@ -23,9 +23,10 @@ from impression_learning.reference import (
     plain_one_layer,
     plain_two_layers,
 )
-from impression_learning.simulate import chunk_steps, workers
+from impression_learning.simulate import chunk_steps
 from impression_learning.stimuli import Sequences
 from sharpwave_shared.benchmarking import alternate
+from sharpwave_shared.compiled import workers
 from sharpwave_shared.devices import describe_device, resolve_device
 from sharpwave_shared.seeding import Streams
 

@@ -11,10 +11,11 @@ from torch import Tensor
 from impression_learning.analysis import Trial, band_correlations, cosine, run_trials
 from impression_learning.model import Algorithm, Setting
 from impression_learning.plans import Plan
-from impression_learning.simulate import Group, Learnt, Member, learn, workers
+from impression_learning.simulate import Group, Learnt, Member, learn
 from impression_learning.speech import Speech, sequence
 from impression_learning.stimuli import LatentProcess, Sequences
 from impression_learning.updates import compare_rules, measure_updates
+from sharpwave_shared.compiled import workers
 from sharpwave_shared.errors import InvalidInputError
 from sharpwave_shared.runs import Journal
 from sharpwave_shared.seeding import Streams

@@ -4,27 +4,16 @@ It computes what `batched.advance` computes. Everything is float64 but the noise
 as it was drawn.
 """
 
-import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-import numba
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from impression_learning.model import MEAN_DECAY, TRACE_DECAY, Parameters, Setting
-
-
-def jit(function: Callable) -> Callable:
-    """Compile a function for the CPU when it is first called."""
-    # Sums may be reordered (that is what vectorises them); NaN and infinity keep their meaning.
-    fastmath = {"reassoc", "contract", "nsz", "arcp"}
-    # What the tests' shape checks wrap around every function cannot be compiled.
-    function = inspect.unwrap(function)
-    return numba.njit(function, nogil=True, fastmath=fastmath, error_model="numpy")
-
+from sharpwave_shared.compiled import jit
 
 ALGORITHMS = ("impression", "reinforce", "backprop")
 IMPRESSION, REINFORCE, BACKPROP = range(3)

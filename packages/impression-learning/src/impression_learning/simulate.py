@@ -1,9 +1,6 @@
 """Learning and testing: networks move through passages of data, in chunks that can be resumed."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,6 +12,7 @@ from torch import Tensor
 from impression_learning.circuits import Circuits, precision
 from impression_learning.model import Setting
 from impression_learning.stimuli import Stimulus
+from sharpwave_shared.compiled import workers
 from sharpwave_shared.devices import resolve_device
 from sharpwave_shared.errors import DivergenceError
 from sharpwave_shared.runs import Journal
@@ -228,20 +226,6 @@ def choose_device(name: str, networks: int) -> torch.device:
         If the device is not there.
     """
     return resolve_device("cpu" if name == "auto" and networks < MANY else name)
-
-
-@contextmanager
-def workers(count: int) -> Iterator[Callable]:
-    """Give a `map` that works in as many threads as there are processors, in order of results."""
-    threads = min(count, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4)
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
-    try:
-        yield lambda function, items: list(pool.map(function, items))
-    finally:
-        pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(before)
 
 
 @dataclass

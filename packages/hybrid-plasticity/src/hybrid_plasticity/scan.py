@@ -1,0 +1,134 @@
+"""A plastic layer over whole streams as one differentiable operation."""
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any, cast
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from hybrid_plasticity import batched, fused
+from hybrid_plasticity.batched import Activation
+from sharpwave_shared.compiled import processors
+
+CODES = {"tanh": fused.TANH, "sigmoid": fused.SIGMOID}
+
+
+def plastic_layer(
+    x: Float[Tensor, "networks streams frames inputs"],
+    drive: Float[Tensor, "networks streams frames units"],
+    E: Float[Tensor, "networks units inputs"],
+    decay: Float[Tensor, " networks"],
+    lengths: Int[Tensor, " networks"],
+    activation: Activation,
+) -> Float[Tensor, "networks streams frames units"]:
+    """Compute the activity of plastic layers, frame after frame, from traces Q = 0.
+
+        h(t) = f(drive(t) + (E * Q(t)) x(t)),    Q(t + 1) = decay Q(t) + h(t) x(t)^T
+
+    Differentiable once with respect to all of `x`, `drive`, `E` and `decay`.
+
+    Parameters
+    ----------
+    x
+        Inputs of the layer.
+    drive
+        What does not depend on the traces: W x + b.
+    E
+        Effective rates.
+    decay
+        Factor of the traces from frame to frame; 0: they hold the last frame only.
+    lengths
+        Frames after which a network's streams end; later activity has no meaning, and must not
+        enter a loss.
+    activation
+        The nonlinearity f.
+    """
+    engine = _Fused if x.device.type == "cpu" else _Batched
+    return cast(Tensor, engine.apply(x, drive, E, decay, lengths, activation))
+
+
+class _Fused(torch.autograd.Function):
+    """Every stream of every network in a compiled loop, several of them in threads."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, drive: Tensor, E: Tensor, decay: Tensor, lengths: Tensor, f: str
+    ) -> Tensor:
+        x, drive, E = x.contiguous(), drive.contiguous(), E.contiguous()
+        h = torch.zeros_like(drive)
+        arrays = [tensor.detach().numpy() for tensor in (x, drive, E, decay, h)]
+        frames, code = lengths.tolist(), CODES[f]
+
+        def run(n: int, b: int) -> None:
+            X, U, rates, factor, H = arrays
+            fused.forward(X[n, b], U[n, b], rates[n], factor[n], frames[n], code, H[n, b])
+
+        _for_each_stream(run, x)
+        ctx.save_for_backward(x, E, decay, h)
+        ctx.frames, ctx.code = frames, code
+        return h
+
+    @staticmethod
+    def backward(ctx: Any, grad_h: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        x, E, decay, h = ctx.saved_tensors
+        streams = x.shape[:2]
+        # Empty where nobody asks for it: the first layer's inputs are data.
+        grad_x = x.new_zeros(x.shape if ctx.needs_input_grad[0] else (*streams, 0, x.shape[-1]))
+        grad_drive = torch.zeros_like(h)
+        grad_E = E.new_empty((*streams, *E.shape[1:]))
+        grad_decay = decay.new_empty(streams)
+        arrays = [
+            tensor.detach().numpy()
+            for tensor in (x, E, decay, h, grad_h.contiguous(), grad_x, grad_drive, grad_E)
+        ]
+
+        def run(n: int, b: int) -> None:
+            X, rates, factor, H, gH, gX, gU, gE = arrays
+            grad_decay[n, b] = fused.backward(
+                *(X[n, b], rates[n], factor[n], ctx.frames[n], ctx.code, H[n, b]),
+                *(gH[n, b], gX[n, b], gU[n, b], gE[n, b]),
+            )
+
+        _for_each_stream(run, x)
+        to_x = grad_x if ctx.needs_input_grad[0] else None
+        return to_x, grad_drive, grad_E.sum(1), grad_decay.sum(1), None, None
+
+
+class _Batched(torch.autograd.Function):
+    """All streams of all networks together."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        drive: Tensor,
+        E: Tensor,
+        decay: Tensor,
+        lengths: Tensor,
+        f: Activation,
+    ) -> Tensor:
+        h, starts = batched.forward(x, drive, E, decay, f)
+        ctx.save_for_backward(x, E, decay, h, *starts)
+        ctx.f = f
+        return h
+
+    @staticmethod
+    def backward(ctx: Any, grad_h: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        x, E, decay, h, *starts = ctx.saved_tensors
+        return (*batched.backward(x, E, decay, ctx.f, h, starts, grad_h), None, None)
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(processors())
+
+
+def _for_each_stream(run: Any, x: Tensor) -> None:
+    networks, streams = x.shape[:2]
+    pairs = [(n, b) for n in range(networks) for b in range(streams)]
+    if len(pairs) == 1:
+        run(0, 0)
+    else:
+        list(_pool().map(lambda pair: run(*pair), pairs))

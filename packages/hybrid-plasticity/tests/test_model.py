@@ -1,0 +1,79 @@
+"""The networks against the plain transcription, and their gradients, in float64."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from hybrid_plasticity.batched import Activation
+from hybrid_plasticity.model import Configuration, Parameters, initialise, run_networks
+from hybrid_plasticity.reference import plain_network
+from hybrid_plasticity.scan import _Batched, _Fused
+from hybrid_plasticity.streams import Task
+
+TASK = Task(2, 5, 0.3)
+WIRINGS = [
+    Configuration("Nonl_RO", (6, 3), (1,), ("M",), task=TASK),
+    Configuration("Nonl_RO", (5,), (0.5,), ("A",), task=TASK),
+    Configuration("Memo", (4,), (0,), ("M",), task=TASK),
+    Configuration("Memo", (6, 3), (1, 0.5), ("M", "A"), task=TASK),
+    Configuration("Memo", (3, 6, 4), (1, 0, 0.5), ("M", "M", "A"), out_dim=2, task=TASK),
+    Configuration("Dyn_RO", (6, 5), (1, 1), ("A", "M"), task=TASK),
+    Configuration("Dyn_RO", (3, 4, 5), (0, 0.5, 1), ("M", "A", "A"), task=TASK),
+    Configuration("Stack", (3, 5), (1, 0), ("A", "M"), task=TASK),
+]
+
+
+def networks(configuration: Configuration, seeds: range) -> Parameters:
+    single = [initialise(configuration, seed) for seed in seeds]
+    return {
+        name: torch.cat([parameters[name] for parameters in single]).double().requires_grad_()
+        for name in configuration.shapes
+    }
+
+
+def plain_logits(configuration: Configuration, parameters: Parameters, frames: Tensor) -> Tensor:
+    time = configuration.task.scene_time
+    rows = []
+    for n, streams in enumerate(frames):
+        one = {name: values[n] for name, values in parameters.items()}
+        outputs = [
+            plain_network(configuration.network_type, configuration.plastic_types, one, stream)[0]
+            for stream in streams
+        ]
+        rows.append(torch.stack(outputs)[:, time - 1 :: time].logit())
+    return torch.stack(rows)
+
+
+@pytest.mark.parametrize("configuration", WIRINGS, ids=lambda c: c.name)
+def test_networks_and_gradients_equal_the_plain_transcription(
+    configuration: Configuration,
+) -> None:
+    parameters = networks(configuration, range(2))
+    generator = torch.Generator().manual_seed(1)
+    frames = torch.randn(2, 3, 14, 5, generator=generator, dtype=torch.float64)
+    weights = torch.randn(2, 3, 7, configuration.out_dim, generator=generator).double()
+
+    expected = plain_logits(configuration, parameters, frames)
+    wanted = torch.autograd.grad((expected * weights).sum(), list(parameters.values()))
+    got = run_networks([configuration] * 2, parameters, frames).logits
+    torch.testing.assert_close(got, expected)
+    found = torch.autograd.grad((got * weights).sum(), list(parameters.values()))
+    for name, one, other in zip(parameters, found, wanted, strict=True):
+        torch.testing.assert_close(one, other, msg=lambda text, name=name: f"{name}: {text}")
+        assert other.abs().max() > 1e-6, f"{name} plays no part"
+
+
+@pytest.mark.parametrize("engine", [_Fused, _Batched])
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
+def test_gradcheck(engine: type[torch.autograd.Function], activation: Activation) -> None:
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_()
+
+    decay = torch.tensor([0.7, 0.0], dtype=torch.float64, requires_grad=True)
+    arguments = (draw(2, 2, 6, 3), draw(2, 2, 6, 5), draw(2, 5, 3), decay)
+    lengths = torch.tensor([6, 6])
+    assert torch.autograd.gradcheck(
+        lambda *tensors: engine.apply(*tensors, lengths, activation), arguments
+    )
