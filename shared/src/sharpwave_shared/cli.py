@@ -355,6 +355,9 @@ def execute(
     work: Callable[[Run], Outcome],
     draw: Draw,
     claims: Sequence[Claim],
+    *,
+    directory: Path | None = None,
+    extend: bool = False,
 ) -> None:
     """Run a job in its run directory: compute, store, draw, and check the claims.
 
@@ -368,13 +371,22 @@ def execute(
         Computes; may be called to go on with a run that was cut off.
     draw, claims
         The package's figures and claims.
+    directory
+        The run directory. Default: `--out`, or one named by the parameters.
+    extend
+        Whether `--resume` goes on with a finished run too; see `open_run`.
     """
     reporter = common.reporter
-    directory = common.out or default_directory(spec)
+    directory = directory or common.out or default_directory(spec)
     reporter.say(f"{spec.package} {spec.experiment} on {spec.device}, into {directory}")
-    with open_run(directory, spec, reporter, resume=common.resume, force=common.force) as run:
+    with open_run(
+        directory, spec, reporter, resume=common.resume, force=common.force, extend=extend
+    ) as run:
         if run is None:
-            reporter.say(f"{directory} holds this run already, finished; --force runs it again")
+            more = "--resume extends it, " if extend else ""
+            reporter.say(
+                f"{directory} holds this run already, finished; {more}--force runs it again"
+            )
             return
         outcome = work(run)
         run.save_results(outcome.metrics, outcome.arrays)

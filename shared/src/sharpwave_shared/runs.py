@@ -213,6 +213,7 @@ def open_run(
     *,
     resume: bool = False,
     force: bool = False,
+    extend: bool = False,
 ) -> Iterator[Run | None]:
     """Open a run directory for the job that `spec` describes, and close it whatever happens.
 
@@ -234,11 +235,14 @@ def open_run(
         Discard what an earlier run left in the directory, and run again. Removed are the files
         that runs write (`*.npz`, `*.safetensors`, `*.pdf`, `*.wav`, `figures/` and so on), and no
         others.
+    extend
+        With `resume`, go on with a finished run too: for jobs whose length is not part of what
+        identifies them.
 
     Yields
     ------
     Run or None
-        None if the directory holds the finished run already: nothing is left to do.
+        None if the directory holds the finished run already, and it is not to be extended.
 
     Raises
     ------
@@ -255,7 +259,7 @@ def open_run(
     with lock:
         remove_partial_files(directory)
         record = _find_record(directory, spec, resume=resume, force=force)
-        if record is not None and record["status"] == "finished":
+        if record is not None and record["status"] == "finished" and not (resume and extend):
             yield None
             return
         run = Run(directory, record or _new_record(spec), reporter)

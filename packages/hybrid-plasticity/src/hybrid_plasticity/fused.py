@@ -188,9 +188,17 @@ def backward(x, E, decay, frames, activation, h, grad_h, grad_x, grad_drive, gra
     segments = (frames + SEGMENT - 1) // SEGMENT
     starts = np.empty((segments, BLOCK, inputs), x.dtype)
     traces = np.empty((min(SEGMENT, frames), BLOCK, inputs), x.dtype)
-    rates, G, to_rates = np.empty_like(traces[0]), np.empty_like(traces[0]), np.empty_like(traces[0])
+    rates, G, to_rates = (
+        np.empty_like(traces[0]),
+        np.empty_like(traces[0]),
+        np.empty_like(traces[0]),
+    )
     Q = np.empty_like(rates)
-    now, delta, sums = (np.zeros(BLOCK, x.dtype), np.zeros(BLOCK, x.dtype), np.zeros(BLOCK, x.dtype))
+    now, delta, sums = (
+        np.zeros(BLOCK, x.dtype),
+        np.zeros(BLOCK, x.dtype),
+        np.zeros(BLOCK, x.dtype),
+    )
     grad_decay = 0.0
     for first in range(0, units, BLOCK):
         count = min(BLOCK, units - first)

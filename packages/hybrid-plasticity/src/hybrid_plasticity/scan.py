@@ -10,7 +10,6 @@ from torch import Tensor
 
 from hybrid_plasticity import batched, fused
 from hybrid_plasticity.batched import Activation
-from sharpwave_shared.compiled import processors
 
 CODES = {"tanh": fused.TANH, "sigmoid": fused.SIGMOID}
 
@@ -121,14 +120,17 @@ class _Batched(torch.autograd.Function):
 
 
 @cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(processors())
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads)
 
 
 def _for_each_stream(run: Any, x: Tensor) -> None:
+    """Run all streams of all networks in as many threads as torch would use."""
     networks, streams = x.shape[:2]
     pairs = [(n, b) for n in range(networks) for b in range(streams)]
-    if len(pairs) == 1:
-        run(0, 0)
+    threads = torch.get_num_threads()
+    if min(len(pairs), threads) == 1:
+        for n, b in pairs:
+            run(n, b)
     else:
-        list(_pool().map(lambda pair: run(*pair), pairs))
+        list(_pool(threads).map(lambda pair: run(*pair), pairs))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn import functional as F
 
 
 @dataclass(frozen=True)
@@ -99,13 +100,14 @@ def make_streams(
     return Streams(frames.flatten(1, 2), repeated)
 
 
-def _repetitions(coins: Bool[Tensor, "streams scenes"], interval: int) -> Tensor:
+def _repetitions(
+    coins: Bool[Tensor, "streams scenes"], interval: int
+) -> Bool[Tensor, "streams scenes"]:
     """Decide which scenes repeat: those whose coin says so, if the earlier one was new."""
-    repeated = torch.zeros_like(coins)
-    for first in range(interval, coins.shape[1], interval):
-        scenes = slice(first, first + interval)
-        count = coins[:, scenes].shape[1]
-        repeated[:, scenes] = (
-            coins[:, scenes] & ~repeated[:, first - interval : first - interval + count]
-        )
-    return repeated
+    scenes = coins.shape[1]
+    rounds = -(-scenes // interval)
+    chains = F.pad(coins, (0, rounds * interval - scenes)).view(-1, rounds, interval)
+    number = torch.arange(rounds, device=coins.device)[:, None]
+    # Every other scene of a run of repeating coins repeats. Nothing comes before the first round.
+    ends = torch.where(chains & (number > 0), 0, number).cummax(1).values
+    return ((number - ends) % 2 == 1).view(len(coins), -1)[:, :scenes]

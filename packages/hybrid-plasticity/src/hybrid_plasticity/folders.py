@@ -1,0 +1,172 @@
+"""The folders of results: the layout of the original release, and what is in them.
+
+    <network type>/<configuration>/
+        metadata.txt          every parameter
+        R_1/                  for every interval that was mastered or tried
+            Model             the weights when it was mastered (safetensors)
+            Training_Log/     for TensorBoard
+            *.png
+
+With several seeds, each has a folder `seed_<seed>` that holds its `R_*`.
+"""
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+from hybrid_plasticity.model import Configuration, Parameters
+from hybrid_plasticity.train import Network, unflatten
+from sharpwave_shared.errors import InvalidInputError, SharpwaveError
+from sharpwave_shared.files import atomic_path, json_values, read_tensors, write_tensors
+
+MODEL, LOG = "Model", "Training_Log"
+
+
+def run_directory(root: Path, configuration: Configuration) -> Path:
+    """Give the folder of a configuration's results."""
+    return root / configuration.network_type / configuration.name
+
+
+def network_directory(run: Path, seed: int, seeds: Sequence[int]) -> Path:
+    """Give the folder of one network's results."""
+    return run if len(seeds) == 1 else run / f"seed_{seed}"
+
+
+def interval_directory(network: Path, interval: int) -> Path:
+    """Give the folder of one interval R of a network."""
+    return network / f"R_{interval}"
+
+
+def write_metadata(run: Path, values: Mapping[str, Any]) -> None:
+    """Write every parameter to `metadata.txt`, `name: value` a line."""
+    words = {k: v if isinstance(v, str) else json.dumps(v) for k, v in json_values(values).items()}
+    lines = [f"{name}: {word}\n" for name, word in words.items()]
+    with atomic_path(run / "metadata.txt") as temporary:
+        temporary.write_text("".join(lines), encoding="utf-8")
+
+
+def clear_results(run: Path) -> None:
+    """Remove what an earlier run of the configuration left in the folders of its intervals."""
+    for path in run.iterdir():
+        if path.is_dir() and re.fullmatch(r"(R|seed)_\d+", path.name):
+            shutil.rmtree(path)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained network read back.
+
+    Attributes
+    ----------
+    configuration, seed
+        What it is.
+    interval
+        The largest R that it had mastered.
+    parameters
+        Its parameters (a first dimension of size 1).
+    """
+
+    configuration: Configuration
+    seed: int
+    interval: int
+    parameters: Parameters
+
+
+def write_model(directory: Path, network: Network, interval: int) -> None:
+    """Write the parameters with which a network mastered an interval."""
+    parameters = unflatten(network.configuration, network.models[interval - 1][None])
+    what = {
+        "configuration": network.configuration.values(),
+        "seed": network.seed,
+        "interval": interval,
+    }
+    write_tensors(
+        interval_directory(directory, interval) / MODEL,
+        {name: values[0] for name, values in parameters.items()},
+        {"hybrid-plasticity": json.dumps(json_values(what))},
+    )
+
+
+def read_model(path: Path, configuration: Configuration | None = None) -> Model:
+    """Read a model.
+
+    Parameters
+    ----------
+    path
+        The file `Model`.
+    configuration
+        What it should be; None: whatever it is.
+
+    Raises
+    ------
+    SharpwaveError
+        If the file is missing or is not a safetensors file, or not one of a model.
+    InvalidInputError
+        If it is of another configuration.
+    """
+    tensors, metadata = read_tensors(path)
+    try:
+        what = json.loads(metadata["hybrid-plasticity"])
+        found = Configuration.from_values(what["configuration"])
+        shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+        seed, interval = int(what["seed"]), int(what["interval"])
+        if shapes != found.shapes or any(t.dtype != torch.float32 for t in tensors.values()):
+            raise ValueError("its tensors do not fit its configuration")
+    except (KeyError, TypeError, ValueError, InvalidInputError) as error:
+        raise SharpwaveError(f"{path} is not a model of hybrid-plasticity: {error}") from error
+    if configuration is not None and found != configuration:
+        raise InvalidInputError(
+            f"{path}: the model of another configuration, {found.name}, not {configuration.name}"
+        )
+    parameters = {name: tensors[name][None] for name in found.shapes}
+    return Model(found, seed, interval, parameters)
+
+
+class TrainingLogs:
+    """The TensorBoard logs of a network: a file for the rows of the log since the last call.
+
+    Parameters
+    ----------
+    directory
+        The network's folder. Logs that lie there already are removed: the first call writes all.
+    """
+
+    def __init__(self, directory: Path):
+        self.directory, self.written = directory, 0
+        for path in directory.glob(f"R_*/{LOG}"):
+            shutil.rmtree(path)
+
+    def write(self, network: Network) -> None:
+        """Write the rows that are not written yet, each into the log of its interval."""
+        rows, self.written = network.rows[self.written :], len(network.rows)
+        for interval in sorted({int(row[0]) for row in rows}):
+            chosen = [row for row in rows if int(row[0]) == interval]
+            folder = interval_directory(self.directory, interval) / LOG
+            path = folder / f"events.out.tfevents.{int(chosen[0][1]):010d}"
+            _write_events(path, network.columns[2:], chosen)
+
+
+def _write_events(path: Path, names: Sequence[str], rows: Sequence[Sequence[float]]) -> None:
+    now = time.time()
+    events = [Event(wall_time=now, file_version="brain.Event:2")]
+    for _, iteration, *values in rows:
+        scalars = [
+            Summary.Value(tag=name, simple_value=value)
+            for name, value in zip(names, values, strict=True)
+        ]
+        events.append(Event(wall_time=now, step=int(iteration), summary=Summary(value=scalars)))
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        writer = RecordWriter(stream)
+        for event in events:
+            writer.write(event.SerializeToString())
+        writer.flush()
