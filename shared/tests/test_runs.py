@@ -281,6 +281,23 @@ def test_finished_run_is_left_alone(resume, tmp_path):
     assert {path: path.read_bytes() for path in tmp_path.rglob("*")} == before
 
 
+def test_finished_run_is_extended_where_the_job_allows_it(tmp_path):
+    run_to(tmp_path, lambda run: run.save_tensors("state", {"x": torch.arange(2)}))
+    assert not run_to(tmp_path, fail, extend=True)
+    assert not run_to(tmp_path, fail, resume=True)
+    kept = []
+    assert run_to(
+        tmp_path, lambda run: kept.append(run.load_tensors("state")), resume=True, extend=True
+    )
+    assert kept[0]["x"].tolist() == [0, 1]
+    record = record_of(tmp_path)
+    assert record["status"] == "finished"
+    assert len(record["resumed"]) == 1
+    with pytest.raises(DivergenceError):
+        run_to(tmp_path, fail, resume=True, extend=True)
+    assert record_of(tmp_path)["status"] == "failed"
+
+
 @pytest.mark.parametrize("status", ["finished", "failed", "interrupted"])
 @pytest.mark.parametrize("same", [True, False])
 def test_force_clears_what_the_run_left_and_nothing_else(status, same, tmp_path):

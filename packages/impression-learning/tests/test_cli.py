@@ -3,10 +3,8 @@
 import io
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 import wave
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +17,7 @@ from impression_learning import cli
 from impression_learning.plans import MODES
 from impression_learning.speech import SAMPLE_RATE
 from sharpwave_shared import data
+from sharpwave_shared.testing import invoke, kill_at_work
 
 TINY = ["--steps", "400", "--test-steps", "200", "--points", "3"]
 POINTS = [0, 200, 400]
@@ -61,14 +60,7 @@ def _no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(shown: Shown, *arguments: object) -> tuple[int, str, str]:
-    shown.readouterr()
-    try:
-        cli.app([str(a) for a in arguments])
-        code = 0
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 1
-    out, err = shown.readouterr()
-    return code, out, err
+    return invoke(cli.app, shown, *arguments)
 
 
 def metrics(out: Path) -> dict[str, Any]:
@@ -708,23 +700,9 @@ def test_killed_and_resumed_gives_the_same_numbers(
 ) -> None:
     """SIGKILL at some moment of learning; `--resume` ends with the numbers of an unbroken run."""
     monkeypatch.setattr("sharpwave_shared.runs.CHECKPOINT_INTERVAL", 0.0)
-    program = (
-        "import sharpwave_shared.runs as runs; runs.CHECKPOINT_INTERVAL = 0.0; "
-        "from impression_learning.cli import main; main()"
-    )
     arguments = ["--seeds", "0:2", *arguments]
     out = tmp_path / "killed"
-    killed = subprocess.Popen(
-        [sys.executable, "-c", program, *map(str, arguments), "--out", str(out)],
-        stderr=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-    )
-    limit = time.monotonic() + 120
-    while not (out / f"{point}.safetensors").exists() and time.monotonic() < limit:
-        time.sleep(0.01)
-    time.sleep(0.05)
-    killed.send_signal(signal.SIGKILL)
-    killed.communicate()
+    kill_at_work("impression_learning", [*arguments, "--out", out], out / f"{point}.safetensors")
     assert record(out)["status"] == "running"
     assert (out / "checkpoint.safetensors").exists()
     assert not (out / "metrics.json").exists()

@@ -2,10 +2,8 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +11,7 @@ import pytest
 import torch
 
 from sharpwave_shared.seeding import Streams
+from sharpwave_shared.testing import invoke, kill_at_work
 from sleep_replay.cli import app
 from sleep_replay.model import VAE
 from sleep_replay.weights import InitialModel, weights_cache
@@ -22,14 +21,7 @@ TINY = [*OFFLINE, "--eval-images", "20", "--num", "4", "--total-eps", "4", "--nu
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    capsys.readouterr()
-    try:
-        app([str(a) for a in arguments])
-        code = 0
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 1
-    out, err = capsys.readouterr()
-    return code, out, err
+    return invoke(app, capsys, *arguments)
 
 
 def in_process(*arguments: object) -> list[str]:
@@ -214,22 +206,8 @@ def test_killed_and_resumed_gives_the_same_numbers(
 ) -> None:
     """SIGKILL at some moment of training; `--resume` ends with the numbers of an unbroken run."""
     arguments = [*OFFLINE, "--eval-images", 20, "--num", 10, "--total-eps", 12, "--num-cycles", 12]
-    program = (
-        "import sharpwave_shared.runs as runs; runs.CHECKPOINT_INTERVAL = 0.0; "
-        "from sleep_replay.cli import main; main()"
-    )
-    killed = subprocess.Popen(
-        [sys.executable, "-c", program, *map(str, arguments), "--out", str(tmp_path / "killed")],
-        stderr=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-    )
-    checkpoint = tmp_path / "killed" / "checkpoint.safetensors"
-    limit = time.monotonic() + 120
-    while not checkpoint.exists() and time.monotonic() < limit:
-        time.sleep(0.02)
-    time.sleep(0.1)
-    killed.send_signal(signal.SIGKILL)
-    killed.communicate()
+    out = tmp_path / "killed"
+    kill_at_work("sleep_replay", [*arguments, "--out", out], out / "checkpoint.safetensors")
     record = json.loads((tmp_path / "killed" / "run.json").read_text())
     assert record["status"] == "running"
     assert not (tmp_path / "killed" / "metrics.json").exists()

@@ -1,6 +1,12 @@
-"""What the tests of several packages share: a journal in memory that can be killed."""
+"""What the tests of several packages share: commands that run here, or are killed elsewhere."""
 
-from collections.abc import Mapping
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -50,3 +56,49 @@ class MemoryJournal(Journal):
 
     def load_tensors(self, name: str) -> dict[str, Tensor] | None:  # noqa: D102
         return self.tensors.get(name)
+
+
+def invoke(app: Callable[..., Any], shown: Any, *arguments: object) -> tuple[int, str, str]:
+    """Run a command line in this process; give its exit code, output and error output.
+
+    `shown` is pytest's `capsys`.
+    """
+    shown.readouterr()
+    try:
+        app([str(argument) for argument in arguments])
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    out, err = shown.readouterr()
+    return code, out, err
+
+
+def kill_at_work(package: str, arguments: list[object], marker: Path) -> None:
+    """Run a command as a process of its own, and kill it (SIGKILL) soon after a file appears.
+
+    It writes a checkpoint whenever it can.
+
+    Parameters
+    ----------
+    package
+        Import name of the package whose command it is.
+    arguments
+        Of the command.
+    marker
+        The file.
+    """
+    program = (
+        "import sharpwave_shared.runs as runs; runs.CHECKPOINT_INTERVAL = 0.0; "
+        f"from {package}.cli import main; main()"
+    )
+    process = subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-c", program, *map(str, arguments)],
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    limit = time.monotonic() + 120
+    while not marker.exists() and time.monotonic() < limit:
+        time.sleep(0.01)
+    time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()

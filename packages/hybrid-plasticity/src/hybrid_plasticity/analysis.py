@@ -11,6 +11,7 @@ from torch import Tensor
 
 from hybrid_plasticity.folders import Model
 from hybrid_plasticity.model import Parameters, effective_rates, run_networks
+from hybrid_plasticity.scan import threads
 from hybrid_plasticity.streams import Streams, make_streams, scenes_of_training
 from sharpwave_shared.reporting import Reporter
 from sharpwave_shared.seeding import Streams as Seeds
@@ -151,7 +152,10 @@ def generalise(
     task = configurations[0].task
     counts = torch.zeros(len(models), len(intervals), 4, dtype=torch.int64)
     reporter = reporter or Reporter(quiet=True)
-    with reporter.progress("testing at intervals", len(intervals) * streams) as advance:
+    with (
+        threads(),
+        reporter.progress("testing at intervals", len(intervals) * streams) as advance,
+    ):
         for k, interval in enumerate(intervals):
             scenes = scenes_of_training(interval)
             generator = Seeds(seed).torch("test", interval)

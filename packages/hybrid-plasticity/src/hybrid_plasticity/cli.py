@@ -8,8 +8,16 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from hybrid_plasticity.batch import CONFIGURATIONS, Job, compare, train_all
 from hybrid_plasticity.claims import CLAIMS
-from hybrid_plasticity.experiments import analyze, evaluate, stored_models, train_runs
+from hybrid_plasticity.experiments import (
+    PACKAGE,
+    analyze,
+    evaluate,
+    stored_models,
+    train_runs,
+    train_spec,
+)
 from hybrid_plasticity.figures import draw, visualize
 from hybrid_plasticity.folders import run_directory
 from hybrid_plasticity.model import Configuration
@@ -29,7 +37,6 @@ from sharpwave_shared.devices import resolve_device
 from sharpwave_shared.errors import InvalidInputError
 from sharpwave_shared.runs import Run, RunSpec, read_run
 
-PACKAGE = "hybrid-plasticity"
 ROOT = Path("results") / PACKAGE
 NETWORK, LEARNING = "Network and task", "Learning"
 MAXIMUM_LIST = 1000
@@ -176,19 +183,6 @@ def parse_list(option: str, text: str, kind: type) -> tuple[Any, ...]:
     return tuple(int(v) if isinstance(v, float) and v.is_integer() else v for v in values)
 
 
-def train_spec(configuration: Configuration, training: Training, common: Common) -> RunSpec:
-    """Say what identifies a run of training: limits do not."""
-    return RunSpec(
-        package=PACKAGE,
-        experiment="train",
-        config=configuration.values() | asdict(training),
-        seeds=common.seed_list,
-        device=resolve_device(common.device),
-        quick=common.quick,
-        label=configuration.name,
-    )
-
-
 QUICK = {
     "hidden_dims": "[50,50]",
     "max_r": 1,
@@ -215,7 +209,8 @@ def main_command(
     """
     configuration = network.configuration()
     training, limits = learning.training(), limiting.limits()
-    spec = train_spec(configuration, training, common)
+    device = resolve_device(common.device)
+    spec = train_spec(configuration, training, common.seed_list, device, quick=common.quick)
     directory = run_directory(common.out or ROOT, configuration)
     if mode == "visualize":
         if not (directory / "run.json").is_file():
@@ -228,11 +223,66 @@ def main_command(
         return
 
     def work(run: Run) -> Outcome:
-        return train_runs([configuration], [run], common.seed_list, training, limits, spec.device)[
-            0
-        ]
+        return train_runs([configuration], [run], common.seed_list, training, limits, device)[0]
 
     execute(common, spec, work, draw, CLAIMS, directory=directory, extend=True)
+
+
+@app.command("batch")
+@command(quick={"budget": 50})
+def batch_command(
+    common: Common,
+    learning: TrainingOptions,
+    budget: Annotated[int, typer.Option(help="Iterations of every network, at most.")] = 20_000,
+    workers: Annotated[
+        int, typer.Option(help="Processes, or jobs on the cluster, that work side by side.")
+    ] = 1,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            help="Submit jobs to this batch system (slurm, pbs, ...) as dask-jobqueue is "
+            "configured for it."
+        ),
+    ] = None,
+) -> None:
+    """Train the report's 18 configurations for equally many iterations, and compare them.
+
+    Their results lie where the main command puts them, the comparison in comparison/ under --out;
+    what is finished is skipped, what was cut off is gone on with. --quick takes the nine smaller
+    ones.
+    """
+    configurations = CONFIGURATIONS[9:] if common.quick else CONFIGURATIONS
+    limits = Limits(max_r=budget, max_iterations=budget, budget=budget)
+    device = resolve_device(common.device)
+    job = Job(
+        root=common.out or ROOT,
+        seeds=tuple(common.seed_list),
+        training=learning.training(),
+        limits=limits,
+        device=str(device),
+        quick=common.quick,
+        formats=tuple(common.formats),
+        force=common.force,
+    )
+    train_all(job, configurations, workers, cluster, common.reporter)
+    names = [configuration.name for configuration in configurations]
+    spec = RunSpec(
+        package=PACKAGE,
+        experiment="compare",
+        config=asdict(job.training) | {"budget": budget, "configurations": names},
+        seeds=common.seed_list,
+        device=device,
+        quick=common.quick,
+        label=f"{budget}",
+    )
+    execute(
+        common,
+        spec,
+        lambda run: compare(job, configurations),
+        draw,
+        CLAIMS,
+        directory=job.root / "comparison",
+    )
 
 
 @app.command("evaluate")

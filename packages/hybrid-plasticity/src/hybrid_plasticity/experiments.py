@@ -24,9 +24,30 @@ from hybrid_plasticity.train import Limits, Network, Training, train, unflatten
 from sharpwave_shared.cli import Outcome
 from sharpwave_shared.errors import InvalidInputError
 from sharpwave_shared.reporting import Reporter
-from sharpwave_shared.runs import Run, StoredRun
+from sharpwave_shared.runs import Run, RunSpec, StoredRun
 
+PACKAGE = "hybrid-plasticity"
 STATE = "state"
+
+
+def train_spec(
+    configuration: Configuration,
+    training: Training,
+    seeds: Sequence[int],
+    device: torch.device,
+    *,
+    quick: bool = False,
+) -> RunSpec:
+    """Say what identifies a run of training: limits do not."""
+    return RunSpec(
+        package=PACKAGE,
+        experiment="train",
+        config=configuration.values() | asdict(training),
+        seeds=list(seeds),
+        device=device,
+        quick=quick,
+        label=configuration.name,
+    )
 
 
 def train_runs(

@@ -20,8 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tensorboard.compat.proto.event_pb2 import Event
-from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.compat.proto import event_pb2, summary_pb2
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from hybrid_plasticity.model import Configuration, Parameters
@@ -30,6 +29,8 @@ from sharpwave_shared.errors import InvalidInputError, SharpwaveError
 from sharpwave_shared.files import atomic_path, json_values, read_tensors, write_tensors
 
 MODEL, LOG = "Model", "Training_Log"
+# Protocol buffers make these classes when they are imported, where type checkers do not see them.
+Event, Summary = vars(event_pb2)["Event"], vars(summary_pb2)["Summary"]
 
 
 def run_directory(root: Path, configuration: Configuration) -> Path:

@@ -1,8 +1,10 @@
 """A plastic layer over whole streams as one differentiable operation."""
 
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from typing import Any, cast
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TypeVar, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -11,6 +13,9 @@ from torch import Tensor
 from hybrid_plasticity import batched, fused
 from hybrid_plasticity.batched import Activation
 
+Item = TypeVar("Item")
+Given = TypeVar("Given")
+_pool: ContextVar[ThreadPoolExecutor | None] = ContextVar("_pool", default=None)
 CODES = {"tanh": fused.TANH, "sigmoid": fused.SIGMOID}
 
 
@@ -60,11 +65,12 @@ class _Fused(torch.autograd.Function):
         arrays = [tensor.detach().numpy() for tensor in (x, drive, E, decay, h)]
         frames, code = lengths.tolist(), CODES[f]
 
-        def run(n: int, b: int) -> None:
+        def run(stream: tuple[int, int]) -> None:
+            n, b = stream
             X, U, rates, factor, H = arrays
             fused.forward(X[n, b], U[n, b], rates[n], factor[n], frames[n], code, H[n, b])
 
-        _for_each_stream(run, x)
+        in_threads(run, _streams(x))
         ctx.save_for_backward(x, E, decay, h)
         ctx.frames, ctx.code = frames, code
         return h
@@ -83,14 +89,15 @@ class _Fused(torch.autograd.Function):
             for tensor in (x, E, decay, h, grad_h.contiguous(), grad_x, grad_drive, grad_E)
         ]
 
-        def run(n: int, b: int) -> None:
+        def run(stream: tuple[int, int]) -> None:
+            n, b = stream
             X, rates, factor, H, gH, gX, gU, gE = arrays
             grad_decay[n, b] = fused.backward(
                 *(X[n, b], rates[n], factor[n], ctx.frames[n], ctx.code, H[n, b]),
                 *(gH[n, b], gX[n, b], gU[n, b], gE[n, b]),
             )
 
-        _for_each_stream(run, x)
+        in_threads(run, _streams(x))
         to_x = grad_x if ctx.needs_input_grad[0] else None
         return to_x, grad_drive, grad_E.sum(1), grad_decay.sum(1), None, None
 
@@ -119,18 +126,35 @@ class _Batched(torch.autograd.Function):
         return (*batched.backward(x, E, decay, ctx.f, h, starts, grad_h), None, None)
 
 
-@cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads)
+@contextmanager
+def threads() -> Iterator[None]:
+    """Let networks and their streams have torch's threads while the block runs.
+
+    The operations of a network are too small to be shared out themselves.
+    """
+    count = torch.get_num_threads()
+    torch.set_num_threads(1)
+    pool = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,))
+    token = _pool.set(pool if count > 1 else None)
+    try:
+        yield
+    finally:
+        _pool.reset(token)
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(count)
 
 
-def _for_each_stream(run: Any, x: Tensor) -> None:
-    """Run all streams of all networks in as many threads as torch would use."""
-    networks, streams = x.shape[:2]
-    pairs = [(n, b) for n in range(networks) for b in range(streams)]
-    threads = torch.get_num_threads()
-    if min(len(pairs), threads) == 1:
-        for n, b in pairs:
-            run(n, b)
-    else:
-        list(_pool(threads).map(lambda pair: run(*pair), pairs))
+def in_threads(work: Callable[[Item], Given], items: Sequence[Item]) -> list[Given]:
+    """Work on items in the threads of `threads`, if there are any; give the results in order.
+
+    What an item starts in turn stays in its thread.
+    """
+    pool = _pool.get()
+    if pool is None or len(items) == 1:
+        return [work(item) for item in items]
+    return list(pool.map(work, items))
+
+
+def _streams(x: Tensor) -> list[tuple[int, int]]:
+    """Give the network and the number of every stream."""
+    return [(n, b) for n in range(x.shape[0]) for b in range(x.shape[1])]

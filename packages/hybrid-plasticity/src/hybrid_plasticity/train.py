@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hybrid_plasticity.model import Configuration, Parameters, initialise, run_networks
+from hybrid_plasticity.scan import in_threads, threads
 from hybrid_plasticity.streams import Streams, make_streams, scenes_of_training
 from sharpwave_shared.errors import DivergenceError, InvalidInputError
 from sharpwave_shared.runs import Journal
@@ -87,9 +88,9 @@ class Limits:
 
     def __post_init__(self) -> None:
         for option, value in (
+            ("--budget", self.budget),
             ("--max-r", self.max_r),
             ("--max-iterations", self.max_iterations),
-            ("--budget", self.budget),
         ):
             if value is not None and value < 1:
                 raise InvalidInputError(f"{option} {value}: must be at least 1")
@@ -167,6 +168,26 @@ class Network:
     def columns(self) -> list[str]:
         """Names of the log's columns."""
         return log_columns(self.configuration)
+
+    def count(self, outcomes: list[float], training: Training) -> bool:
+        """Count an iteration with its `OUTCOMES`; tell whether the interval is mastered now."""
+        self.iteration += 1
+        self.at_interval += 1
+        self.streak = self.streak + 1 if outcomes[1] >= training.acc_threshold else 0
+        self.sums = [s + value for s, value in zip(self.sums, [*outcomes, 1.0], strict=True)]
+        mastered = self.streak >= training.acc_num
+        *sums, count = self.sums
+        if count == LOG_EVERY or mastered:
+            means = [value / count for value in sums]
+            when = [float(self.interval), float(self.at_interval)]
+            self.rows.append([*when, *means, *_statistics(self)])
+            self.sums = [0.0] * len(self.sums)
+        if mastered:
+            self.mastered.append(self.at_interval)
+            self.models.append(self.state[0].clone().cpu())
+            self.interval += 1
+            self.at_interval = self.streak = 0
+        return mastered
 
     def tensors(self) -> dict[str, Tensor]:
         """Give all that changes, for a checkpoint."""
@@ -263,22 +284,33 @@ def train(
     DivergenceError
         If a loss is not a finite number.
     """
-    journal = journal or Journal()
+    journal, device = journal or Journal(), torch.device(device)
+    if len({network.configuration.batch_key for network in networks}) > 1:
+        raise ValueError("networks of different shapes cannot be trained as one batch")
     end = float("inf") if limits.time_limit is None else time.monotonic() + 60 * limits.time_limit
     most = limits.most_iterations
     done = sum(min(network.iteration, most) for network in networks)
-    with journal.reporter.progress("training", most * len(networks), done) as advance:
+    with (
+        threads(),
+        journal.reporter.progress("training", most * len(networks), done) as advance,
+    ):
         while active := [network for network in networks if limits.stops(network) is None]:
-            batch = _Batch(active, training, torch.device(device))
+            # An accelerator takes all networks as one batch. On the CPU each is computed by
+            # itself: threads share them out, and its numbers do not depend on the others.
+            together = [active] if device.type != "cpu" else [[network] for network in active]
+            batches = [_Batch(some, training, device) for some in together]
             ended = False
             while not ended and time.monotonic() < end:
-                for network in batch.step():
-                    mastered(network)
+                outcomes = [values for some in in_threads(_Batch.learn, batches) for values in some]
+                for network, values in zip(active, outcomes, strict=True):
+                    if network.count(values, training):
+                        mastered(network)
                 advance(len(active))
                 ended = any(limits.stops(network) for network in active)
                 if journal.checkpoint_due():
                     save()
-            batch.leave()
+            for batch in batches:
+                batch.leave()
             if not ended:
                 journal.reporter.say("the time limit ends training; --resume goes on")
                 break
@@ -286,47 +318,48 @@ def train(
 
 
 class _Batch:
-    """Networks computed together: their states are rows of one tensor while it lasts."""
+    """Networks that learn as one batch: their states are one tensor while it lasts."""
 
     def __init__(self, networks: Sequence[Network], training: Training, device: torch.device):
-        self.networks, self.training = networks, training
-        self.configurations = [network.configuration for network in networks]
-        self.first = self.configurations[0]
-        if len({configuration.batch_key for configuration in self.configurations}) > 1:
-            raise ValueError("networks of different shapes cannot be trained as one batch")
-        state = torch.stack([network.state for network in networks], 1).to(device)
-        self.flat, self.mean, self.square = state
-        self.device = device
+        self.networks, self.training, self.device = networks, training, device
+        self.first = networks[0].configuration
+        self.state = torch.stack([network.state for network in networks], 1).to(device)
         for n, network in enumerate(networks):
-            network.state = state[:, n]
-        views = unflatten(self.first, self.flat)
-        self.parameters = {name: view.requires_grad_() for name, view in views.items()}
+            network.state = self.state[:, n]
 
     def leave(self) -> None:
         """Give every network a state of its own again."""
         for network in self.networks:
-            network.state = network.state.detach().clone().cpu()
+            network.state = network.state.clone().cpu()
 
-    def step(self) -> list[Network]:
-        """Let every network learn from new streams; give those that mastered their interval."""
-        frames, repeated, lengths = self._draw()
-        logits = run_networks(self.configurations, self.parameters, frames, lengths).logits
+    def learn(self) -> list[list[float]]:
+        """Take a step of learning from new streams; give the `OUTCOMES` of each network."""
+        configurations = [network.configuration for network in self.networks]
+        views = unflatten(self.first, self.state[0])
+        parameters = {name: view.detach().requires_grad_() for name, view in views.items()}
+        frames, repeated, scenes = self._draw()
+        lengths = scenes * self.first.task.scene_time
+        logits = run_networks(configurations, parameters, frames, lengths).logits
         targets = repeated[..., None].expand(logits.shape)
-        scenes = lengths // self.first.task.scene_time
         counted = torch.arange(logits.shape[2]) < scenes[:, None]
         counted = counted.to(self.device)[:, None, :, None].expand(logits.shape)
         losses = F.binary_cross_entropy_with_logits(
             logits, targets.to(logits.dtype), reduction="none"
         )
-        share = counted / counted.sum((1, 2, 3), keepdim=True)
-        loss = (losses * share).sum((1, 2, 3))
-        self._check_finite(loss)
-        gradients = torch.autograd.grad(loss.sum(), list(self.parameters.values()))
+        loss = (losses * counted / counted.sum((1, 2, 3), keepdim=True)).sum((1, 2, 3))
+        gradients = torch.autograd.grad(loss.sum(), list(parameters.values()))
+        values = _outcomes(loss.detach(), logits.detach() > 0, targets, counted).tolist()
+        for network, (value, *_) in zip(self.networks, values, strict=True):
+            if not -float("inf") < value < float("inf"):
+                raise DivergenceError(
+                    f"{network}: the loss is {value} at R = {network.interval}, "
+                    f"iteration {network.at_interval + 1}"
+                )
         self._adam(torch.cat([g.reshape(len(g), -1) for g in gradients], 1))
-        return self._record(_outcomes(loss.detach(), logits.detach() > 0, targets, counted))
+        return values
 
     def _draw(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Draw the streams of all networks, filled up to equal lengths."""
+        """Draw the streams of all networks, filled up to equal lengths; give their scenes too."""
         task, count = self.first.task, self.training.batch_size
         scenes = [scenes_of_training(network.interval) for network in self.networks]
         size = len(self.networks), count
@@ -336,62 +369,19 @@ class _Batch:
             streams = training_streams(network, length, count)
             frames[n, :, : streams.frames.shape[1]] = streams.frames
             repeated[n, :, :length] = streams.repeated
-        lengths = torch.tensor(scenes) * task.scene_time
-        return frames.to(self.device), repeated.to(self.device), lengths
-
-    def _check_finite(self, loss: Tensor) -> None:
-        for network, value in zip(self.networks, loss.tolist(), strict=True):
-            if not -float("inf") < value < float("inf"):
-                raise DivergenceError(
-                    f"{network}: the loss is {value} at R = {network.interval}, "
-                    f"iteration {network.at_interval + 1}"
-                )
+        return frames.to(self.device), repeated.to(self.device), torch.tensor(scenes)
 
     @torch.no_grad()
     def _adam(self, gradient: Float[Tensor, "networks parameters"]) -> None:
         """Take a step of Adam; torch's own has one step count for all networks."""
         (beta_1, beta_2), eps = ADAM["betas"], ADAM["eps"]
-        self.mean.lerp_(gradient, 1 - beta_1)
-        self.square.mul_(beta_2).addcmul_(gradient, gradient, value=1 - beta_2)
+        flat, mean, square = self.state
+        mean.lerp_(gradient, 1 - beta_1)
+        square.mul_(beta_2).addcmul_(gradient, gradient, value=1 - beta_2)
         steps = torch.tensor([[network.iteration + 1] for network in self.networks]).double()
-        rate = (self.training.lr_rate / (1 - beta_1**steps)).to(self.flat)
-        correction = (1 - beta_2**steps).sqrt().to(self.flat)
-        self.flat.sub_(rate * self.mean / (self.square.sqrt() / correction + eps))
-
-    def _record(self, outcomes: Float[Tensor, "networks outcomes"]) -> list[Network]:
-        """Count the iteration, and write rows of the log that are due."""
-        mastered = []
-        for network, values in zip(self.networks, outcomes.tolist(), strict=True):
-            network.iteration += 1
-            network.at_interval += 1
-            network.sums = [
-                total + value for total, value in zip(network.sums, [*values, 1.0], strict=True)
-            ]
-            reached = values[1] >= self.training.acc_threshold
-            network.streak = network.streak + 1 if reached else 0
-            if network.streak >= self.training.acc_num:
-                mastered.append(network)
-        due = [
-            n
-            for n, network in enumerate(self.networks)
-            if network.sums[-1] == LOG_EVERY or network.streak >= self.training.acc_num
-        ]
-        if due:
-            statistics = _statistics(self.parameters, due)
-            for row, n in zip(statistics.tolist(), due, strict=True):
-                network = self.networks[n]
-                *sums, count = network.sums
-                means = [value / count for value in sums]
-                network.rows.append(
-                    [float(network.interval), float(network.at_interval), *means, *row]
-                )
-                network.sums = [0.0] * len(network.sums)
-        for network in mastered:
-            network.mastered.append(network.at_interval)
-            network.models.append(network.state[0].detach().clone().cpu())
-            network.interval += 1
-            network.at_interval = network.streak = 0
-        return mastered
+        rate = (self.training.lr_rate / (1 - beta_1**steps)).to(flat)
+        correction = (1 - beta_2**steps).sqrt().to(flat)
+        flat.sub_(rate * mean / (square.sqrt() / correction + eps))
 
 
 def training_streams(network: Network, scenes: int, count: int) -> Streams:
@@ -416,14 +406,12 @@ def _outcomes(
 
 
 @torch.no_grad()
-def _statistics(parameters: Parameters, which: list[int]) -> Float[Tensor, "networks statistics"]:
+def _statistics(network: "Network") -> list[float]:
     """Give norm and variance of every parameter, or its value if it is a single number."""
-    columns = []
-    for values in parameters.values():
-        chosen = values[which]
-        if chosen.ndim == 1:
-            columns.append(chosen)
-            continue
-        flat = chosen.flatten(1)
-        columns += [flat.norm(dim=1), flat.var(1, correction=0)]
-    return torch.stack(columns, 1)
+    found: list[float] = []
+    for values in unflatten(network.configuration, network.state[:1]).values():
+        if values.ndim == 1:
+            found.append(values.item())
+        else:
+            found += [values.norm().item(), values.var(correction=0).item()]
+    return found

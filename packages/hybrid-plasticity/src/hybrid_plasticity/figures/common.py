@@ -1,0 +1,106 @@
+"""What the figures of several experiments share."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+LOG_FROM = 10.0
+"""Positive values whose largest is so many times the smallest are shown on a logarithmic axis."""
+MANY_SEEDS = 8
+"""More seeds than this are counted, not listed."""
+SEVERAL_DECADES = 300.0
+"""Ratio of the limits from which a logarithmic axis has labels at powers of 10 only."""
+FAINT = "0.65"
+PLAIN = FuncFormatter(lambda value, _: f"{value:,.10g}")
+"""Numbers in full, 10,000 say."""
+
+
+def numbers(values: Any) -> np.ndarray:
+    """Make an array of stored numbers; null, which stands for NaN and infinity, becomes NaN."""
+    array = np.array(values, dtype=float)
+    array[~np.isfinite(array)] = np.nan
+    return array
+
+
+def name_seeds(seeds: Sequence[int]) -> str:
+    """Say which seeds are shown."""
+    if len(seeds) == 1:
+        return f"seed {seeds[0]}"
+    if len(seeds) > MANY_SEEDS:
+        return f"{len(seeds)} seeds"
+    return f"seeds {', '.join(map(str, seeds[:-1]))} and {seeds[-1]}"
+
+
+def name_network(config: dict[str, Any]) -> str:
+    """Name a configuration in few words: `Memo [50,50] MA`."""
+    dims = ",".join(map(str, config["hidden_dims"]))
+    return f"{config['network_type']} [{dims}] {''.join(config['plastic_types'])}"
+
+
+def medians(values: np.ndarray) -> np.ndarray:
+    """Give the median over the first dimension, leaving NaN out; NaN where nothing is known."""
+    columns = values.reshape(len(values), -1).T
+    known = [column[np.isfinite(column)] for column in columns]
+    found = [float(np.median(column)) if len(column) else np.nan for column in known]
+    return np.array(found).reshape(values.shape[1:])
+
+
+def spread(count: int, width: float = 0.3) -> np.ndarray:
+    """Give offsets at which points of one group lie side by side."""
+    return np.linspace(-width / 2, width / 2, count) if count > 1 else np.zeros(1)
+
+
+def plot_groups(
+    axes: Axes, groups: Sequence[np.ndarray], colours: Sequence[str], **look: Any
+) -> None:
+    """Plot groups 0, 1, ... of values (seeds): a point each, and a bar at the median."""
+    for k, (values, colour) in enumerate(zip(groups, colours, strict=True)):
+        if len(values) > 1:
+            axes.hlines(medians(values[:, None]), k - 0.28, k + 0.28, color=colour, linewidth=2)
+        marks: dict[str, Any] = {"marker": "o", "s": 18, "color": colour, "alpha": 0.8}
+        axes.scatter(k + spread(len(values)), values, **marks | look)
+
+
+def group_axis(axes: Axes, labels: Sequence[str]) -> None:
+    """Label groups on the horizontal axis."""
+    axes.set_xticks(range(len(labels)), labels)
+    axes.set_xlim(-0.6, len(labels) - 0.4)
+
+
+def log_scale(axes: Axes, which: str) -> None:
+    """Make an axis logarithmic if it shows anything."""
+    if not np.isfinite(axes.dataLim.minposy if which == "y" else axes.dataLim.minposx):
+        return
+    (axes.set_yscale if which == "y" else axes.set_xscale)("log")
+    axis = axes.yaxis if which == "y" else axes.xaxis
+    low, high = axes.get_ylim() if which == "y" else axes.get_xlim()
+    if high / low < SEVERAL_DECADES:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
+        axis.set_major_formatter(PLAIN)
+    else:
+        axis.set_major_locator(LogLocator(numticks=9))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def wide_range(values: np.ndarray) -> bool:
+    """Tell whether values ask for a logarithmic axis."""
+    known = values[np.isfinite(values)]
+    return bool(len(known) and known.min() > 0 and known.max() > LOG_FROM * known.min())
+
+
+def nothing(axes: Axes, text: str) -> None:
+    """Say in an empty panel why it is empty."""
+    axes.set_yticks([])
+    axes.text(
+        0.5,
+        0.5,
+        text,
+        transform=axes.transAxes,
+        ha="center",
+        va="center",
+        color="0.4",
+        fontsize=8,
+    )

@@ -1,0 +1,132 @@
+"""Figure of an evaluation: how networks answer at intervals they were not trained on."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import NullLocator
+
+from hybrid_plasticity.figures.common import PLAIN, medians, name_network, name_seeds, numbers
+from sharpwave_shared.plotting import caption, style
+from sharpwave_shared.runs import StoredRun
+
+BEYOND = 2
+"""Scenes beyond R of training at which a claim asks for recognition."""
+TRUE_POSITIVE, FALSE_POSITIVE = 0.7, 0.1
+"""Rates that the claim asks for there."""
+SHADE = "0.88"
+
+
+def generalisation_figures(run: StoredRun) -> dict[str, Figure]:
+    """Draw rates and accuracy against the test interval."""
+    with style():
+        return {"generalisation": _generalisation(run)}
+
+
+def _generalisation(run: StoredRun) -> Figure:
+    networks = run.metrics["networks"]
+    intervals = np.array(run.metrics["intervals"], dtype=float)
+    order = np.argsort(intervals)
+    values = {
+        name: numbers([network[name] for network in networks])[:, order]
+        for name in ("true_positive", "false_positive", "accuracy")
+    }
+    values["memory"] = values["true_positive"] - values["false_positive"]
+    labels = {
+        "true_positive": "true positive rate",
+        "false_positive": "false positive rate",
+        "accuracy": "accuracy",
+        "memory": "true minus false\npositive rate",
+    }
+    trained = sorted({network["trained_to"] for network in networks})
+    figure, panels = plt.subplots(2, 2, figsize=(6.8, 4.9), sharex=True)
+    for axes, (name, label) in zip(panels.flat, labels.items(), strict=True):
+        _mark_training(axes, trained)
+        for row in values[name] if len(networks) > 1 else []:
+            axes.plot(intervals[order], row, color="C0", linewidth=0.7, alpha=0.5)
+        middle = medians(values[name])
+        axes.plot(intervals[order], middle, color="C0", linewidth=2, marker="o", markersize=3)
+        axes.set_ylabel(label)
+        axes.set_ylim(-0.03, 1.03)
+    panels[0, 0].axhline(TRUE_POSITIVE, color="0.4", linestyle="--", linewidth=0.8)
+    panels[0, 1].axhline(FALSE_POSITIVE, color="0.4", linestyle="--", linewidth=0.8)
+    highest = np.nanmax(values["false_positive"], initial=0.0)
+    panels[0, 1].set_ylim(-0.01, max(0.15, 1.1 * highest))
+    lowest = np.nanmin(values["accuracy"], initial=1.0)
+    panels[1, 0].set_ylim(min(0.5, lowest - 0.03), 1.02)
+    lowest = np.nanmin(values["memory"], initial=0.0)
+    panels[1, 1].set_ylim(min(-0.03, lowest - 0.03), 1.03)
+    lasting = _mark_half_lives(panels[1, 1], run, values["memory"])
+    _interval_axis(panels[1, 0], intervals, trained)
+    for axes in panels[1]:
+        axes.set_xlabel("test interval R (scenes)")
+    _key(figure, networks, trained)
+    text = (
+        f"{name_network(run.config)}, {name_seeds([n['seed'] for n in networks])}; "
+        f"{run.metrics['streams']} test streams at every interval. Dashed: what the claim about "
+        f"R + {BEYOND} asks for (true positives at least {TRUE_POSITIVE:g}, false positives at "
+        f"most {FALSE_POSITIVE:g})."
+    )
+    if len(lasting) < len(networks):
+        text += " Half-life: half of the largest difference is left (interpolated)."
+    if lasting:
+        which = name_seeds(lasting)
+        text += f" At the longest interval more than half is left in {which}."
+    caption(figure, text)
+    return figure
+
+
+def _mark_training(axes: Axes, trained: list[int]) -> None:
+    for R in trained:
+        axes.axvspan(R + BEYOND - 0.4, R + BEYOND + 0.4, color=SHADE, linewidth=0, zorder=-2)
+        axes.axvline(R, color="C2", linestyle=":", linewidth=1.3, zorder=-1)
+
+
+def _mark_half_lives(axes: Axes, run: StoredRun, memory: np.ndarray) -> list[int]:
+    """Mark where half of each memory is left; give the seeds for which it is nowhere."""
+    lasting = []
+    for network, row in zip(run.metrics["networks"], memory, strict=True):
+        half_life = network["half_life"]
+        if half_life is None:
+            lasting.append(network["seed"])
+            continue
+        axes.plot(
+            half_life,
+            np.nanmax(row, initial=0.0) / 2,
+            marker="D",
+            color="C1",
+            markersize=5,
+            linestyle="",
+            markeredgecolor="white",
+            zorder=4,
+        )
+    return lasting
+
+
+def _interval_axis(axes: Axes, intervals: np.ndarray, trained: list[int]) -> None:
+    low = min(intervals.min(), trained[0])
+    high = max(intervals.max(), trained[-1] + BEYOND + 0.4)
+    axes.set_xscale("log", base=2)
+    axes.set_xlim(low / 1.1, high * 1.1)
+    axes.xaxis.set_major_formatter(PLAIN)
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
+def _key(figure: Figure, networks: list, trained: list[int]) -> None:
+    several = len(networks) > 1
+    lines: list[Line2D | Patch] = [
+        Line2D([], [], color="C0", linewidth=2, label="median" if several else "network")
+    ]
+    if several:
+        lines.append(Line2D([], [], color="C0", linewidth=0.7, alpha=0.5, label="each seed"))
+    which = ", ".join(map(str, trained))
+    lines += [
+        Line2D([], [], color="C2", linestyle=":", label=f"trained to R = {which}"),
+        Patch(color=SHADE, linewidth=0, label=f"R + {BEYOND}"),
+    ]
+    if any(network["half_life"] is not None for network in networks):
+        look = {"marker": "D", "color": "C1", "linestyle": "", "markersize": 5}
+        lines.append(Line2D([], [], **look, label="half-life"))
+    figure.legend(handles=lines, loc="outside upper center", ncols=5)

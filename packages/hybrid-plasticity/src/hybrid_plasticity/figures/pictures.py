@@ -1,0 +1,276 @@
+"""Pictures of a trained network: its matrices, and its activity over a test stream."""
+
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from hybrid_plasticity.figures.common import name_network
+from hybrid_plasticity.model import Configuration, Layer
+from sharpwave_shared.plotting import caption, style
+from sharpwave_shared.runs import StoredRun
+
+DIVERGING = mpl.colormaps["RdBu_r"].resampled(25)
+SEQUENTIAL = mpl.colormaps["viridis"].resampled(25)
+REPEATED = "C4"
+"""The colour that marks repeated scenes."""
+COLUMNS = 3
+"""Matrices side by side, at most."""
+Picture = dict[str, np.ndarray]
+"""What `analysis.picture` gives."""
+
+
+def stored_pictures(run: StoredRun) -> dict[int, Picture]:
+    """Take the pictures of the first network out of a run's arrays, by R."""
+    arrays = run.arrays()
+    found: dict[int, Picture] = {}
+    for interval in range(1, len(run.metrics["networks"][0]["mastered"]) + 1):
+        start = f"R{interval}."
+        own = {k.removeprefix(start): v for k, v in arrays.items() if k.startswith(start)}
+        if own:
+            found[interval] = own
+    return found
+
+
+def model_figures(
+    configuration: Configuration, picture: Picture, seed: int, interval: int
+) -> dict[str, Figure]:
+    """Draw the weights of a model, its learning rates, and its activity over a test stream.
+
+    Parameters
+    ----------
+    configuration
+        Of the model.
+    picture
+        What `analysis.picture` gave for it.
+    seed, interval
+        Which model it is: its seed, and the R that it had just mastered.
+    """
+    network = f"{name_network(configuration.values())}, seed {seed}, trained to R = {interval}"
+    with style():
+        return {
+            "Weight_Matrices": _weights(configuration, picture, network),
+            "Eta_Matrices": _rates(configuration, picture, network),
+            "Hidden_Activity": _activity(configuration, picture, network),
+        }
+
+
+def _source(configuration: Configuration, i: int) -> str:
+    """Name the inputs of a layer, counted from 1."""
+    parallel = configuration.network_type == "Stack"
+    return "entry of the frame" if i == 1 or parallel else f"unit of layer {i - 1}"
+
+
+def _kind(layer: Layer) -> str:
+    return "static" if layer.rule is None else layer.rule
+
+
+def _whole(axes: Axes, shape: tuple[int, ...]) -> None:
+    """Put ticks at a few whole numbers, at none beyond the matrix."""
+    for axis, size in ((axes.yaxis, shape[0]), (axes.xaxis, shape[1])):
+        axis.set_major_locator(MaxNLocator(min(5, max(1, size - 1)), integer=True))
+
+
+def _show(axes: Axes, values: np.ndarray, limit: float | None = None) -> AxesImage:
+    """Show a matrix in colours that are centred at 0."""
+    limit = limit or float(np.abs(values).max()) or 1.0
+    image = axes.imshow(values, cmap=DIVERGING, vmin=-limit, vmax=limit, aspect="auto")
+    _whole(axes, values.shape)
+    for spine in axes.spines.values():
+        spine.set(visible=True, linewidth=0.6)
+    return image
+
+
+def _grid(count: int, extra: int = 0) -> tuple[Figure, list[Axes], Any]:
+    """Make panels for `count` matrices, and room for `extra` flat ones below."""
+    columns = min(COLUMNS, count)
+    rows = -(-count // columns)
+    figure = plt.figure(figsize=(1.0 + 2.6 * columns, 0.6 + 2.4 * rows + 1.1 * extra))
+    grid = figure.add_gridspec(rows + extra, columns, height_ratios=[2.4] * rows + [0.7] * extra)
+    panels = [figure.add_subplot(grid[divmod(k, columns)]) for k in range(count)]
+    return figure, panels, grid
+
+
+def _weights(configuration: Configuration, picture: Picture, network: str) -> Figure:
+    layers = configuration.layers
+    figure, panels, grid = _grid(len(layers), extra=1)
+    for i, (axes, layer) in enumerate(zip(panels, layers, strict=True), 1):
+        image = _show(axes, picture[f"W_{i}"])
+        axes.set_title(rf"$W_{{{i}}}$ ({_kind(layer)})")
+        axes.set_xlabel(_source(configuration, i))
+        axes.set_ylabel(f"unit of layer {i}")
+        figure.colorbar(image, ax=axes)
+    axes = figure.add_subplot(grid[-1, :])
+    image = _show(axes, picture["W_out"])
+    axes.set_title(r"$W_\mathrm{out}$")
+    axes.set_yticks(range(configuration.out_dim) if 1 < configuration.out_dim < 5 else [])
+    axes.set_ylabel("output")
+    stacked = configuration.network_type == "Stack"
+    axes.set_xlabel(
+        "units of all layers, one layer after another"
+        if stacked
+        else f"unit of layer {len(layers)}"
+    )
+    figure.colorbar(image, ax=axes, aspect=7, ticks=MaxNLocator(4, symmetric=True))
+    caption(
+        figure,
+        f"Weights of {network}. M: multiplicative, A: additive plasticity. Colours are centred "
+        "at 0, with a scale for each matrix.",
+    )
+    return figure
+
+
+def _rates(configuration: Configuration, picture: Picture, network: str) -> Figure:
+    layers = [layer for layer in configuration.layers if layer.rule is not None]
+    figure, panels, _ = _grid(len(layers))
+    for i, (axes, layer) in enumerate(zip(panels, layers, strict=True), 1):
+        eta = picture[f"eta_{i}"]
+        image = _show(axes, eta.reshape(1, 1) if eta.ndim == 0 else eta)
+        axes.set_title(rf"$\eta_{{{i}}}$ ({layer.rule}), {_memory(picture, i)}")
+        axes.set_ylabel(f"unit of layer {i}")
+        axes.set_xlabel(_source(configuration, i))
+        if layer.rate == 0.5:
+            axes.set_xticks([])
+            axes.set_xlabel("one rate for each unit")
+        if layer.rate == 0:
+            axes.set_xticks([])
+            axes.set_yticks([])
+            axes.set_xlabel("one rate for all synapses")
+            axes.text(
+                0,
+                0,
+                f"{float(eta):.3f}".replace("-", "\N{MINUS SIGN}"),
+                ha="center",
+                va="center",
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 2},
+            )
+        figure.colorbar(image, ax=axes)
+    caption(
+        figure,
+        f"Learning rates of {network}. Blue (negative): anti-Hebbian, red: Hebbian. Colours are "
+        "centred at 0, with a scale for each matrix.",
+    )
+    return figure
+
+
+def _memory(picture: Picture, i: int) -> str:
+    logit = picture.get(f"lambda_{i}")
+    if logit is None:
+        return "last frame only"
+    return f"decay {1 / (1 + np.exp(-float(logit))):.2f} a frame"
+
+
+def _mark_repeated(axes: Axes, repeated: np.ndarray, time: int, low: float, high: float) -> None:
+    """Draw a bar over the frames of repeated scenes (heights as shares of the axes')."""
+    bars = [(scene * time - 0.5, time) for scene in np.flatnonzero(repeated)]
+    axes.broken_barh(
+        bars,
+        (low, high - low),
+        transform=axes.get_xaxis_transform(),
+        facecolor=REPEATED,
+        linewidth=0,
+        clip_on=False,
+        alpha=0.35 if low == 0 else 1,
+        zorder=-1 if low == 0 else 3,
+    )
+
+
+def _activity(configuration: Configuration, picture: Picture, network: str) -> Figure:
+    layers, time = configuration.layers, configuration.task.scene_time
+    plastic = [i for i, layer in enumerate(layers, 1) if layer.rule is not None]
+    repeated, moments = picture["repeated"], picture["moments"]
+    heights = [1.0] + [1.3] * len(layers) + [1.7] * len(plastic)
+    figure = plt.figure(figsize=(6.6, 1.6 + 1.15 * sum(heights)))
+    grid = figure.add_gridspec(len(heights), len(moments), height_ratios=heights)
+    answers = figure.add_subplot(grid[0, :])
+    _answers(answers, picture["answers"], repeated, time)
+    frames = len(repeated) * time
+    last = answers
+    for i, layer in enumerate(layers, 1):
+        last = axes = figure.add_subplot(grid[i, :], sharex=answers)
+        tanh = layer.activation == "tanh"
+        image = axes.imshow(
+            picture[f"hidden_{i}"].T,
+            cmap=DIVERGING if tanh else SEQUENTIAL,
+            vmin=-1 if tanh else 0,
+            vmax=1,
+            aspect="auto",
+        )
+        _whole(axes, (layer.units, frames))
+        _mark_repeated(axes, repeated, time, 1.03, 1.1)
+        for moment in moments:
+            axes.axvline(moment - 0.5, color="black", linestyle=":", linewidth=1)
+        axes.set_ylabel(f"unit of layer {i}")
+        figure.colorbar(image, ax=axes, label="activity", pad=0.01, aspect=12)
+    for axes in figure.axes:
+        if axes is not last and axes.get_label() != "<colorbar>":
+            axes.tick_params(labelbottom=False)
+    last.set_xlabel(f"frame ({time} make a scene)" if time > 1 else "frame (each is a scene)")
+    last.set_xlim(-0.5, frames - 0.5)
+    last.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    for row, i in enumerate(plastic, 1 + len(layers)):
+        _plastic_matrices(figure, grid, row, configuration, picture, i)
+    figure.legend(
+        handles=[
+            Line2D([], [], color="C0", marker="o", linestyle="", label="right answer"),
+            Line2D([], [], color="C1", marker="X", linestyle="", label="wrong answer"),
+            Patch(color=REPEATED, linewidth=0, label="repeated scene"),
+            Line2D([], [], color="black", linestyle=":", linewidth=1, label="moment of $P_i$"),
+        ],
+        loc="outside upper center",
+        ncols=4,
+    )
+    caption(
+        figure,
+        f"{network}, and a test stream at this interval. Answers are read at the "
+        "last frame of a scene; above 0.5: repeated. Bars above the activity, and the orange in "
+        "titles, mark repeated scenes. Colours of $P_i$ are centred at 0.",
+    )
+    return figure
+
+
+def _answers(axes: Axes, answers: np.ndarray, repeated: np.ndarray, time: int) -> None:
+    right = (answers > 0.5) == repeated
+    read_at = time * np.arange(1, len(answers) + 1) - 1
+    _mark_repeated(axes, repeated, time, 0, 1)
+    axes.axhline(0.5, color="0.5", linestyle="--", linewidth=0.8)
+    axes.vlines(read_at, 0.5, answers, color="0.6", linewidth=0.8)
+    for which, colour, marker, size in ((right, "C0", "o", 14), (~right, "C1", "X", 40)):
+        axes.scatter(read_at[which], answers[which], color=colour, marker=marker, s=size, zorder=3)
+    axes.set_ylim(-0.08, 1.08)
+    axes.set_yticks([0, 0.5, 1])
+    axes.set_ylabel("answer")
+
+
+def _plastic_matrices(
+    figure: Figure, grid: Any, row: int, configuration: Configuration, picture: Picture, i: int
+) -> None:
+    matrices, time = picture[f"P_{i}"], configuration.task.scene_time
+    limit = float(np.abs(matrices).max())
+    panels = [figure.add_subplot(grid[row, k]) for k in range(len(matrices))]
+    moments = picture["moments"]
+    for k, (axes, P, moment) in enumerate(zip(panels, matrices, moments, strict=True)):
+        image = _show(axes, P, limit)
+        scene = int(moment) // time
+        again = bool(picture["repeated"][scene - 1])
+        axes.set_title(
+            rf"$P_{{{i}}}$ after frame {moment}" + (", repeated" if again else ", new scene"),
+            fontsize=8,
+            bbox={"facecolor": REPEATED, "alpha": 0.35, "pad": 1.5, "linewidth": 0}
+            if again
+            else None,
+        )
+        axes.set_xlabel(_source(configuration, i), fontsize=8)
+        if k == 0:
+            axes.set_ylabel(f"unit of layer {i}")
+        else:
+            axes.tick_params(labelleft=False)
+        if k == len(matrices) - 1:
+            figure.colorbar(image, ax=axes, pad=0.03, aspect=12)

@@ -1,0 +1,375 @@
+"""What is measured on trained networks, against plain loops and on networks made by hand."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from hybrid_plasticity import analysis
+from hybrid_plasticity.analysis import (
+    Generalisation,
+    generalise,
+    interpret,
+    intervals_to_test,
+    picture,
+)
+from hybrid_plasticity.folders import Model
+from hybrid_plasticity.model import Activity, Configuration, Parameters, initialise
+from hybrid_plasticity.reference import plain_network
+from hybrid_plasticity.streams import Streams, Task, make_streams
+
+TASK = Task(2, 6, 0.34)
+TYPES = [
+    Configuration("Nonl_RO", (5, 3), (0.5,), ("M",), task=TASK),
+    Configuration("Memo", (5, 4), (1, 0), ("M", "A"), task=TASK),
+    Configuration("Dyn_RO", (5, 4), (0, 1), ("A", "M"), task=TASK),
+    Configuration("Stack", (3, 5), (1, 0.5), ("A", "M"), out_dim=2, task=TASK),
+]
+
+
+def model_of(
+    configuration: Configuration, interval: int = 1, seed: int = 0, **values: Tensor
+) -> Model:
+    """A network with random parameters, or with given ones."""
+    parameters = initialise(configuration, seed)
+    assert values.keys() <= parameters.keys()
+    given = {name: value.float()[None] for name, value in values.items()}
+    return Model(configuration, seed, interval, parameters | given)
+
+
+def plain(model: Model, frames: Tensor) -> tuple[Tensor, list[np.ndarray], list[list[Tensor]]]:
+    """Outputs, activity of each layer (frames x units) and matrices P of each frame."""
+    one = {name: values[0] for name, values in model.parameters.items()}
+    c = model.configuration
+    outputs, hidden, P = plain_network(c.network_type, c.plastic_types, one, frames)
+    layers = [torch.stack([h[i] for h in hidden]).numpy() for i in range(len(c.hidden_dims))]
+    return outputs, layers, P
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Streams]:
+    """The streams that an analysis draws."""
+    streams: list[Streams] = []
+
+    def draw(*arguments: object) -> Streams:
+        streams.append(make_streams(*arguments))
+        return streams[-1]
+
+    monkeypatch.setattr(analysis, "make_streams", draw)
+    return streams
+
+
+# --- pictures -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("configuration", TYPES, ids=lambda c: c.name)
+def test_pictures_show_what_the_plain_transcription_does(
+    configuration: Configuration, drawn: list[Streams]
+) -> None:
+    model = model_of(configuration, interval=7, seed=2)
+    found = picture(model, 4)
+    (streams,) = drawn
+    assert streams.repeated.shape == (1, 28)  # 4 R scenes of two frames
+    assert streams.repeated.any()
+    outputs, hidden, P = plain(model, streams.frames[0])
+    np.testing.assert_array_equal(found["repeated"], streams.repeated[0])
+    np.testing.assert_allclose(found["answers"], outputs[1::2, 0], rtol=1e-4, atol=1e-6)
+    assert found["moments"].tolist() == [20, 38, 56]  # after the 10th, 19th and last scene
+    for i, activity in enumerate(hidden, 1):
+        np.testing.assert_allclose(found[f"hidden_{i}"], activity, rtol=1e-4, atol=1e-5)
+    for i in range(1, len(configuration.plastic_types) + 1):
+        wanted = [P[moment - 1][i - 1] for moment in (20, 38, 56)]
+        assert wanted[0].abs().max() > 1e-2
+        np.testing.assert_allclose(found[f"P_{i}"], torch.stack(wanted), rtol=1e-3, atol=1e-5)
+    for name, values in model.parameters.items():
+        np.testing.assert_array_equal(found[name], values[0])
+    expected = {"repeated", "answers", "moments", *model.parameters}
+    expected |= {f"hidden_{i}" for i in (1, 2)}
+    expected |= {f"P_{i}" for i in range(1, len(configuration.plastic_types) + 1)}
+    assert found.keys() == expected
+
+
+def test_pictures_have_at_least_24_scenes_and_depend_on_the_seed() -> None:
+    one, same, other = (picture(model_of(TYPES[1]), seed) for seed in (0, 0, 1))
+    assert one["repeated"].shape == (24,)
+    assert one["moments"].tolist() == [16, 32, 48]
+    np.testing.assert_array_equal(one["hidden_1"], same["hidden_1"])
+    assert not np.array_equal(one["hidden_1"], other["hidden_1"])
+
+
+# --- generalisation -------------------------------------------------------------------------------
+
+
+def test_a_network_of_one_answer(drawn: list[Streams]) -> None:
+    always = model_of(TYPES[1], b_out=torch.tensor([1e4]))
+    never = model_of(TYPES[1], b_out=torch.tensor([-1e4]))
+    found = generalise([always, never], [1, 3], 4, 0)
+    assert found.true_positive.tolist() == [[1, 1], [0, 0]]
+    assert found.false_positive.tolist() == [[1, 1], [0, 0]]
+    shares = [streams.repeated.double().mean() for streams in drawn]
+    assert [len(streams.repeated) for streams in drawn] == [4, 4]
+    np.testing.assert_allclose(found.accuracy[0], shares)
+    np.testing.assert_allclose(found.accuracy[1], [1 - share for share in shares])
+
+
+def remembering(scenes: int) -> Callable[..., Activity]:
+    """Networks that know the last frames of so many scenes (of one frame each) by heart."""
+
+    def run(configurations: Sequence[Configuration], _: Parameters, frames: Tensor) -> Activity:
+        answers = torch.full((*frames.shape[:3], 1), -1.0)
+        for n, streams in enumerate(frames.tolist()):
+            for b, stream in enumerate(streams):
+                for i, frame in enumerate(stream):
+                    if frame in stream[max(0, i - scenes) : i]:
+                        answers[n, b, i] = 1.0
+        return Activity(answers, [])
+
+    return run
+
+
+def test_a_memory_of_three_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
+    configuration = Configuration("Memo", (2,), (1,), ("A",), task=Task(1, 30, 0))
+    monkeypatch.setattr(analysis, "run_networks", remembering(3))
+    found = generalise([model_of(configuration)], [1, 2, 3, 4, 6], 3, 0)
+    assert found.intervals.tolist() == [1, 2, 3, 4, 6]
+    assert found.true_positive.tolist() == [[1, 1, 1, 0, 0]]
+    assert found.false_positive.tolist() == [[0, 0, 0, 0, 0]]
+    assert found.accuracy[0, :3].tolist() == [1, 1, 1]
+    assert (abs(found.accuracy[0, 3:] - 2 / 3) < 0.08).all()
+    assert found.half_life() == [3.5]
+
+
+@pytest.mark.parametrize("configuration", [TYPES[1], TYPES[3]], ids=lambda c: c.name)
+def test_rates_are_counted_as_by_a_plain_loop(
+    configuration: Configuration, drawn: list[Streams]
+) -> None:
+    models = [model_of(configuration, seed=seed) for seed in (1, 2)]
+    found = generalise(models, [2], 2, 5)
+    (streams,) = drawn
+    for n, model in enumerate(models):
+        hits = misses = alarms = rejections = 0
+        for frames, repeated in zip(streams.frames, streams.repeated.tolist(), strict=True):
+            y = plain(model, frames)[0][1::2]
+            # None is on the edge, where rounding would decide.
+            assert (y - 0.5).abs().min() > 1e-5
+            for answers, target in zip((y > 0.5).tolist(), repeated, strict=True):
+                for answer in answers:
+                    hits += answer and target
+                    misses += target and not answer
+                    alarms += answer and not target
+                    rejections += not answer and not target
+        assert hits + misses + alarms + rejections == 200 * configuration.out_dim
+        assert found.true_positive[n, 0] == pytest.approx(hits / (hits + misses))
+        assert found.false_positive[n, 0] == pytest.approx(alarms / (alarms + rejections))
+        assert found.accuracy[n, 0] == pytest.approx((hits + rejections) / 200 / len(y[0]))
+    assert found.accuracy.min() > 0
+    assert not np.array_equal(found.accuracy[0], found.accuracy[1])
+
+
+def test_results_do_not_depend_on_how_much_is_held_at_once(
+    monkeypatch: pytest.MonkeyPatch, drawn: list[Streams]
+) -> None:
+    models = [model_of(TYPES[2], seed=seed) for seed in (1, 2)]
+    whole = generalise(models, [1, 6], 7, 0)
+    assert [len(streams.repeated) for streams in drawn] == [7, 7]
+    drawn.clear()
+    # 100 scenes of two frames through two networks of nine units: 3 streams; 120 scenes: 2.
+    monkeypatch.setattr(analysis, "AT_ONCE", 3 * 100 * 2 * 2 * 9)
+    parts = generalise(models, [1, 6], 7, 0)
+    assert [len(streams.repeated) for streams in drawn] == [3, 3, 1, 2, 2, 2, 1]
+    monkeypatch.setattr(analysis, "AT_ONCE", 1)
+    single = generalise(models, [1, 6], 7, 0)
+    for name in ("true_positive", "false_positive", "accuracy"):
+        expected = getattr(whole, name)
+        # Rounding may move an answer across the threshold, but not more than one or two.
+        np.testing.assert_allclose(getattr(parts, name), expected, atol=0.005)
+        np.testing.assert_allclose(getattr(single, name), expected, atol=0.005)
+    # Nor do the streams of an interval depend on the other intervals.
+    alone = generalise(models, [6], 7, 0)
+    np.testing.assert_allclose(alone.accuracy[:, 0], whole.accuracy[:, 1], atol=0.005)
+    assert not np.array_equal(generalise(models, [6], 7, 1).accuracy, alone.accuracy)
+
+
+def curve(
+    *memory: float, false_positive: float = 0.0, intervals: Sequence[int] = ()
+) -> Generalisation:
+    rates = np.array([memory]) + false_positive
+    wrong = np.full_like(rates, false_positive)
+    numbers = np.array(intervals or range(1, len(memory) + 1))
+    return Generalisation(numbers, rates, wrong, np.zeros_like(rates))
+
+
+def test_half_lives_by_hand() -> None:
+    assert curve(1, 0.75, 0.25, 0).half_life() == [2.5]
+    assert curve(1, 1, 0.8, 0.2, intervals=[1, 2, 3, 6]).half_life() == [4.5]
+    # Relative to the best, from there on: 0.4, between 0.6 and 0.2.
+    assert curve(0.3, 0.8, 0.6, 0.2).half_life() == [pytest.approx(3.5)]
+    assert curve(0.7, 0.5, 0.1, false_positive=0.2).half_life() == [pytest.approx(2.375)]
+    # The first time counts.
+    assert curve(1, 0, 1, 0).half_life() == [1.5]
+    assert curve(1, 0.9, 0.6).half_life() == [None]
+    assert curve(0.1, 0.5, 1).half_life() == [None]
+    two = Generalisation(
+        np.array([1, 2]), np.array([[1, 0.0], [1, 0.9]]), np.zeros((2, 2)), np.zeros((2, 2))
+    )
+    assert two.half_life() == [1.5, None]
+
+
+def test_a_network_without_memory_has_no_half_life() -> None:
+    # Worse than chance everywhere: nothing whose half could be left at a later interval.
+    for rates in ((-0.1, -0.2), (-0.2, -0.1), (-0.1, -0.2, -0.3)):
+        assert curve(*rates, false_positive=0.5).half_life()[0] in (None, 0.0)
+
+
+def test_test_intervals_go_three_times_as_far_and_beyond() -> None:
+    for trained in (1, 2, 5):
+        intervals = intervals_to_test(trained)
+        assert intervals == sorted(set(intervals))
+        assert set(range(1, 3 * trained + 1)) <= set(intervals)
+        assert trained + 2 in intervals
+        assert intervals[-1] > 3 * trained
+    assert intervals_to_test(3) == [*range(1, 10), 14, 18, 27, 36]
+
+
+# --- interpretation -------------------------------------------------------------------------------
+
+TWO = Task(1, 2, 0)
+W = torch.tensor([[1.0, -3.0], [0.0, 2.0]])
+ETA = torch.tensor([[-1.0, 2.0], [5.0, -0.5]])
+
+
+def layer(configuration: Configuration, number: int = 0, **values: Tensor) -> dict:
+    return interpret(model_of(configuration, **values), 1, 0).layers[number]
+
+
+def test_the_rates_of_a_layer_by_hand() -> None:
+    additive = Configuration("Memo", (2,), (1,), ("A",), task=TWO)
+    found = layer(additive, W_1=W, eta_1=ETA, lambda_1=torch.tensor(0.0))
+    assert found["rule"] == "A"
+    assert found["eta_mean"] == pytest.approx(5.5 / 4)
+    assert found["eta_weighted"] == pytest.approx((-1 * 1 + 2 * 3 + 5 * 0 - 0.5 * 2) / 6)
+    assert found["eta_negative"] == 0.5
+    assert found["W_eta_correlation"] == pytest.approx(
+        np.corrcoef([1, -3, 0, 2], [-1, 2, 5, -0.5])[0, 1], rel=1e-5
+    )
+    assert (found["E_mean"], found["E_size"]) == pytest.approx((5.5 / 4, 8.5 / 4))
+    assert found["decay"] == 0.5
+    # After this many frames 1/e of a memory is left.
+    assert found["decay"] ** found["decay_time"] == pytest.approx(math.exp(-1))
+
+    multiplicative = Configuration("Memo", (2,), (1,), ("M",), task=TWO)
+    found = layer(multiplicative, W_1=W, eta_1=ETA)
+    # W * eta is -1, -6, 0, -1.
+    assert (found["E_mean"], found["E_size"]) == pytest.approx((-2, 2))
+    assert found["eta_mean"] == pytest.approx(5.5 / 4)
+    assert found["decay"] == pytest.approx(1 / (1 + math.exp(-1)))
+    assert found["decay_time"] == pytest.approx(1 / math.log(1 + math.exp(-1)))
+
+
+def test_rates_of_units_and_of_layers_by_hand() -> None:
+    units = Configuration("Memo", (2,), (0.5,), ("M",), task=TWO)
+    found = layer(units, W_1=W, eta_1=torch.tensor([[2.0], [-1.0]]))
+    assert found["eta_mean"] == 0.5
+    assert found["eta_weighted"] == pytest.approx((2 * 1 + 2 * 3 - 1 * 2) / 6)
+    assert found["eta_negative"] == 0.5
+    assert found["E_mean"] == pytest.approx((2 - 6 + 0 - 2) / 4)
+    assert found["W_eta_correlation"] == pytest.approx(
+        np.corrcoef([1, -3, 0, 2], [2, 2, -1, -1])[0, 1], rel=1e-5
+    )
+
+
+@pytest.mark.parametrize("rate", [-0.5, 0.1, -0.3, 0.7, 1e-3])
+def test_a_single_rate_has_no_correlation_with_weights(rate: float) -> None:
+    configuration = Configuration("Memo", (7,), (0,), ("A",), task=Task(1, 9, 0))
+    found = layer(configuration, eta_1=torch.tensor(rate))
+    assert found["W_eta_correlation"] is None
+    assert found["eta_mean"] == pytest.approx(rate)
+    assert found["eta_weighted"] == pytest.approx(rate)
+    assert found["eta_negative"] == (rate < 0)
+
+
+def test_a_memory_of_the_last_frame_has_no_decay_time() -> None:
+    configuration = Configuration("Dyn_RO", (2, 3), (1, 1), ("A", "A"), task=TWO)
+    first, second = interpret(model_of(configuration), 1, 0).layers
+    assert first["decay_time"] > 0
+    assert (second["decay"], second["decay_time"]) == (0, 0)
+
+
+def test_a_memory_that_hardly_decays_has_a_long_decay_time() -> None:
+    configuration = Configuration("Memo", (2,), (1,), ("A",), task=TWO)
+    times = [
+        layer(configuration, lambda_1=torch.tensor(value))["decay_time"]
+        for value in (2.0, 8.0, 14.0, 20.0)
+    ]
+    assert times == sorted(times), "20: rounds to a decay by a factor of 1"
+
+
+@pytest.mark.parametrize("configuration", TYPES, ids=lambda c: c.name)
+def test_responses_equal_those_of_a_plain_loop(
+    configuration: Configuration, drawn: list[Streams]
+) -> None:
+    model = model_of(configuration, interval=3, seed=1)
+    found = interpret(model, 2, 6)
+    (streams,) = drawn
+    activity = [plain(model, frames)[1] for frames in streams.frames]
+    for i, units in enumerate(configuration.hidden_dims):
+        new, again = [], []
+        for hidden, repeated in zip(activity, streams.repeated.tolist(), strict=True):
+            scenes = [hidden[i][2 * k : 2 * k + 2] for k in range(len(repeated))]
+            for k, flag in enumerate(repeated):
+                if flag:  # the same scene, three scenes earlier
+                    new.append(scenes[k - 3])
+                    again.append(scenes[k])
+        before, after = np.array(new), np.array(again)
+        assert before.shape == (len(new), 2, units)
+        assert len(new) > 30
+        response = found.responses[i]
+        assert response["new"] == pytest.approx(before[:, 1].mean(), abs=1e-5)
+        assert response["repeated"] == pytest.approx(after[:, 1].mean(), abs=1e-5)
+        less = np.abs(after[:, 1]).mean(0) < np.abs(before[:, 1]).mean(0)
+        assert response["suppression"] == pytest.approx(less.mean())
+        close = {"rtol": 1e-3, "atol": 1e-5}
+        for name, values in (("new", before), ("repeated", after)):
+            np.testing.assert_allclose(
+                found.arrays[f"{name}_{i + 1}"], values[:, 1].mean(0), **close
+            )
+            np.testing.assert_allclose(
+                found.arrays[f"course_{name}_{i + 1}"], np.abs(values).mean((0, 2)), **close
+            )
+    assert len(found.layers) == len(configuration.plastic_types)
+    np.testing.assert_array_equal(found.arrays["eta_1"], model.parameters["eta_1"][0])
+
+
+def test_anti_hebbian_units_respond_less_to_repetitions() -> None:
+    configuration = Configuration("Memo", (3,), (0.5,), ("A",), task=Task(1, 20, 0))
+    model = model_of(
+        configuration,
+        W_1=torch.zeros(3, 20),
+        b_1=torch.zeros(3),
+        eta_1=torch.tensor([[-0.1], [0.1], [-0.1]]),
+    )
+    found = interpret(model, 10, 0)
+    assert found.responses[0]["suppression"] == pytest.approx(2 / 3)
+    new, repeated = found.arrays["new_1"], found.arrays["repeated_1"]
+    # eta h |x|^2 = 1, up or down; one frame later nothing of it has decayed yet.
+    assert new == pytest.approx([0.5, 0.5, 0.5], abs=0.05)
+    drive = 0.1 * 20 * 0.5
+    wanted = [1 / (1 + math.exp(sign * drive)) for sign in (1, -1, 1)]
+    assert repeated == pytest.approx(wanted, abs=0.06)
+
+
+def test_hebbian_and_anti_hebbian_by_hand_at_a_longer_interval() -> None:
+    configuration = Configuration("Memo", (1,), (0,), ("A",), task=Task(1, 40, 0))
+    memory = {"W_1": torch.zeros(1, 40), "b_1": torch.zeros(1), "lambda_1": torch.tensor(3.0)}
+    responses = [
+        interpret(
+            model_of(configuration, interval=4, eta_1=torch.tensor(eta), **memory), 10, 0
+        ).responses[0]
+        for eta in (-0.05, 0.05)
+    ]
+    assert responses[0]["repeated"] < responses[0]["new"] - 0.1
+    assert responses[1]["repeated"] > responses[1]["new"] + 0.1
+    assert [response["suppression"] for response in responses] == [1, 0]

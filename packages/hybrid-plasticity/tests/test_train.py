@@ -1,0 +1,684 @@
+"""Training: Adam, batches, the curriculum, limits, logs, checkpoints and runs that are resumed."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+from tensorboard.util import tensor_util
+from torch import Tensor
+from torch.optim.adam import adam
+
+from hybrid_plasticity.experiments import train_runs
+from hybrid_plasticity.folders import read_model
+from hybrid_plasticity.model import Configuration, initialise
+from hybrid_plasticity.reference import plain_network
+from hybrid_plasticity.streams import Task, scenes_of_training
+from hybrid_plasticity.train import (
+    Limits,
+    Network,
+    Training,
+    _Batch,
+    flatten,
+    train,
+    training_streams,
+    unflatten,
+)
+from sharpwave_shared.cli import Outcome
+from sharpwave_shared.errors import DivergenceError, InvalidInputError
+from sharpwave_shared.files import read_arrays, read_json
+from sharpwave_shared.reporting import Reporter
+from sharpwave_shared.runs import Journal, Run, RunSpec, open_run
+from sharpwave_shared.testing import KilledError
+
+CPU = torch.device("cpu")
+SMALL = Configuration("Memo", (5,), (1,), ("A",), task=Task(1, 4, 0))
+DEEP = Configuration("Memo", (6, 3), (1, 0.5), ("M", "A"), task=Task(2, 5, 0.2))
+TYPES = [
+    DEEP,
+    Configuration("Nonl_RO", (5, 3), (0.5,), ("M",), task=Task(2, 4, 0.25)),
+    Configuration("Dyn_RO", (5, 4), (1, 0), ("M", "A"), out_dim=2, task=Task(1, 4, 0)),
+    Configuration("Stack", (3, 5), (1, 0), ("A", "M"), task=Task(2, 4, 0.25)),
+]
+HARD = Training(acc_threshold=1, acc_num=10**6)
+"""Never mastered."""
+EASY = Training(lr_rate=1e-2, acc_threshold=0.5, acc_num=2)
+"""Mastered after a few iterations."""
+
+
+def learn(networks: Sequence[Network], iterations: int, training: Training = HARD) -> None:
+    most = max(network.iteration for network in networks) + iterations
+    train(networks, training, Limits(budget=most, max_r=1000))
+
+
+def same(one: Network, other: Network) -> bool:
+    first, second = one.tensors(), other.tensors()
+    return first.keys() == second.keys() and all(map(torch.equal, first.values(), second.values()))
+
+
+def plain_loss(
+    configuration: Configuration, parameters: dict[str, Tensor], network: Network
+) -> tuple[Tensor, Tensor, list[bool]]:
+    """Loss and answers of the next iteration, by the plain transcription of one network."""
+    frames = configuration.task.scene_time
+    streams = training_streams(network, scenes_of_training(network.interval), 1)
+    outputs, _, _ = plain_network(
+        configuration.network_type,
+        configuration.plastic_types,
+        parameters,
+        streams.frames[0].to(next(iter(parameters.values()))),
+    )
+    y, targets = outputs[frames - 1 :: frames], streams.repeated[0].tolist()
+    losses = [
+        -torch.log(value if target else 1 - value)
+        for scene, target in zip(y, targets, strict=True)
+        for value in scene
+    ]
+    return torch.stack(losses).mean(), y > 0.5, targets
+
+
+class TorchsAdam:
+    """`torch.optim.Adam`, by the function that it calls: the class itself imports torch's compiler
+    for several seconds.
+    """
+
+    def __init__(self, parameters: Sequence[Tensor], lr: float):
+        self.parameters, self.lr = list(parameters), lr
+        self.means, self.squares = [
+            [torch.zeros_like(values) for values in parameters] for _ in range(2)
+        ]
+        self.steps = [torch.tensor(0.0) for _ in parameters]
+
+    @torch.no_grad()
+    def step(self, gradients: Sequence[Tensor]) -> None:
+        adam(
+            *(self.parameters, list(gradients), self.means, self.squares, [], self.steps),
+            foreach=False,
+            amsgrad=False,
+            maximize=False,
+            beta1=0.9,
+            beta2=0.999,
+            lr=self.lr,
+            weight_decay=0.0,
+            eps=1e-8,
+        )
+
+
+# --- one step -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("configuration", TYPES, ids=lambda c: c.name)
+def test_gradients_and_outcomes_of_an_iteration_equal_the_plain_transcription(
+    configuration: Configuration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = Network.new(configuration, 3)
+    network.at_interval = 7
+    parameters = {
+        name: values[0].double().requires_grad_()
+        for name, values in initialise(configuration, 3).items()
+    }
+    loss, answers, targets = plain_loss(configuration, parameters, network)
+    wanted = torch.autograd.grad(loss, list(parameters.values()))
+    loss = loss.detach()
+
+    gradients: list[Tensor] = []
+    outcomes: list[Tensor] = []
+    monkeypatch.setattr(_Batch, "_adam", lambda self, gradient: gradients.append(gradient))
+    monkeypatch.setattr(_Batch, "_record", lambda self, values: outcomes.append(values) or [])
+    _Batch([network], Training(), CPU).step()
+    found = unflatten(configuration, gradients[0])
+    for name, expected in zip(parameters, wanted, strict=True):
+        torch.testing.assert_close(
+            found[name][0].double(),
+            expected,
+            rtol=1e-3,
+            atol=1e-6,
+            msg=lambda text, name=name: f"{name}: {text}",
+        )
+        assert expected.abs().max() > 1e-5, f"{name} plays no part"
+
+    counts = dict.fromkeys(product((False, True), repeat=2), 0)
+    for scene, target in zip(answers.tolist(), targets, strict=True):
+        for answer in scene:
+            counts[answer, target] += 1
+    rates = [
+        float(loss),
+        (counts[True, True] + counts[False, False]) / sum(counts.values()),
+        counts[True, False] / (counts[True, False] + counts[False, False]),
+        counts[False, True] / (counts[False, True] + counts[True, True]),
+    ]
+    assert outcomes[0][0].tolist() == pytest.approx(rates, rel=1e-5)
+
+
+def test_adam_equals_that_of_torch_for_networks_at_different_steps() -> None:
+    rates = Training(lr_rate=0.03)
+    networks = [Network.new(SMALL, seed) for seed in range(3)]
+    plain = [network.state[0].clone() for network in networks]
+    optimisers = [TorchsAdam([values], 0.03) for values in plain]
+    generator = torch.Generator().manual_seed(0)
+    for together, steps in (([0], 3), ([0, 2], 4), ([0, 1, 2], 5)):
+        batch = _Batch([networks[n] for n in together], rates, CPU)
+        for _ in range(steps):
+            # Sizes from 1e-6 to 1e3: where Adam's epsilon counts, and where it does not.
+            scale = 10 ** (9 * torch.rand(len(plain[0]), generator=generator) - 6)
+            gradient = scale * torch.randn(len(together), len(plain[0]), generator=generator)
+            batch._adam(gradient)
+            for row, n in enumerate(together):
+                networks[n].iteration += 1
+                optimisers[n].step([gradient[row]])
+        batch.leave()
+    for network, values in zip(networks, plain, strict=True):
+        torch.testing.assert_close(network.state[0], values, rtol=2e-5, atol=1e-6)
+    assert [network.iteration for network in networks] == [12, 5, 9]
+
+
+def test_training_equals_a_plain_loop_with_torchs_adam() -> None:
+    network = Network.new(SMALL, 1)
+    parameters = {k: v[0].clone().requires_grad_() for k, v in initialise(SMALL, 1).items()}
+    optimiser = TorchsAdam(list(parameters.values()), 0.01)
+    beside = Network.new(SMALL, 1)
+    for iteration in range(4):
+        beside.at_interval = iteration
+        loss, _, _ = plain_loss(SMALL, parameters, beside)
+        optimiser.step(torch.autograd.grad(loss, list(parameters.values())))
+    learn([network], 4, replace(HARD, lr_rate=0.01))
+    for name, values in unflatten(SMALL, network.state[:1]).items():
+        torch.testing.assert_close(values[0], parameters[name].detach(), rtol=1e-3, atol=1e-4)
+
+
+def test_initial_parameters_are_those_of_the_description() -> None:
+    configuration = Configuration("Memo", (80, 60, 50), (1, 0.5, 0), ("M", "A", "M"))
+    parameters = {k: v[0] for k, v in initialise(configuration, 0).items()}
+    variances = {"W_1": 2 / 105, "W_2": 2 / 140, "W_3": 2 / 110, "eta_1": 2 / 105, "b_1": 2 / 81}
+    variances |= {"eta_2": 2 / 61, "b_3": 2 / 51, "W_out": 2 / 51}
+    for name, variance in variances.items():
+        # Six standard deviations of the variance that so many numbers have.
+        few = 6 * (2 / parameters[name].numel()) ** 0.5
+        assert parameters[name].square().mean() == pytest.approx(variance, rel=few), name
+    assert parameters["eta_3"] == -0.5
+    assert [parameters[f"lambda_{i}"] for i in (1, 2, 3)] == [1, 1, 1]
+    assert not torch.equal(initialise(configuration, 1)["W_1"][0], parameters["W_1"])
+    assert not torch.equal(parameters["W_1"].flatten()[:50], parameters["eta_1"].flatten()[:50])
+    flat = flatten(initialise(configuration, 0))
+    for name, values in unflatten(configuration, flat).items():
+        assert torch.equal(values[0], parameters[name]), name
+
+
+# --- networks side by side ------------------------------------------------------------------------
+
+
+def test_a_network_learns_beside_others_what_it_learns_alone() -> None:
+    other = replace(DEEP, plastic_types=("A", "M"))
+
+    def fresh() -> list[Network]:
+        networks = [Network.new(DEEP, 0), Network.new(DEEP, 1), Network.new(other, 0)]
+        networks.append(Network.new(DEEP, 2))
+        networks[3].interval = 6  # its streams have 120 scenes, those of the others 100
+        return networks
+
+    together, alone = fresh(), fresh()
+    learn(together, 11)
+    for one, beside in zip(alone, together, strict=True):
+        learn([one], 11)
+        torch.testing.assert_close(beside.state, one.state, rtol=1e-3, atol=1e-5)
+        assert len(one.rows) == 1
+        np.testing.assert_allclose(beside.rows, one.rows, rtol=1e-3, atol=1e-5)
+    start = [network.state[0] for network in fresh()]
+    assert all((a - b.state[0]).abs().max() > 5e-3 for a, b in zip(start, alone, strict=True))
+    assert not torch.allclose(alone[0].state, alone[1].state)
+    assert not torch.allclose(alone[0].state, alone[2].state)
+
+
+def test_several_streams_an_iteration_are_averaged() -> None:
+    network = Network.new(SMALL, 0)
+    streams = training_streams(network, 100, 3)
+    first = training_streams(network, 100, 1)
+    assert torch.equal(streams.frames[:1], first.frames)
+    parameters = initialise(SMALL, 0)
+    one = {name: values[0] for name, values in parameters.items()}
+    losses = []
+    for frames, repeated in zip(streams.frames, streams.repeated, strict=True):
+        y = plain_network("Memo", ("A",), one, frames)[0][:, 0]
+        losses.append(float(torch.where(repeated, -y.log(), -(1 - y).log()).mean()))
+    learn([network], 10, replace(HARD, batch_size=3, lr_rate=1e-12))
+    # A row is the mean over ten iterations; the first of them alone is not visible in it.
+    alone = Network.new(SMALL, 0)
+    batch = _Batch([alone], replace(HARD, batch_size=3), CPU)
+    batch.step()
+    assert alone.sums[0] == pytest.approx(sum(losses) / 3, rel=1e-5)
+    assert network.rows[0][2] == pytest.approx(alone.sums[0], rel=0.1)
+
+
+def test_networks_of_other_shapes_are_refused() -> None:
+    networks = [Network.new(SMALL, 0), Network.new(DEEP, 0)]
+    with pytest.raises(ValueError, match="shapes"):
+        train(networks, HARD, Limits(budget=1))
+
+
+# --- limits and checkpoints -----------------------------------------------------------------------
+
+
+def test_a_budget_split_in_two_gives_the_same_as_one() -> None:
+    whole, parts = [[Network.new(DEEP, seed) for seed in (0, 1)] for _ in range(2)]
+    train(whole, EASY, Limits(budget=13, max_r=3))
+    assert any(network.mastered for network in whole)
+    for budget in (4, 5, 13):
+        train(parts, EASY, Limits(budget=budget, max_r=3))
+    assert all(map(same, whole, parts))
+
+
+def test_a_checkpoint_holds_all_that_a_network_needs() -> None:
+    whole = [Network.new(DEEP, 0), Network.new(DEEP, 1)]
+    train(whole, EASY, Limits(budget=17, max_r=3))
+    network, beside = Network.new(DEEP, 0), Network.new(DEEP, 1)
+    for budget in (1, 6, 17):
+        train([network, beside], EASY, Limits(budget=budget, max_r=3))
+        kept = {name: tensor.clone() for name, tensor in network.tensors().items()}
+        network = Network.restore(DEEP, 0, kept)
+        again = network.tensors()
+        assert kept.keys() == again.keys()
+        assert all(torch.equal(kept[name], again[name]) for name in kept)
+    assert same(network, whole[0])
+    assert network.mastered == whole[0].mastered
+    assert all(map(torch.equal, network.models, whole[0].models))
+
+
+def test_a_new_network_survives_a_checkpoint() -> None:
+    network = Network.new(DEEP, 0)
+    again = Network.restore(DEEP, 0, network.tensors())
+    assert (again.models, again.mastered, again.rows) == ([], [], [])
+    assert same(network, again)
+
+
+@pytest.mark.parametrize(
+    ("limits", "iterations", "words"),
+    [
+        (Limits(max_iterations=3), 3, "3 iterations at R = 1"),
+        (Limits(budget=4), 4, "4 iterations"),
+        (Limits(budget=9, max_iterations=2), 2, "2 iterations at R = 1"),
+    ],
+)
+def test_limits_end_training_and_say_so(limits: Limits, iterations: int, words: str) -> None:
+    network = Network.new(SMALL, 0)
+    assert limits.stops(network) is None
+    train([network], HARD, limits)
+    assert network.iteration == iterations
+    assert limits.stops(network) == words
+
+
+def test_the_last_interval_ends_training() -> None:
+    networks, limits = [Network.new(SMALL, seed) for seed in range(3)], Limits(max_r=2)
+    told: list[tuple[int, int, Tensor]] = []
+
+    def mastered(network: Network) -> None:
+        told.append((network.seed, network.mastered[-1], network.state[0].detach().clone()))
+
+    train(networks, EASY, limits, mastered=mastered)
+    for network in networks:
+        assert limits.stops(network) == "mastered R = 2, the last one asked for"
+        assert len(network.mastered) == 2
+        assert network.interval == 3
+        assert network.iteration == sum(network.mastered)
+        mine = [entry for entry in told if entry[0] == network.seed]
+        assert [taken for _, taken, _ in mine] == network.mastered
+        # What is kept of every interval are the parameters at that moment.
+        assert all(map(torch.equal, network.models, [values for _, _, values in mine]))
+        assert torch.equal(network.models[-1], network.state[0])
+    assert len({tuple(network.mastered) for network in networks}) > 1, "they end at other times"
+
+
+def test_iterations_at_an_interval_are_counted_from_its_start() -> None:
+    network = Network.new(SMALL, 0)
+    limits = Limits(max_r=3, max_iterations=30)
+    train([network], EASY, limits)
+    assert network.mastered
+    hard = replace(EASY, acc_threshold=1)
+    limits = Limits(max_r=100, max_iterations=5)
+    before = network.iteration
+    train([network], hard, limits)
+    assert network.at_interval == 5
+    assert network.iteration == before + 5
+
+
+def test_the_time_limit_ends_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter(range(10**6))
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(now)))
+    network, saved = Network.new(SMALL, 0), []
+    journal, limits = Journal(), Limits(time_limit=0.1)  # six seconds; the clock ticks once a look
+    train([network], HARD, limits, journal=journal, save=lambda: saved.append(network.iteration))
+    assert 1 <= network.iteration <= 6
+    assert saved == [network.iteration]
+    assert limits.stops(network) is None
+    assert "time limit" in journal.reporter.lines[-1]
+
+
+def test_networks_that_are_done_are_left_alone() -> None:
+    done, other = Network.new(SMALL, 0), Network.new(SMALL, 1)
+    train([done], HARD, Limits(budget=5))
+    before = {name: tensor.clone() for name, tensor in done.tensors().items()}
+    train([done, other], HARD, Limits(budget=5))
+    assert other.iteration == 5
+    assert all(torch.equal(before[name], tensor) for name, tensor in done.tensors().items())
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "option"),
+    [
+        (Training, {"lr_rate": 0.0}, "--lr-rate"),
+        (Training, {"lr_rate": -1.0}, "--lr-rate"),
+        (Training, {"lr_rate": float("inf")}, "--lr-rate"),
+        (Training, {"lr_rate": float("nan")}, "--lr-rate"),
+        (Training, {"acc_threshold": 0.0}, "--acc-threshold"),
+        (Training, {"acc_threshold": 1.01}, "--acc-threshold"),
+        (Training, {"acc_threshold": float("nan")}, "--acc-threshold"),
+        (Training, {"acc_num": 0}, "--acc-num"),
+        (Training, {"batch_size": 0}, "--batch-size"),
+        (Limits, {"max_r": 0}, "--max-r"),
+        (Limits, {"max_iterations": 0}, "--max-iterations"),
+        (Limits, {"budget": 0}, "--budget"),
+        (Limits, {"budget": -3}, "--budget"),
+        (Limits, {"time_limit": 0.0}, "--time-limit"),
+        (Limits, {"time_limit": float("nan")}, "--time-limit"),
+    ],
+)
+def test_values_out_of_range_are_refused(kind: type, values: dict[str, Any], option: str) -> None:
+    (value,) = values.values()
+    with pytest.raises(InvalidInputError, match=f"^{option} {value}: "):
+        kind(**values)
+
+
+# --- mastery and logs -----------------------------------------------------------------------------
+
+
+def batch_of(count: int, training: Training) -> _Batch:
+    return _Batch([Network.new(SMALL, seed) for seed in range(count)], training, CPU)
+
+
+def record(batch: _Batch, *accuracies: float, loss: float = 0.0) -> list[int]:
+    """Let every network have had an iteration of an accuracy; give the seeds that mastered R."""
+    rows = [[loss, accuracy, 1 - accuracy, 0.25] for accuracy in accuracies]
+    return [network.seed for network in batch._record(torch.tensor(rows, dtype=torch.float64))]
+
+
+def test_mastery_takes_iterations_in_a_row() -> None:
+    batch = batch_of(2, Training(acc_threshold=0.9, acc_num=3))
+    told = [
+        record(batch, one, other)
+        for one, other in zip(
+            [0.9, 0.95, 0.89, 1.0, 1.0, 0.9, 0.9, 0.9, 0.8, 0.9],
+            [0.1, 1.00, 0.99, 0.9, 1.0, 1.0, 1.0, 0.1, 1.0, 1.0],
+            strict=True,
+        )
+    ]
+    first, second = batch.networks
+    assert told == [[], [], [], [1], [], [0], [1], [], [], []]
+    assert (first.mastered, first.interval, first.at_interval, first.streak) == ([6], 2, 4, 1)
+    assert (second.mastered, second.interval, second.at_interval, second.streak) == (
+        [4, 3],
+        3,
+        3,
+        2,
+    )
+    assert [len(network.models) for network in batch.networks] == [1, 2]
+    assert [network.iteration for network in batch.networks] == [10, 10]
+
+
+def test_rows_of_the_log_are_means_and_none_is_lost_at_mastery() -> None:
+    batch = batch_of(1, Training(acc_threshold=0.9, acc_num=3))
+    network = batch.networks[0]
+    values = [0.5] * 10 + [0.1, 0.3, 0.9, 1.0, 1.0] + [0.2] * 12
+    for k, accuracy in enumerate(values):
+        record(batch, accuracy, loss=float(k))
+    columns = ["R", "iteration", "loss", "accuracy", "false_positive_rate", "false_negative_rate"]
+    assert network.columns[:6] == columns
+    expected = [
+        [1, 10, 4.5, 0.5, 0.5, 0.25],
+        [1, 15, 12.0, 0.66, 0.34, 0.25],  # the five until R = 1 was mastered
+        [2, 10, 19.5, 0.2, 0.8, 0.25],
+    ]
+    np.testing.assert_allclose([row[:6] for row in network.rows], expected)
+    assert network.sums == pytest.approx([51.0, 0.4, 1.6, 0.5, 2.0])  # two are waiting
+
+    parameters = unflatten(SMALL, network.state.detach()[:1])
+    rest = dict(zip(network.columns, network.rows[-1], strict=True))
+    for name in ("W_1", "b_1", "eta_1", "W_out"):
+        numbers = parameters[name].double().numpy()
+        assert rest[f"{name}/norm"] == pytest.approx(float(np.sqrt((numbers**2).sum())), rel=1e-5)
+        assert rest[f"{name}/variance"] == pytest.approx(float(numbers.var()), rel=1e-5)
+    assert rest["lambda_1"] == 1
+    assert rest["b_out/variance"] == 0
+    assert len(network.columns) == 6 + 5 * 2 + 1
+
+
+def test_rows_are_written_in_training() -> None:
+    network = Network.new(SMALL, 0)
+    learn([network], 25)
+    assert [row[:2] for row in network.rows] == [[1, 10], [1, 20]]
+    assert network.sums[-1] == 5
+    names = network.columns
+    norms = [row[names.index("W_1/norm")] for row in network.rows]
+    assert norms[0] != norms[1]
+
+
+# --- trouble --------------------------------------------------------------------------------------
+
+
+def test_divergence_is_told() -> None:
+    networks = [Network.new(DEEP, 0), Network.new(DEEP, 4)]
+    learn(networks, 2)
+    networks[1].state[0, 3] = float("inf")
+    with pytest.raises(DivergenceError) as told:
+        learn(networks, 2)
+    text = str(told.value)
+    for word in (DEEP.name, "seed 4", "R = 1", "iteration 3"):
+        assert word in text
+
+
+def test_a_learning_rate_beyond_all_bounds_diverges() -> None:
+    network = Network.new(DEEP, 0)
+    with pytest.raises(DivergenceError, match=r"iteration [23456]$"):
+        learn([network], 10, replace(HARD, lr_rate=1e30))
+
+
+# --- learning -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rule", ["A", "M"])
+def test_a_small_network_learns_to_recognise(rule: str) -> None:
+    network = Network.new(Configuration("Memo", (24,), (1,), (rule,), task=Task(1, 10, 0)), 0)
+    training = Training(lr_rate=1e-2, acc_threshold=0.95, acc_num=5)
+    train([network], training, Limits(max_r=1, budget=400))
+    _, _, loss, accuracy, false_positive, false_negative, *_ = network.rows[-1]
+    # Who always says "new" is right in 2 of 3 scenes, and misses every repetition.
+    first = network.rows[0]
+    assert first[3] < 0.75
+    assert first[5] > 0.6
+    assert accuracy > 0.93
+    assert false_positive < 0.1
+    assert false_negative < 0.15
+    assert loss < first[2] / 2
+    assert len(network.mastered) == 1
+
+
+# --- runs -----------------------------------------------------------------------------------------
+
+OTHER = replace(DEEP, plastic_types=("A", "A"))
+STEPS = Limits(max_r=2, max_iterations=60, budget=25)
+
+
+def run_training(
+    root: Path,
+    limits: Limits,
+    configurations: Sequence[Configuration] = (DEEP,),
+    seeds: Sequence[int] = (0, 3),
+    *,
+    resume: bool = False,
+    force: bool = False,
+) -> list[Outcome]:
+    """Train as the command does, each configuration into a directory of its own."""
+    with ExitStack() as stack:
+        runs = []
+        for c in configurations:
+            spec = RunSpec("hybrid-plasticity", "train", c.values(), list(seeds), CPU, label=c.name)
+            directory, reporter = root / c.name, Reporter(quiet=True)
+            run = stack.enter_context(
+                open_run(directory, spec, reporter, resume=resume, force=force, extend=True)
+            )
+            assert run is not None
+            runs.append(run)
+        outcomes = train_runs(configurations, runs, seeds, EASY, limits, CPU)
+        for run, outcome in zip(runs, outcomes, strict=True):
+            run.save_results(outcome.metrics, outcome.arrays)
+    return outcomes
+
+
+def events(folder: Path) -> list[tuple[int, str, float]]:
+    """All scalars of a TensorBoard log, by tensorboard's own reader."""
+    found = []
+    for path in sorted(folder.iterdir()):
+        for event in EventFileLoader(str(path)).Load():
+            found += [
+                (event.step, value.tag, float(tensor_util.make_ndarray(value.tensor)))
+                for value in event.summary.value
+            ]
+    return found
+
+
+def contents(root: Path) -> dict[str, Any]:
+    """All that a run leaves, but for times."""
+    found: dict[str, Any] = {}
+    for path in sorted(root.rglob("*")):
+        name = str(path.relative_to(root))
+        if path.name == "Training_Log":
+            log = events(path)
+            assert len({entry[:2] for entry in log}) == len(log), f"{name}: a step comes twice"
+            found[name] = sorted(log)
+        elif path.name == "arrays.npz":
+            found[name] = {k: v.tolist() for k, v in read_arrays(path).items()}
+        elif path.name == "metrics.json":
+            found[name] = read_json(path)
+        elif path.name in ("Model", "metadata.txt", "state.safetensors"):
+            found[name] = path.read_bytes()
+        elif path.is_file() and not path.name.startswith("events."):
+            found[name] = None  # a file that holds times
+    return found
+
+
+@contextmanager
+def killed(monkeypatch: pytest.MonkeyPatch, number: int, *, before: bool) -> Iterator[None]:
+    """Have checkpoints after every iteration, and a kill right before or after one of them."""
+    calls, real = 0, Run.save_checkpoint
+
+    def save(self: Run, tensors: dict[str, Tensor], **progress: int | str) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == number and before:
+            raise KilledError
+        real(self, tensors, **progress)
+        if calls == number:
+            raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "save_checkpoint", save)
+        patch.setattr(Run, "checkpoint_due", lambda self: True)
+        yield
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("uninterrupted")
+    run_training(root, STEPS)
+    return root
+
+
+def test_a_run_leaves_what_it_should(uninterrupted: Path) -> None:
+    run = uninterrupted / DEEP.name
+    metrics, arrays = read_json(run / "metrics.json"), read_arrays(run / "arrays.npz")
+    assert [network["seed"] for network in metrics["networks"]] == [0, 3]
+    assert metrics["parameters"] == DEEP.parameter_count
+    assert any(network["mastered"] for network in metrics["networks"])
+    for network in metrics["networks"]:
+        folder = run / f"seed_{network['seed']}"
+        rows = arrays[f"{network['seed']}.rows"]
+        for interval, taken in enumerate(network["mastered"], 1):
+            assert read_model(folder / f"R_{interval}" / "Model", DEEP).interval == interval
+            assert rows[rows[:, 0] == interval][-1, 1] == taken
+        expected = [
+            (int(row[1]), tag, value)
+            for row in rows[rows[:, 0] == 1].tolist()
+            for tag, value in zip(metrics["columns"][2:], row[2:], strict=True)
+        ]
+        assert events(folder / "R_1" / "Training_Log") == expected
+        assert network["ended"]
+
+
+@pytest.mark.parametrize(("number", "before"), [(1, True), (1, False), (14, True), (25, False)])
+def test_a_run_that_was_killed_ends_with_the_same_numbers(
+    tmp_path: Path,
+    uninterrupted: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    before: bool,
+) -> None:
+    with killed(monkeypatch, number, before=before), pytest.raises(KilledError):
+        run_training(tmp_path, STEPS)
+    assert not (tmp_path / DEEP.name / "metrics.json").exists()
+    run_training(tmp_path, STEPS, resume=True)
+    assert contents(tmp_path) == contents(uninterrupted)
+
+
+def test_several_runs_that_were_killed_between_their_checkpoints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair, limits = (DEEP, OTHER), replace(STEPS, budget=12)
+    whole = run_training(tmp_path / "whole", limits, pair)
+    # The second run has one checkpoint less.
+    with killed(monkeypatch, 6, before=True), pytest.raises(KilledError):
+        run_training(tmp_path / "killed", limits, pair)
+    parts = run_training(tmp_path / "killed", limits, pair, resume=True)
+    for one, other in zip(whole, parts, strict=True):
+        assert one.metrics == other.metrics
+        assert one.arrays.keys() == other.arrays.keys()
+        for name, values in one.arrays.items():
+            # Not bit by bit: networks are not beside the same others in the last iterations.
+            np.testing.assert_allclose(values, other.arrays[name], rtol=1e-3, atol=1e-5)
+
+
+def test_a_finished_run_can_be_extended(tmp_path: Path) -> None:
+    run_training(tmp_path / "whole", STEPS, seeds=[0])
+    for limits in (replace(STEPS, max_r=1, budget=1), replace(STEPS, max_r=1), STEPS):
+        run_training(tmp_path / "parts", limits, seeds=[0], resume=True)
+    assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
+    metrics = read_json(tmp_path / "whole" / DEEP.name / "metrics.json")
+    assert len(metrics["networks"][0]["mastered"]) == 2
+
+
+def test_a_new_run_removes_what_an_older_one_left(tmp_path: Path) -> None:
+    run_training(tmp_path, STEPS, [DEEP], [0])
+    left = tmp_path / DEEP.name / "R_1"
+    assert (left / "Model").exists()
+    (outcome,) = run_training(tmp_path, Limits(budget=1), [DEEP], [0], force=True)
+    assert not left.exists()
+    (network,) = outcome.metrics["networks"]
+    assert (network["mastered"], network["iterations"]) == ([], 1)
+
+
+def test_a_run_that_ends_at_once_can_be_told_and_gone_on_with(tmp_path: Path) -> None:
+    limits = Limits(max_r=1, time_limit=1e-9)
+    (outcome,) = run_training(tmp_path, limits, [SMALL], [4])
+    (network,) = outcome.metrics["networks"]
+    assert (network["iterations"], network["ended"]) == (0, "the time limit")
+    (outcome,) = run_training(tmp_path, Limits(max_r=1), [SMALL], [4], resume=True)
+    assert len(outcome.metrics["networks"][0]["mastered"]) == 1
+
+
+def test_the_log_of_a_short_run_has_columns_too(tmp_path: Path) -> None:
+    (outcome,) = run_training(tmp_path, Limits(budget=1), [SMALL], [4])
+    assert outcome.arrays["4.rows"].shape == (0, len(outcome.metrics["columns"]))
