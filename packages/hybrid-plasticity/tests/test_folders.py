@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -59,6 +59,7 @@ def configuration_of(chosen: dict[str, Any]) -> Configuration:
     return Configuration(**rest, task=Task(**task))
 
 
+@settings(max_examples=40)
 @given(choices())
 def test_configurations_survive_as_json(chosen: dict[str, Any]) -> None:
     configuration = configuration_of(chosen)
@@ -73,6 +74,7 @@ def test_configurations_survive_as_json(chosen: dict[str, Any]) -> None:
     assert sum(sizes) == configuration.parameter_count
 
 
+@settings(max_examples=40)
 @given(choices(), st.data())
 def test_every_parameter_is_in_the_name(chosen: dict[str, Any], data: st.DataObject) -> None:
     other = data.draw(choices())

@@ -77,3 +77,18 @@ def test_gradcheck(engine: type[torch.autograd.Function], activation: Activation
     assert torch.autograd.gradcheck(
         lambda *tensors: engine.apply(*tensors, lengths, activation), arguments
     )
+
+
+@pytest.mark.gpu
+def test_an_accelerator_computes_the_same() -> None:
+    configuration = WIRINGS[3]
+    parameters = networks(configuration, range(3))
+    frames = torch.randn(3, 2, 12, 5, dtype=torch.float64)
+    expected = run_networks([configuration] * 3, parameters, frames).logits
+    wanted = torch.autograd.grad(expected.sum(), list(parameters.values()))
+    there = {k: v.detach().cuda().requires_grad_() for k, v in parameters.items()}
+    got = run_networks([configuration] * 3, there, frames.cuda()).logits
+    torch.testing.assert_close(got.cpu(), expected)
+    found = torch.autograd.grad(got.sum(), list(there.values()))
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one.cpu(), other)

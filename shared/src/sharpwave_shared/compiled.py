@@ -13,13 +13,28 @@ import numba
 import torch
 
 
-def jit(function: Callable) -> Callable:
-    """Compile a function for the CPU when it is first called; it runs without Python's lock."""
+def jit(function: Callable, *, inline: bool = False) -> Callable:
+    """Compile a function for the CPU when it is first called; it runs without Python's lock.
+
+    Parameters
+    ----------
+    function
+        A function of arrays and numbers.
+    inline
+        Compile it into the compiled functions that call it: what a call of a short function costs
+        (counting references to every array) can exceed its work.
+    """
     # Sums may be reordered (that is what vectorises them); NaN and infinity keep their meaning.
     fastmath = {"reassoc", "contract", "nsz", "arcp"}
     # What the tests' shape checks wrap around every function cannot be compiled.
     function = inspect.unwrap(function)
-    return numba.njit(function, nogil=True, fastmath=fastmath, error_model="numpy")
+    return numba.njit(
+        function,
+        nogil=True,
+        fastmath=fastmath,
+        error_model="numpy",
+        inline="always" if inline else "never",
+    )
 
 
 def processors() -> int:

@@ -97,14 +97,15 @@ class Generalisation:
         """Give, for each network, the interval at which half of its memory is left.
 
         Memory is the true minus the false positive rate, relative to its largest value; the
-        interval is interpolated. None: more than half is left at the longest interval.
+        interval is interpolated. None: at least half is left at the longest interval, or there is
+        no memory of which half could be left.
         """
         found = []
         for memory in self.true_positive - self.false_positive:
             best = int(memory.argmax())
             half = memory[best] / 2
             after = np.flatnonzero(memory[best:] < half)
-            if not len(after):
+            if half <= 0 or not len(after):
                 found.append(None)
                 continue
             k = best + int(after[0])
@@ -192,7 +193,7 @@ class Interpretation:
         (negative: anti-Hebbian); `eta_negative`, the share below 0; `W_eta_correlation` (None
         where there is one rate); `E_mean` and `E_size`, mean and mean size of the effective rates;
         `decay` and `decay_time`, the factor from frame to frame and its time constant in frames
-        (0 for a memory of the last frame).
+        (0 for a memory of the last frame, None for one that does not decay).
     responses
         For each hidden layer: `new` and `repeated`, the mean activity at the last frame of scenes
         when they are new and when they come again; `suppression`, the share of units that respond
@@ -254,7 +255,7 @@ def _layer(model: Model, i: int, arrays: dict[str, np.ndarray]) -> dict[str, flo
     arrays |= {f"W_{i}": W.numpy(), f"eta_{i}": eta.numpy()}
     every = eta.expand_as(W)
     correlation = None
-    if every.std() > 0:
+    if eta.numel() > 1:
         correlation = float(torch.corrcoef(torch.stack([W.flatten(), every.flatten()]))[0, 1])
     decay = float(model.parameters[f"lambda_{i}"][0].sigmoid()) if layer.decays else 0.0
     return {
@@ -266,5 +267,11 @@ def _layer(model: Model, i: int, arrays: dict[str, np.ndarray]) -> dict[str, flo
         "E_mean": float(E.mean()),
         "E_size": float(E.abs().mean()),
         "decay": decay,
-        "decay_time": -1 / math.log(decay) if 0 < decay < 1 else 0.0,
+        "decay_time": _decay_time(decay),
     }
+
+
+def _decay_time(decay: float) -> float | None:
+    if decay >= 1:
+        return None
+    return -1 / math.log(decay) if decay > 0 else 0.0

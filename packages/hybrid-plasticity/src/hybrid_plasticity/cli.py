@@ -305,7 +305,7 @@ def evaluate_command(
     _check_streams(streams)
     tested = None
     if intervals is not None:
-        tested = [int(r) for r in parse_numbers("--intervals", intervals, whole=True)]
+        tested = sorted(int(r) for r in parse_numbers("--intervals", intervals, whole=True))
         if min(tested) < 1:
             raise InvalidInputError(f"--intervals {intervals}: intervals start at 1")
     config = {"streams": streams, "intervals": tested, "interval": interval}

@@ -143,7 +143,8 @@ def _outcome(networks: Sequence[Network], limits: Limits) -> Outcome:
             for network in networks
         ],
     }
-    arrays = {f"{n.seed}.rows": np.array(n.rows, np.float32) for n in networks}
+    columns = len(networks[0].columns)
+    arrays = {f"{n.seed}.rows": np.array(n.rows, np.float32).reshape(-1, columns) for n in networks}
     first = networks[0]
     for interval, flat in enumerate(first.models, 1):
         parameters = unflatten(configuration, flat[None])

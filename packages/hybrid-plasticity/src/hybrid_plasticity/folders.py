@@ -27,10 +27,15 @@ from hybrid_plasticity.model import Configuration, Parameters
 from hybrid_plasticity.train import Network, unflatten
 from sharpwave_shared.errors import InvalidInputError, SharpwaveError
 from sharpwave_shared.files import atomic_path, json_values, read_tensors, write_tensors
+from sharpwave_shared.seeding import check_seed
 
 MODEL, LOG = "Model", "Training_Log"
 # Protocol buffers make these classes when they are imported, where type checkers do not see them.
 Event, Summary = vars(event_pb2)["Event"], vars(summary_pb2)["Summary"]
+
+
+_UNFIT = (KeyError, TypeError, ValueError, OverflowError, RecursionError, InvalidInputError)
+"""What making sense of somebody's metadata can end in."""
 
 
 def run_directory(root: Path, configuration: Configuration) -> Path:
@@ -123,7 +128,10 @@ def read_model(path: Path, configuration: Configuration | None = None) -> Model:
         seed, interval = int(what["seed"]), int(what["interval"])
         if shapes != found.shapes or any(t.dtype != torch.float32 for t in tensors.values()):
             raise ValueError("its tensors do not fit its configuration")
-    except (KeyError, TypeError, ValueError, InvalidInputError) as error:
+        check_seed(seed)
+        if interval < 1:
+            raise ValueError(f"its interval is {interval}")
+    except _UNFIT as error:
         raise SharpwaveError(f"{path} is not a model of hybrid-plasticity: {error}") from error
     if configuration is not None and found != configuration:
         raise InvalidInputError(

@@ -6,6 +6,7 @@ Traces are not stored: on the way back they are computed again, a segment of fra
 """
 
 import math
+from functools import partial
 
 import numpy as np
 
@@ -16,9 +17,10 @@ BLOCK = 4
 SEGMENT = 512
 """Frames of a segment: streams for training up to R = 6 have no more."""
 TANH, SIGMOID = 0, 1
+part = partial(jit, inline=True)
 
 
-@jit
+@part
 def _pack(matrix, first, packed):
     """Copy a block of rows, filled up with zeros."""
     rows, columns = matrix.shape
@@ -28,7 +30,7 @@ def _pack(matrix, first, packed):
             packed[k, j] = matrix[first + k, j]
 
 
-@jit
+@part
 def _advance(Q, x, t, h, decay, after):
     """Give the traces after frame t: they decay, and gain the product of both activities."""
     h0, h1, h2, h3 = h[0], h[1], h[2], h[3]
@@ -40,7 +42,7 @@ def _advance(Q, x, t, h, decay, after):
         after[3, j] = decay * Q[3, j] + h3 * xj
 
 
-@jit
+@part
 def _advance_and_recall(Q, x, t, h, E, decay, recalled):
     """Advance the traces by the frame before t, and give what they add to the drive at t."""
     h0, h1, h2, h3 = h[0], h[1], h[2], h[3]
@@ -108,7 +110,7 @@ def forward(x, drive, E, decay, frames, activation, h):
                 h[t, first + k] = last[k]
 
 
-@jit
+@part
 def _retreat_and_correlate(G, E, delta, decay, traces, s, x, t, sums):
     """Take the gradient with respect to the traces from after frame t + 1 to after frame t.
 
@@ -140,7 +142,7 @@ def _retreat_and_correlate(G, E, delta, decay, traces, s, x, t, sums):
     return total
 
 
-@jit
+@part
 def _to_inputs(grad_x, t, G, traces, s, E, h, delta):
     """Add the gradient with respect to the inputs of frame t."""
     h0, h1, h2, h3 = h[0], h[1], h[2], h[3]
@@ -154,7 +156,7 @@ def _to_inputs(grad_x, t, G, traces, s, E, h, delta):
         )
 
 
-@jit
+@part
 def _to_rates(grad_E, traces, s, x, t, delta):
     """Add the gradient with respect to the rates."""
     d0, d1, d2, d3 = delta[0], delta[1], delta[2], delta[3]

@@ -108,6 +108,6 @@ def _repetitions(
     rounds = -(-scenes // interval)
     chains = F.pad(coins, (0, rounds * interval - scenes)).view(-1, rounds, interval)
     number = torch.arange(rounds, device=coins.device)[:, None]
-    # Every other scene of a run of repeating coins repeats. Nothing comes before the first round.
-    ends = torch.where(chains & (number > 0), 0, number).cummax(1).values
+    # Every other scene of a run of repeating coins repeats. The first round, 0, always ends a run.
+    ends = torch.where(chains, 0, number).cummax(1).values
     return ((number - ends) % 2 == 1).view(len(coins), -1)[:, :scenes]

@@ -102,9 +102,9 @@ class Limits:
         if network.interval > self.max_r:
             return f"mastered R = {self.max_r}, the last one asked for"
         if network.at_interval >= self.max_iterations:
-            return f"{self.max_iterations:,} iterations at R = {network.interval}"
+            return f"iterations at R = {network.interval}: {self.max_iterations:,}"
         if self.budget is not None and network.iteration >= self.budget:
-            return f"{self.budget:,} iterations"
+            return f"iterations in all: {self.budget:,}"
         return None
 
     @property

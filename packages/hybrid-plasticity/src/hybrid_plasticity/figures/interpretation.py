@@ -122,7 +122,7 @@ def _histogram(axes: Axes, values: list[np.ndarray], colour: str) -> None:
         axes.set_yticks([])
         axes.set_ylabel("a single rate")
         return
-    edges = np.linspace(low, high, min(BINS, max(8, len(pooled) // 10)) + 1)
+    edges = np.linspace(low, high, min(BINS, max(8, len(pooled) // 10)) + 1).tolist()
     clipped = np.clip(pooled, low, high)
     share = np.full(len(pooled), 1 / len(pooled))
     axes.hist(clipped, edges, weights=share, color=colour, alpha=0.5, linewidth=0)
@@ -245,7 +245,7 @@ def _courses(
     axes: Axes, arrays: dict[str, np.ndarray], networks: list[dict[str, Any]], i: int
 ) -> None:
     looks = {"new": ("C0", "o", "-"), "repeated": ("C1", "s", "--")}
-    highest = 0.0
+    highest, frames = 0.0, np.empty(0)
     for name, (colour, marker, line) in looks.items():
         courses = numbers([arrays[f"{n['seed']}.course_{name}_{i}"] for n in networks])
         frames = np.arange(1, courses.shape[1] + 1)
@@ -255,7 +255,7 @@ def _courses(
         middle = medians(courses)
         axes.plot(frames, middle, color=colour, linestyle=line, marker=marker, markersize=4)
     axes.set_ylim(0, 1.08 * highest or 1.0)
-    axes.set_xlim(0.7, courses.shape[1] + 0.3)
+    axes.set_xlim(0.7, len(frames) + 0.3)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.set_xlabel("frame of a scene")
 

@@ -1,6 +1,7 @@
 """Figures of training: the log of the whole curriculum, and how long each R took."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -65,7 +66,7 @@ class Log:
 
     def last_rows(self, mastered: int) -> np.ndarray:
         """Give the rows at which each R was mastered: the last ones of it."""
-        ends = [np.flatnonzero(self.R == k) for k in range(1, mastered + 1)]
+        ends = [np.flatnonzero(k == self.R) for k in range(1, mastered + 1)]
         return np.array([end[-1] for end in ends if len(end)], dtype=int)
 
 
@@ -113,7 +114,7 @@ def _shade_intervals(axes: Axes, run: StoredRun, *, label: bool) -> None:
     if first["iterations"] > edges[-1]:
         edges = np.append(edges, first["iterations"])
     labelled = -1.0
-    for R, (start, stop) in enumerate(zip(edges[:-1], edges[1:], strict=True), 1):
+    for R, (start, stop) in enumerate(pairwise(edges), 1):
         if R % 2 == 0:
             axes.axvspan(start, stop, color=SHADE, linewidth=0, zorder=-1)
         centre = (start + stop) / 2 / end
@@ -290,7 +291,7 @@ def _median_iterations(networks: list[dict[str, Any]]) -> list[float]:
     """Give the medians over all networks, as long as more than half mastered R."""
     found = []
     for R in range(max(len(network["mastered"]) for network in networks)):
-        took = [n["mastered"][R] if R < len(n["mastered"]) else np.inf for n in networks]
+        took = [n["mastered"][R] if len(n["mastered"]) > R else np.inf for n in networks]
         found.append(float(median(took)))
     return [value for value in found if np.isfinite(value)]
 

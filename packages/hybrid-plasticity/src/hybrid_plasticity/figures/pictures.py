@@ -239,11 +239,19 @@ def _activity(configuration: Configuration, picture: Picture, network: str) -> F
 def _answers(axes: Axes, answers: np.ndarray, repeated: np.ndarray, time: int) -> None:
     right = (answers > 0.5) == repeated
     read_at = time * np.arange(1, len(answers) + 1) - 1
-    _mark_repeated(axes, repeated, time, 0, 1)
+    _mark_repeated(axes, repeated, time, 0.0, 1.0)
     axes.axhline(0.5, color="0.5", linestyle="--", linewidth=0.8)
     axes.vlines(read_at, 0.5, answers, color="0.6", linewidth=0.8)
     for which, colour, marker, size in ((right, "C0", "o", 14), (~right, "C1", "X", 40)):
-        axes.scatter(read_at[which], answers[which], color=colour, marker=marker, s=size, zorder=3)
+        axes.scatter(
+            read_at[which],
+            answers[which],
+            color=colour,
+            marker=marker,
+            s=size,
+            zorder=3,
+            clip_on=False,
+        )
     axes.set_ylim(-0.08, 1.08)
     axes.set_yticks([0, 0.5, 1])
     axes.set_ylabel("answer")
