@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from hybrid_plasticity.claims import CLAIMS
+from hybrid_plasticity.curriculum import Training
 from hybrid_plasticity.model import Configuration
-from hybrid_plasticity.train import Training
 from sharpwave_shared.claims import Measurement
 from sharpwave_shared.runs import StoredRun
 

@@ -225,6 +225,7 @@ def test_one_frame_a_scene_and_large_steps(tmp_path: Path, capsys: Shown) -> Non
     assert read(record)["status"] == "failed"
 
 
+@pytest.mark.slow  # compiles in two processes; test_curriculum.py kills runs in its own
 @pytest.mark.usefixtures("_no_figures")
 def test_killed_and_resumed_gives_the_same_numbers(tmp_path: Path, capsys: Shown) -> None:
     """SIGKILL in the second interval; and a run that is extended twice gives the same."""

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from matplotlib.colors import same_color
 from matplotlib.figure import Figure
 
+from hybrid_plasticity.curriculum import Network, Training, flatten, log_columns
 from hybrid_plasticity.figures import DRAWN, common, draw, visualize
 from hybrid_plasticity.figures.learning import read_logs, smooth
 from hybrid_plasticity.figures.pictures import model_figures
 from hybrid_plasticity.folders import Model, write_model
 from hybrid_plasticity.model import Configuration, initialise
 from hybrid_plasticity.streams import Task
-from hybrid_plasticity.train import Network, Training, flatten, log_columns
 from sharpwave_shared.errors import InvalidInputError
 from sharpwave_shared.files import json_values, read_json, write_arrays, write_json
 from sharpwave_shared.runs import StoredRun, read_run

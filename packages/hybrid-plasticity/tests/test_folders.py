@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from hybrid_plasticity.curriculum import Network, unflatten
 from hybrid_plasticity.folders import (
     TrainingLogs,
     clear_results,
@@ -23,7 +24,6 @@ from hybrid_plasticity.folders import (
 )
 from hybrid_plasticity.model import Configuration, initialise
 from hybrid_plasticity.streams import Task
-from hybrid_plasticity.train import Network, unflatten
 from sharpwave_shared.errors import InvalidInputError, SharpwaveError
 from sharpwave_shared.files import read_tensors, write_tensors
 

@@ -9,6 +9,7 @@ from hybrid_plasticity.analysis import (
     generalise,
     interpret,
 )
+from hybrid_plasticity.curriculum import Limits, Network, Training, train
 from hybrid_plasticity.folders import Model, read_model
 from hybrid_plasticity.model import (
     Activity,
@@ -18,7 +19,6 @@ from hybrid_plasticity.model import (
 )
 from hybrid_plasticity.scan import plastic_layer
 from hybrid_plasticity.streams import Streams, Task, make_streams
-from hybrid_plasticity.train import Limits, Network, Training, train
 
 __all__ = [
     "Activity",

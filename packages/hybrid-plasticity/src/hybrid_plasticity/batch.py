@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from hybrid_plasticity.experiments import PACKAGE, train_runs, train_spec
+from hybrid_plasticity.curriculum import Limits, Training
+from hybrid_plasticity.experiments import PACKAGE, Result, train_runs, train_spec
 from hybrid_plasticity.figures import draw
 from hybrid_plasticity.folders import run_directory
 from hybrid_plasticity.model import Configuration
-from hybrid_plasticity.train import Limits, Training
-from sharpwave_shared.cli import Outcome
 from sharpwave_shared.compiled import processors
 from sharpwave_shared.errors import InvalidInputError
 from sharpwave_shared.reporting import Reporter
@@ -119,9 +118,9 @@ def train_group(job: Job, configurations: Sequence[Configuration]) -> list[str]:
                 left.append(configuration)
         if not left:
             return []
-        outcomes = train_runs(left, runs, job.seeds, job.training, job.limits, device)
-        for run, outcome in zip(runs, outcomes, strict=True):
-            run.save_results(outcome.metrics, outcome.arrays)
+        results = train_runs(left, runs, job.seeds, job.training, job.limits, device)
+        for run, result in zip(runs, results, strict=True):
+            run.save_results(*result)
             draw(run.stored(), job.formats)
     return [configuration.name for configuration in left]
 
@@ -195,7 +194,7 @@ def train_all(
             advance(len(group))
 
 
-def compare(job: Job, configurations: Sequence[Configuration]) -> Outcome:
+def compare(job: Job, configurations: Sequence[Configuration]) -> Result:
     """Put side by side what the runs of configurations mastered within the budget."""
     entries: list[dict[str, Any]] = []
     for configuration in configurations:
@@ -215,4 +214,4 @@ def compare(job: Job, configurations: Sequence[Configuration]) -> Outcome:
                 "mastered": mastered,
             }
         )
-    return Outcome({"budget": job.limits.most_iterations, "configurations": entries}, {})
+    return Result({"budget": job.limits.most_iterations, "configurations": entries}, {})

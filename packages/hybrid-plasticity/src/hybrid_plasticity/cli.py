@@ -10,6 +10,7 @@ import typer
 
 from hybrid_plasticity.batch import CONFIGURATIONS, Job, compare, train_all
 from hybrid_plasticity.claims import CLAIMS
+from hybrid_plasticity.curriculum import Limits, Training
 from hybrid_plasticity.experiments import (
     PACKAGE,
     analyze,
@@ -22,7 +23,6 @@ from hybrid_plasticity.figures import draw, visualize
 from hybrid_plasticity.folders import run_directory
 from hybrid_plasticity.model import Configuration
 from hybrid_plasticity.streams import Task
-from hybrid_plasticity.train import Limits, Training
 from sharpwave_shared.cli import (
     Common,
     Outcome,
@@ -223,7 +223,8 @@ def main_command(
         return
 
     def work(run: Run) -> Outcome:
-        return train_runs([configuration], [run], common.seed_list, training, limits, device)[0]
+        (result,) = train_runs([configuration], [run], common.seed_list, training, limits, device)
+        return Outcome(*result)
 
     execute(common, spec, work, draw, CLAIMS, directory=directory, extend=True)
 
@@ -278,7 +279,7 @@ def batch_command(
     execute(
         common,
         spec,
-        lambda run: compare(job, configurations),
+        lambda run: Outcome(*compare(job, configurations)),
         draw,
         CLAIMS,
         directory=job.root / "comparison",
@@ -312,9 +313,10 @@ def evaluate_command(
     spec = _spec_of_models(common, "evaluate", run, config)
 
     def work(run: Run) -> Outcome:
-        return evaluate(
+        result = evaluate(
             models, tested, streams, common.seed, device=spec.device, reporter=run.reporter
         )
+        return Outcome(*result)
 
     execute(common, spec, work, draw, CLAIMS, directory=common.out or run_dir / "evaluation")
 
@@ -337,7 +339,7 @@ def analyze_command(
     spec = _spec_of_models(common, "analyze", run, {"streams": streams, "interval": interval})
 
     def work(run: Run) -> Outcome:
-        return analyze(models, streams, common.seed)
+        return Outcome(*analyze(models, streams, common.seed))
 
     execute(common, spec, work, draw, CLAIMS, directory=common.out or run_dir / "analysis")
 

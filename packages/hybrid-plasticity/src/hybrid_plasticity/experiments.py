@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from hybrid_plasticity.analysis import generalise, interpret, intervals_to_test, picture
+from hybrid_plasticity.curriculum import Limits, Network, Training, train, unflatten
 from hybrid_plasticity.folders import (
     MODEL,
     Model,
@@ -20,14 +22,19 @@ from hybrid_plasticity.folders import (
     write_model,
 )
 from hybrid_plasticity.model import Configuration
-from hybrid_plasticity.train import Limits, Network, Training, train, unflatten
-from sharpwave_shared.cli import Outcome
 from sharpwave_shared.errors import InvalidInputError
 from sharpwave_shared.reporting import Reporter
 from sharpwave_shared.runs import Run, RunSpec, StoredRun
 
 PACKAGE = "hybrid-plasticity"
 STATE = "state"
+
+
+class Result(NamedTuple):
+    """Numbers, and arrays, that a job gives to be stored."""
+
+    metrics: dict[str, Any]
+    arrays: dict[str, np.ndarray]
 
 
 def train_spec(
@@ -57,7 +64,7 @@ def train_runs(
     training: Training,
     limits: Limits,
     device: torch.device,
-) -> list[Outcome]:
+) -> list[Result]:
     """Train networks of one or more configurations as one batch, each into its own run directory.
 
     Parameters
@@ -127,7 +134,7 @@ def _tensors(networks: Sequence[Network]) -> dict[str, torch.Tensor]:
     }
 
 
-def _outcome(networks: Sequence[Network], limits: Limits) -> Outcome:
+def _outcome(networks: Sequence[Network], limits: Limits) -> Result:
     """Sum a configuration's training up, with pictures of its first network."""
     configuration = networks[0].configuration
     metrics = {
@@ -151,7 +158,7 @@ def _outcome(networks: Sequence[Network], limits: Limits) -> Outcome:
         model = Model(configuration, first.seed, interval, parameters)
         found = picture(model, first.seed)
         arrays |= {f"R{interval}.{name}": values for name, values in found.items()}
-    return Outcome(metrics, arrays)
+    return Result(metrics, arrays)
 
 
 def stored_models(run: StoredRun, interval: int | None = None) -> list[Model]:
@@ -198,7 +205,7 @@ def evaluate(
     *,
     device: torch.device | str = "cpu",
     reporter: Reporter | None = None,
-) -> Outcome:
+) -> Result:
     """Test models at intervals that they were not trained on; see `analysis.generalise`."""
     largest = max(model.interval for model in models)
     if intervals is None:
@@ -219,10 +226,10 @@ def evaluate(
             for n, (model, half_life) in enumerate(zip(models, found.half_life(), strict=True))
         ],
     }
-    return Outcome(metrics, {})
+    return Result(metrics, {})
 
 
-def analyze(models: Sequence[Model], streams: int, seed: int) -> Outcome:
+def analyze(models: Sequence[Model], streams: int, seed: int) -> Result:
     """Look into models; see `analysis.interpret`."""
     networks, arrays = [], {}
     for model in models:
@@ -236,4 +243,4 @@ def analyze(models: Sequence[Model], streams: int, seed: int) -> Outcome:
             }
         )
         arrays |= {f"{model.seed}.{name}": values for name, values in found.arrays.items()}
-    return Outcome({"streams": streams, "networks": networks}, arrays)
+    return Result({"streams": streams, "networks": networks}, arrays)

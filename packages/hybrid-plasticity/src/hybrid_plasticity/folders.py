@@ -23,8 +23,8 @@ import torch
 from tensorboard.compat.proto import event_pb2, summary_pb2
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from hybrid_plasticity.curriculum import Network, unflatten
 from hybrid_plasticity.model import Configuration, Parameters
-from hybrid_plasticity.train import Network, unflatten
 from sharpwave_shared.errors import InvalidInputError, SharpwaveError
 from sharpwave_shared.files import atomic_path, json_values, read_tensors, write_tensors
 from sharpwave_shared.seeding import check_seed

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from hybrid_plasticity.curriculum import LOG_EVERY
 from hybrid_plasticity.figures.common import (
     FAINT,
     PLAIN,
@@ -22,7 +23,6 @@ from hybrid_plasticity.figures.common import (
     spread,
     wide_range,
 )
-from hybrid_plasticity.train import LOG_EVERY
 from sharpwave_shared.plotting import caption, style
 from sharpwave_shared.runs import StoredRun
 

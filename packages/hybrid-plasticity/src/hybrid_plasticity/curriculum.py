@@ -408,10 +408,7 @@ def _outcomes(
 @torch.no_grad()
 def _statistics(network: "Network") -> list[float]:
     """Give norm and variance of every parameter, or its value if it is a single number."""
-    found: list[float] = []
+    found: list[Tensor] = []
     for values in unflatten(network.configuration, network.state[:1]).values():
-        if values.ndim == 1:
-            found.append(values.item())
-        else:
-            found += [values.norm().item(), values.var(correction=0).item()]
-    return found
+        found += [values[0]] if values.ndim == 1 else [values.norm(), values.var(correction=0)]
+    return torch.stack(found).tolist()

@@ -16,12 +16,7 @@ from tensorboard.util import tensor_util
 from torch import Tensor
 from torch.optim.adam import adam
 
-from hybrid_plasticity.experiments import train_runs
-from hybrid_plasticity.folders import read_model
-from hybrid_plasticity.model import Configuration, initialise
-from hybrid_plasticity.reference import plain_network
-from hybrid_plasticity.streams import Task, scenes_of_training
-from hybrid_plasticity.train import (
+from hybrid_plasticity.curriculum import (
     Limits,
     Network,
     Training,
@@ -31,7 +26,11 @@ from hybrid_plasticity.train import (
     training_streams,
     unflatten,
 )
-from sharpwave_shared.cli import Outcome
+from hybrid_plasticity.experiments import Result, train_runs
+from hybrid_plasticity.folders import read_model
+from hybrid_plasticity.model import Configuration, initialise
+from hybrid_plasticity.reference import plain_network
+from hybrid_plasticity.streams import Task, scenes_of_training
 from sharpwave_shared.errors import DivergenceError, InvalidInputError
 from sharpwave_shared.files import read_arrays, read_json
 from sharpwave_shared.reporting import Reporter
@@ -546,7 +545,7 @@ def run_training(
     *,
     resume: bool = False,
     force: bool = False,
-) -> list[Outcome]:
+) -> list[Result]:
     """Train as the command does, each configuration into a directory of its own."""
     with ExitStack() as stack:
         runs = []
