@@ -276,8 +276,9 @@ def test_batch(tmp_path: Path, capsys: Shown, monkeypatch: pytest.MonkeyPatch) -
     train_group = batch.train_group
     monkeypatch.setattr(batch, "train_group", lambda *a: together.append(a[1]) or train_group(*a))
     easy = ["--acc-threshold", 0.5, "--acc-num", 9, "--seeds", "0:2"]
-    code, _, err = run(capsys, "batch", *easy, "--budget", 30, "--out", tmp_path)
+    code, shown, err = run(capsys, "batch", *easy, "--budget", 30, "--out", tmp_path)
     assert code == 0, err
+    assert "Mastered within 30 iterations" in shown
     assert together == [[some[0], some[2]], [some[1]]]
     compared = read(tmp_path / "comparison" / "metrics.json")
     assert compared["budget"] == 30
@@ -342,3 +343,19 @@ def test_batch_with_workers(
     assert results(tmp_path / "here" / "Nonl_RO" / name) == results(
         tmp_path / "there" / "Nonl_RO" / name
     )
+
+
+def test_comparison_table() -> None:
+    entry = {"network_type": "Memo", "hidden_dims": [3, 2], "plastic_types": ["M", "A"]}
+    mastered = [[10, 30], [20], [1000, 50]]
+    entries = [
+        entry | {"parameters": 1234, "mastered": mastered},
+        entry | {"parameters": 5, "mastered": [[], [], []]},
+    ]
+    table = batch.comparison_table({"budget": 2000, "configurations": entries})
+    rows = zip(*(map(str, column.cells) for column in table.columns), strict=True)
+    assert [str(column.header) for column in table.columns][2:] == ["largest R", "R = 1", "R = 2"]
+    assert list(rows) == [
+        ("Memo [3,2] MA", "1,234", "2 (1-2)", "20", "40 [2]"),
+        ("Memo [3,2] MA", "5", "0", "-", "-"),
+    ]

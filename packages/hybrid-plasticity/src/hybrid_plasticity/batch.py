@@ -1,7 +1,7 @@
 """The report's configurations, trained by local or cluster workers and compared."""
 
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from rich.table import Table
+from rich.text import Text
 
 from hybrid_plasticity.curriculum import Limits, Training
 from hybrid_plasticity.experiments import PACKAGE, Result, train_runs, train_spec
@@ -215,3 +217,31 @@ def compare(job: Job, configurations: Sequence[Configuration]) -> Result:
             }
         )
     return Result({"budget": job.limits.most_iterations, "configurations": entries}, {})
+
+
+def comparison_table(metrics: Mapping[str, Any]) -> Table:
+    """Show what `compare` found: of each configuration the size, the largest R, and its pace.
+
+    The pace is the iterations that mastering each R took: the median over the seeds that did, and
+    their number where not all did.
+    """
+    entries = metrics["configurations"]
+    most = max((len(taken) for entry in entries for taken in entry["mastered"]), default=0)
+    table = Table(title=f"Mastered within {metrics['budget']:,} iterations")
+    table.add_column("network")
+    for heading in ("parameters", "largest R", *(f"R = {R}" for R in range(1, most + 1))):
+        table.add_column(heading, justify="right")
+    for entry in entries:
+        largest = [len(taken) for taken in entry["mastered"]]
+        cells = [f"{entry['parameters']:,}", f"{np.median(largest):g}"]
+        if min(largest) < max(largest):
+            cells[-1] += f" ({min(largest)}-{max(largest)})"
+        for R in range(most):
+            taken = [mastered[R] for mastered in entry["mastered"] if len(mastered) > R]
+            cells.append(f"{np.median(taken):,.0f}" if taken else "-")
+            if 0 < len(taken) < len(largest):
+                cells[-1] += f" [{len(taken)}]"
+        dims = ",".join(map(str, entry["hidden_dims"]))
+        name = f"{entry['network_type']} [{dims}] {''.join(entry['plastic_types'])}"
+        table.add_row(*map(Text, (name, *cells)))
+    return table

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from hybrid_plasticity.batch import CONFIGURATIONS, Job, compare, train_all
+from hybrid_plasticity.batch import CONFIGURATIONS, Job, compare, comparison_table, train_all
 from hybrid_plasticity.claims import CLAIMS
 from hybrid_plasticity.curriculum import Limits, Training
 from hybrid_plasticity.experiments import (
@@ -266,6 +266,7 @@ def batch_command(
         force=common.force,
     )
     train_all(job, configurations, workers, cluster, common.reporter)
+    directory = job.root / "comparison"
     names = [configuration.name for configuration in configurations]
     spec = RunSpec(
         package=PACKAGE,
@@ -282,8 +283,9 @@ def batch_command(
         lambda run: Outcome(*compare(job, configurations)),
         draw,
         CLAIMS,
-        directory=job.root / "comparison",
+        directory=directory,
     )
+    common.reporter.out.print(comparison_table(read_run(directory, PACKAGE).metrics))
 
 
 @app.command("evaluate")
