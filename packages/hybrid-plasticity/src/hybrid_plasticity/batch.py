@@ -18,7 +18,7 @@ from hybrid_plasticity.curriculum import Limits, Training
 from hybrid_plasticity.experiments import PACKAGE, Result, train_runs, train_spec
 from hybrid_plasticity.figures import draw
 from hybrid_plasticity.folders import run_directory
-from hybrid_plasticity.model import Configuration
+from hybrid_plasticity.model import Configuration, short_name
 from sharpwave_shared.compiled import processors
 from sharpwave_shared.errors import InvalidInputError
 from sharpwave_shared.reporting import Reporter
@@ -241,7 +241,5 @@ def comparison_table(metrics: Mapping[str, Any]) -> Table:
             cells.append(f"{np.median(taken):,.0f}" if taken else "-")
             if 0 < len(taken) < len(largest):
                 cells[-1] += f" [{len(taken)}]"
-        dims = ",".join(map(str, entry["hidden_dims"]))
-        name = f"{entry['network_type']} [{dims}] {''.join(entry['plastic_types'])}"
-        table.add_row(*map(Text, (name, *cells)))
+        table.add_row(*map(Text, (short_name(entry), *cells)))
     return table

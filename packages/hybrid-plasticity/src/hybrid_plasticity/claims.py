@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hybrid_plasticity.model import short_name
 from sharpwave_shared.claims import Claim, Measurement
 from sharpwave_shared.runs import StoredRun
 
@@ -57,11 +58,6 @@ def _largest(entry: Entry) -> float:
     return float(np.median([len(mastered) for mastered in entry["mastered"]]))
 
 
-def _title(entry: Entry) -> str:
-    dims = ",".join(map(str, entry["hidden_dims"]))
-    return f"{entry['network_type']} [{dims}] {''.join(entry['plastic_types'])}"
-
-
 def _sizes(run: StoredRun, network_type: str) -> list[int]:
     units = {
         sum(entry["hidden_dims"])
@@ -73,7 +69,7 @@ def _sizes(run: StoredRun, network_type: str) -> list[int]:
 
 def _beats(better: list[Entry], worse: list[Entry]) -> tuple[str, dict[str, float], bool]:
     """Compare medians: whether each of the one kind is above all of the other."""
-    values = {_title(entry): _largest(entry) for entry in [*better, *worse]}
+    values = {short_name(entry): _largest(entry) for entry in [*better, *worse]}
     low = min(_largest(entry) for entry in better)
     high = max(_largest(entry) for entry in worse)
     return ", ".join(f"{name}: {value:g}" for name, value in values.items()), values, low > high

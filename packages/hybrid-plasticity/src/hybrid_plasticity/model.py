@@ -196,6 +196,12 @@ class Configuration:
         )
 
 
+def short_name(values: Mapping[str, Any]) -> str:
+    """Name a configuration, given as its values, in few words: `Memo [50,50] MA`."""
+    dims = ",".join(map(str, values["hidden_dims"]))
+    return f"{values['network_type']} [{dims}] {''.join(values['plastic_types'])}"
+
+
 def _check(c: Configuration) -> None:
     def require(holds: bool, option: str, value: object, allowed: str) -> None:
         if not holds:

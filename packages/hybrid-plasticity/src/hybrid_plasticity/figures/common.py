@@ -34,12 +34,6 @@ def name_seeds(seeds: Sequence[int]) -> str:
     return f"seeds {', '.join(map(str, seeds[:-1]))} and {seeds[-1]}"
 
 
-def name_network(config: dict[str, Any]) -> str:
-    """Name a configuration in few words: `Memo [50,50] MA`."""
-    dims = ",".join(map(str, config["hidden_dims"]))
-    return f"{config['network_type']} [{dims}] {''.join(config['plastic_types'])}"
-
-
 def medians(values: np.ndarray) -> np.ndarray:
     """Give the median over the first dimension, leaving NaN out; NaN where nothing is known."""
     columns = values.reshape(len(values), -1).T

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 
-from hybrid_plasticity.figures.common import PLAIN, name_network, nothing, spread
-from hybrid_plasticity.model import NETWORK_TYPES
+from hybrid_plasticity.figures.common import PLAIN, nothing, spread
+from hybrid_plasticity.model import NETWORK_TYPES, short_name
 from sharpwave_shared.plotting import caption, style
 from sharpwave_shared.runs import StoredRun
 
@@ -31,7 +31,7 @@ def _grouped(run: StoredRun) -> list[Compared]:
 
 
 def _labels(compared: list[Compared]) -> list[str]:
-    labels = [name_network(c) for c in compared]
+    labels = [short_name(c) for c in compared]
     return labels if len(set(labels)) == len(labels) else [c["name"] for c in compared]
 
 

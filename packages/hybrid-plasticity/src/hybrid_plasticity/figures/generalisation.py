@@ -8,7 +8,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
 
-from hybrid_plasticity.figures.common import PLAIN, medians, name_network, name_seeds, numbers
+from hybrid_plasticity.figures.common import PLAIN, medians, name_seeds, numbers
+from hybrid_plasticity.model import short_name
 from sharpwave_shared.plotting import caption, style
 from sharpwave_shared.runs import StoredRun
 
@@ -64,7 +65,7 @@ def _generalisation(run: StoredRun) -> Figure:
         axes.set_xlabel("test interval R (scenes)")
     _key(figure, networks, trained)
     text = (
-        f"{name_network(run.config)}, {name_seeds([n['seed'] for n in networks])}; "
+        f"{short_name(run.config)}, {name_seeds([n['seed'] for n in networks])}; "
         f"{run.metrics['streams']} test streams at every interval. Dashed: what the claim about "
         f"R + {BEYOND} asks for (true positives at least {TRUE_POSITIVE:g}, false positives at "
         f"most {FALSE_POSITIVE:g})."

@@ -14,13 +14,13 @@ from hybrid_plasticity.figures.common import (
     group_axis,
     log_scale,
     medians,
-    name_network,
     name_seeds,
     nothing,
     numbers,
     plot_groups,
     wide_range,
 )
+from hybrid_plasticity.model import short_name
 from sharpwave_shared.plotting import caption, style
 from sharpwave_shared.runs import StoredRun
 
@@ -62,7 +62,7 @@ def _which(run: StoredRun) -> str:
     networks = run.metrics["networks"]
     trained = sorted({network["trained_to"] for network in networks})
     seeds = name_seeds([network["seed"] for network in networks])
-    return f"{name_network(run.config)}, {seeds}, trained to R = {', '.join(map(str, trained))}"
+    return f"{short_name(run.config)}, {seeds}, trained to R = {', '.join(map(str, trained))}"
 
 
 def _each(run: StoredRun) -> str:

@@ -17,12 +17,12 @@ from hybrid_plasticity.figures.common import (
     FAINT,
     PLAIN,
     log_scale,
-    name_network,
     name_seeds,
     nothing,
     spread,
     wide_range,
 )
+from hybrid_plasticity.model import short_name
 from sharpwave_shared.plotting import caption, style
 from sharpwave_shared.runs import StoredRun
 
@@ -184,7 +184,7 @@ def _key(figure: Figure, run: StoredRun, logs: list[Log]) -> None:
 
 def _explanation(run: StoredRun, logs: list[Log]) -> str:
     width = _width(logs)
-    text = f"{name_network(run.config)}. Rows of the log, means over {LOG_EVERY} iterations"
+    text = f"{short_name(run.config)}. Rows of the log, means over {LOG_EVERY} iterations"
     if width > 1:
         text += f", smoothed by a running mean over {width * LOG_EVERY} iterations at one R"
     return text + f". Shading and numbers above: R of seed {logs[0].seed}."
@@ -280,7 +280,7 @@ def _curriculum(run: StoredRun) -> Figure:
     order = [k for k in ("R mastered", "median", "not mastered within") if k in found]
     figure.legend([found[k] for k in order], order, loc="outside upper center", ncols=3)
     seeds = name_seeds([network["seed"] for network in networks])
-    text = f"{name_network(run.config)}; {seeds}."
+    text = f"{short_name(run.config)}; {seeds}."
     if several:
         text += " Median over all seeds, where more than half mastered R."
     caption(figure, text)
@@ -338,7 +338,7 @@ def _parameters(run: StoredRun, logs: list[Log]) -> Figure:
         single = r" Of a layer with a single rate, $|\eta_i|$."
     caption(
         figure,
-        f"{name_network(run.config)}, seed {logs[0].seed}{thin}. Frobenius norms.{single} Shading "
+        f"{short_name(run.config)}, seed {logs[0].seed}{thin}. Frobenius norms.{single} Shading "
         f"and numbers above: R of seed {logs[0].seed}.",
     )
     return figure

@@ -12,8 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from hybrid_plasticity.figures.common import name_network
-from hybrid_plasticity.model import Configuration, Layer
+from hybrid_plasticity.model import Configuration, Layer, short_name
 from sharpwave_shared.plotting import caption, style
 from sharpwave_shared.runs import StoredRun
 
@@ -53,7 +52,7 @@ def model_figures(
     seed, interval
         Which model it is: its seed, and the R that it had just mastered.
     """
-    network = f"{name_network(configuration.values())}, seed {seed}, trained to R = {interval}"
+    network = f"{short_name(configuration.values())}, seed {seed}, trained to R = {interval}"
     with style():
         return {
             "Weight_Matrices": _weights(configuration, picture, network),
