@@ -139,7 +139,9 @@ def test_generalisation(hits: list[float], alarms: list[float], holds: bool) -> 
 
 def test_anti_hebbian() -> None:
     def networks(*means: float) -> dict[str, Any]:
-        return {"networks": [{"layers": [{"eta_weighted": m}, {"eta_weighted": 9}]} for m in means]}
+        other = {"eta_weighted": 9, "E_mean": 9}
+        first = [{"eta_weighted": m, "E_mean": -m} for m in means]
+        return {"networks": [{"layers": [layer, other]} for layer in first]}
 
     assert verdict("anti-hebbian", "analyze", networks(-0.1, 0.4, -0.2))
     assert not verdict("anti-hebbian", "analyze", networks(-0.1, 0.4, 0.2))

@@ -136,10 +136,16 @@ def _generalises(run: StoredRun) -> Measurement | None:
 def _anti_hebbian(run: StoredRun) -> Measurement | None:
     if run.experiment != "analyze":
         return None
-    means = [network["layers"][0]["eta_weighted"] for network in run.metrics["networks"]]
-    median = float(np.median(means))
-    shown = f"median {median:.4f} ({min(means):.4f} to {max(means):.4f}, {len(means)} seeds)"
-    return Measurement(shown, median < 0, {"eta_weighted": means})
+    first = [network["layers"][0] for network in run.metrics["networks"]]
+    means, effective = ([layer[name] for layer in first] for name in ("eta_weighted", "E_mean"))
+    shown = (
+        f"{short_name(run.config)}: median {np.median(means):.4f} ({min(means):.4f} to "
+        f"{max(means):.4f}, {len(means)} seeds); mean change per product of activities (eta, or "
+        f"W * eta in a multiplicative layer): median {np.median(effective):.4f} "
+        f"({min(effective):.4f} to {max(effective):.4f})"
+    )
+    values = {"eta_weighted": means, "E_mean": effective}
+    return Measurement(shown, bool(np.median(means) < 0), values)
 
 
 CLAIMS = (
