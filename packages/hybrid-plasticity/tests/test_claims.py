@@ -94,6 +94,18 @@ def test_hybrid() -> None:
     assert verdict("hybrid", "compare", comparison(hybrid=(3, 3, 3), static_m=(9, 9, 9)))
 
 
+def test_iterations_decide_where_r_is_the_same() -> None:
+    metrics = comparison()
+    hybrid = metrics["configurations"][0]
+    hybrid["mastered"] = [[10, 9], [10, 9], [500]]
+    assert verdict("hybrid", "compare", metrics)
+    hybrid["mastered"] = [[10, 9], [10, 11], [10, 11]]
+    assert not verdict("hybrid", "compare", metrics)
+    # Most seeds count: two of three never mastered R = 2.
+    hybrid["mastered"] = [[1, 1], [10], [10]]
+    assert not verdict("hybrid", "compare", metrics)
+
+
 def test_hybrid_must_win_at_every_size() -> None:
     metrics = comparison(hybrid=(3, 3, 3))
     metrics["configurations"] += [
