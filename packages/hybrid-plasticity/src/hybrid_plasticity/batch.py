@@ -228,7 +228,7 @@ def comparison_table(metrics: Mapping[str, Any]) -> Table:
     entries = metrics["configurations"]
     most = max((len(taken) for entry in entries for taken in entry["mastered"]), default=0)
     table = Table(title=f"Mastered within {metrics['budget']:,} iterations")
-    table.add_column("network")
+    table.add_column("network", no_wrap=True)
     for heading in ("parameters", "largest R", *(f"R = {R}" for R in range(1, most + 1))):
         table.add_column(heading, justify="right")
     for entry in entries:

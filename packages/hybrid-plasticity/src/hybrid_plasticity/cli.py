@@ -293,7 +293,7 @@ def batch_command(
 def evaluate_command(
     common: Common,
     run_dir: RunDirectory,
-    streams: Annotated[int, typer.Option(help="Test streams at every interval.")] = 200,
+    streams: Annotated[int, typer.Option(help="Test streams at every interval.")] = 50,
     intervals: Annotated[
         str | None, typer.Option(help="Test intervals. Default: 1 to 3 R, and four beyond.")
     ] = None,
