@@ -161,6 +161,9 @@ def test_failure(tmp_path):
 
 
 def work_until_killed(directory: Path, ready: threading.Event) -> None:
+    # Tests that a shell started in the background inherit that Ctrl-C is ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
     def work(run: Run) -> None:
         run.save_checkpoint({"state": torch.arange(3.0)}, step=3)
         ready.set()
