@@ -1,7 +1,6 @@
 """A plastic layer over whole streams as one differentiable operation."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar, cast
@@ -12,10 +11,11 @@ from torch import Tensor
 
 from hybrid_plasticity import batched, fused
 from hybrid_plasticity.batched import Activation
+from sharpwave_shared.compiled import workers
 
 Item = TypeVar("Item")
 Given = TypeVar("Given")
-_pool: ContextVar[ThreadPoolExecutor | None] = ContextVar("_pool", default=None)
+_in_parallel: ContextVar[Callable | None] = ContextVar("_in_parallel", default=None)
 CODES = {"tanh": fused.TANH, "sigmoid": fused.SIGMOID}
 
 
@@ -133,15 +133,12 @@ def threads() -> Iterator[None]:
     The operations of a network are too small to be shared out themselves.
     """
     count = torch.get_num_threads()
-    torch.set_num_threads(1)
-    pool = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,))
-    token = _pool.set(pool if count > 1 else None)
-    try:
-        yield
-    finally:
-        _pool.reset(token)
-        pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(count)
+    with workers(count) as in_parallel:
+        token = _in_parallel.set(in_parallel if count > 1 else None)
+        try:
+            yield
+        finally:
+            _in_parallel.reset(token)
 
 
 def in_threads(work: Callable[[Item], Given], items: Sequence[Item]) -> list[Given]:
@@ -149,10 +146,10 @@ def in_threads(work: Callable[[Item], Given], items: Sequence[Item]) -> list[Giv
 
     What an item starts in turn stays in its thread.
     """
-    pool = _pool.get()
-    if pool is None or len(items) == 1:
+    in_parallel = _in_parallel.get()
+    if in_parallel is None or len(items) == 1:
         return [work(item) for item in items]
-    return list(pool.map(work, items))
+    return in_parallel(work, items)
 
 
 def _streams(x: Tensor) -> list[tuple[int, int]]:
