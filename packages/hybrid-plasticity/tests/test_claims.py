@@ -44,12 +44,31 @@ def verdict(name: str, experiment: str, metrics: dict[str, Any]) -> bool:
     ],
 )
 def test_curriculum(mastered: list[list[int]], holds: bool) -> None:
-    networks = [{"seed": n, "mastered": m} for n, m in enumerate(mastered)]
+    networks = [{"mastered": m, "iterations": sum(m) + 10_000} for m in mastered]
     assert verdict("curriculum", "train", {"networks": networks}) == holds
 
 
+@pytest.mark.parametrize(
+    ("mastered", "iterations", "decided"),
+    [
+        ([600], 600, False),  # --max-r 1
+        ([600], 4599, False),
+        ([600], 4600, True),
+        ([], 999, False),
+        ([], 1000, True),
+        ([600, 3000], 13_599, False),
+        ([600, 3000], 13_600, True),
+        ([600, 3000, 2000], 5600, True),
+    ],
+)
+def test_curriculum_needs_a_chance(mastered: list[int], iterations: int, decided: bool) -> None:
+    other = {"mastered": [1, 1, 1, 1], "iterations": 4}
+    networks = [other, {"mastered": mastered, "iterations": iterations}]
+    assert (measure("curriculum", "train", {"networks": networks}) is not None) == decided
+
+
 def test_curriculum_is_about_the_example_configuration() -> None:
-    metrics = {"networks": [{"seed": 0, "mastered": [1, 1, 1]}]}
+    metrics = {"networks": [{"iterations": 3, "mastered": [1, 1, 1]}]}
     assert measure("curriculum", "train", metrics) is not None
     for other in (
         Configuration(hidden_dims=(50, 50)),

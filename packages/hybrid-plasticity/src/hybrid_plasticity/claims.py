@@ -28,6 +28,8 @@ def _curriculum(run: StoredRun) -> Measurement | None:
     if run.experiment != "train" or any(run.config[k] != v for k, v in EXAMPLE.items()):
         return None
     networks = run.metrics["networks"]
+    if not all(map(_decided, networks)):
+        return None
     shown, values, holds = [], {}, []
     for R, limit in enumerate(WITHIN, 1):
         # A network that never mastered an interval took forever.
@@ -43,6 +45,14 @@ def _curriculum(run: StoredRun) -> Measurement | None:
         values[f"R = {R}"] = taken.tolist()
         holds.append(bool(median <= limit))
     return Measurement("\n".join(shown), all(holds), values)
+
+
+def _decided(network: dict[str, Any]) -> bool:
+    """Tell whether a network had its chance: it mastered all, or used up an interval's time."""
+    mastered = network["mastered"]
+    if len(mastered) >= len(WITHIN):
+        return True
+    return network["iterations"] - sum(mastered) >= WITHIN[len(mastered)]
 
 
 def _of(run: StoredRun, network_type: str, units: int) -> list[Entry]:
