@@ -2,12 +2,13 @@
 
 import pytest
 import torch
+from jaxtyping import TypeCheckError
 from torch import Tensor
 
 from hybrid_plasticity.batched import Activation
 from hybrid_plasticity.model import Configuration, Parameters, initialise, run_networks
 from hybrid_plasticity.reference import plain_network
-from hybrid_plasticity.scan import _Batched, _Fused
+from hybrid_plasticity.scan import _Batched, _Fused, plastic_layer
 from hybrid_plasticity.streams import Task
 
 TASK = Task(2, 5, 0.3)
@@ -77,6 +78,22 @@ def test_gradcheck(engine: type[torch.autograd.Function], activation: Activation
     assert torch.autograd.gradcheck(
         lambda *tensors: engine.apply(*tensors, lengths, activation), arguments
     )
+
+
+@pytest.mark.parametrize("lengths", [[3, 5], [-1, 2], [3]])
+def test_lengths_beyond_the_streams_are_refused(lengths: list[int]) -> None:
+    x, drive = torch.zeros(2, 1, 4, 3), torch.zeros(2, 1, 4, 5)
+    rates, decay = torch.zeros(2, 5, 3), torch.zeros(2)
+    plastic_layer(x, drive, rates, decay, torch.tensor([4, 0]), "tanh")
+    with pytest.raises((ValueError, TypeCheckError)):
+        plastic_layer(x, drive, rates, decay, torch.tensor(lengths), "tanh")
+
+
+def test_types_must_agree() -> None:
+    x, drive = torch.zeros(1, 1, 4, 3), torch.zeros(1, 1, 4, 5)
+    rates, decay = torch.zeros(1, 5, 3).double(), torch.zeros(1)
+    with pytest.raises(ValueError, match="a plastic layer of shapes"):
+        plastic_layer(x, drive, rates, decay, torch.tensor([4]), "tanh")
 
 
 @pytest.mark.gpu

@@ -48,7 +48,25 @@ def plastic_layer(
         enter a loss.
     activation
         The nonlinearity f.
+
+    Raises
+    ------
+    ValueError
+        If shapes or types do not fit each other.
     """
+    networks, streams, frames, inputs = x.shape
+    units = drive.shape[-1]
+    if (
+        drive.shape != (networks, streams, frames, units)
+        or E.shape != (networks, units, inputs)
+        or decay.shape != (networks,)
+        or lengths.shape != (networks,)
+        or not 0 <= int(lengths.min()) <= int(lengths.max()) <= frames
+        or len({tensor.dtype for tensor in (x, drive, E, decay)}) > 1
+    ):
+        # The compiled loops do not check where they read and write.
+        shapes = [tuple(tensor.shape) for tensor in (x, drive, E, decay, lengths)]
+        raise ValueError(f"a plastic layer of shapes {shapes} and lengths {lengths.tolist()}")
     engine = _Fused if x.device.type == "cpu" else _Batched
     return cast(Tensor, engine.apply(x, drive, E, decay, lengths, activation))
 
