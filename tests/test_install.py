@@ -185,8 +185,14 @@ def test_pip_install_editable(checkout: Path, environment: Environment, package:
     }
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-@pytest.mark.parametrize("form", ["wheel", "source"])
+# All packages have the same build; those of one source distribution stand for the others.
+FORMS = [("wheel", package) for package in PACKAGES] + [
+    pytest.param("source", package, marks=[] if package == "sleep-replay" else pytest.mark.slow)
+    for package in PACKAGES
+]
+
+
+@pytest.mark.parametrize(("form", "package"), FORMS)
 def test_pip_install_of_a_release(
     dist: Path, environment: Environment, package: str, form: str
 ) -> None:

@@ -681,12 +681,13 @@ def test_divergence_is_a_result_of_the_search(rates: str, tmp_path: Path, capsys
     ("arguments", "point"),
     [
         (["--steps", 120_000, "--test-steps", 500, "--points", 4], "checkpoint"),
-        (
+        pytest.param(
             [
                 *("--mode", "SNR", "--steps", 100_000, "--test-steps", 500, "--points", 5),
                 *("--episodes", 30_000),
             ],
             "part-updates-1",
+            marks=pytest.mark.slow,
         ),
     ],
     ids=["standard", "SNR"],
@@ -724,6 +725,7 @@ def test_killed_and_resumed_gives_the_same_numbers(
     assert not list(out.glob("part-*"))
 
 
+@pytest.mark.slow  # sleep-replay's of the same name is not
 def test_nothing_is_written_outside_out_and_the_cache(tmp_path: Path) -> None:
     """A run in an empty working directory, with a home of its own, leaves both empty."""
     work, home, temporary = (tmp_path / name for name in ("work", "home", "temporary"))
