@@ -21,6 +21,7 @@ from hybrid_plasticity.model import Configuration, initialise
 from hybrid_plasticity.streams import Task
 from sharpwave_shared.errors import InvalidInputError
 from sharpwave_shared.files import json_values, read_json, write_arrays, write_json
+from sharpwave_shared.plotting import numbers
 from sharpwave_shared.runs import StoredRun, read_run
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -535,5 +536,5 @@ def test_seeds_in_words() -> None:
 
 
 def test_medians_leave_out_what_is_unknown() -> None:
-    values = common.numbers([[1, None, None], [3, 5, None]])
+    values = numbers([[1, None, None], [3, 5, None]])
     assert np.array_equal(common.medians(values), [2, 5, np.nan], equal_nan=True)

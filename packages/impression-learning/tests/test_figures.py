@@ -18,6 +18,7 @@ from impression_learning.figures import DRAWN, common, draw
 from impression_learning.plans import MODES, make_plan
 from impression_learning.speech import BANDS, band_frequencies
 from sharpwave_shared.files import json_values, read_json, write_arrays, write_json
+from sharpwave_shared.plotting import numbers
 from sharpwave_shared.runs import StoredRun, read_run
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -257,7 +258,7 @@ def test_loss_is_mean_and_standard_error(store: Callable[..., StoredRun]) -> Non
 
 @given(st.lists(st.one_of(st.none(), st.floats(-1e6, 1e6)), min_size=1, max_size=6))
 def test_mean_and_error_leave_out_what_is_unknown(values: list[float | None]) -> None:
-    mean, error = common.mean_and_error(common.numbers([[value] for value in values]))
+    mean, error = common.mean_and_error(numbers([[value] for value in values]))
     known = [value for value in values if value is not None]
     if not known:
         assert np.isnan(mean[0])

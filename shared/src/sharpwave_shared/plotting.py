@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -91,6 +93,13 @@ def draw_run(drawn: Mapping[str, FiguresOf], run: StoredRun, formats: Sequence[s
     figures = drawn[run.experiment](run)
     booklet = run.directory / f"{run.experiment}-{run.record['label']}.pdf"
     return save_figures(figures, run.directory / "figures", formats, booklet=booklet)
+
+
+def numbers(values: Any) -> np.ndarray:
+    """Make an array of stored numbers; null, which stands for NaN and infinity, becomes NaN."""
+    array = np.array(values, dtype=float)
+    array[~np.isfinite(array)] = np.nan
+    return array
 
 
 def caption(figure: Figure, text: str) -> None:

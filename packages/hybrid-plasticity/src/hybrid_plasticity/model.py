@@ -15,6 +15,7 @@ W_i * eta_i (M). A layer that remembers the last frame only is one whose trace d
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -104,7 +105,7 @@ class Configuration:
         """How many layers are plastic: the first ones."""
         return 1 if self.network_type == "Nonl_RO" else len(self.hidden_dims)
 
-    @property
+    @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """The hidden layers."""
         layers = []
@@ -128,7 +129,7 @@ class Configuration:
             )
         return tuple(layers)
 
-    @property
+    @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of the parameters of one network, by name."""
         shapes: dict[str, tuple[int, ...]] = {}

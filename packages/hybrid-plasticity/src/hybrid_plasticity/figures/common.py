@@ -18,13 +18,6 @@ PLAIN = FuncFormatter(lambda value, _: f"{value:,.10g}")
 """Numbers in full, 10,000 say."""
 
 
-def numbers(values: Any) -> np.ndarray:
-    """Make an array of stored numbers; null, which stands for NaN and infinity, becomes NaN."""
-    array = np.array(values, dtype=float)
-    array[~np.isfinite(array)] = np.nan
-    return array
-
-
 def name_seeds(seeds: Sequence[int]) -> str:
     """Say which seeds are shown."""
     if len(seeds) == 1:

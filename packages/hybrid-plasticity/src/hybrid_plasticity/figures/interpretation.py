@@ -16,12 +16,11 @@ from hybrid_plasticity.figures.common import (
     medians,
     name_seeds,
     nothing,
-    numbers,
     plot_groups,
     wide_range,
 )
 from hybrid_plasticity.model import short_name
-from sharpwave_shared.plotting import caption, style
+from sharpwave_shared.plotting import caption, numbers, style
 from sharpwave_shared.runs import StoredRun
 
 BINS = 40

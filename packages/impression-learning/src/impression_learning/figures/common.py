@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocator
 
-from sharpwave_shared.plotting import caption
+from sharpwave_shared.plotting import caption, numbers
 from sharpwave_shared.runs import StoredRun
 
 Condition = dict[str, Any]
@@ -26,13 +26,6 @@ LOG_FROM = 10.0
 """A loss whose largest mean is so many times its smallest is shown on a logarithmic axis."""
 SHOWN_STEPS, SHOWN_CYCLES = 80, 4
 """Latents are shown for at least so many steps, and for so many times wake and sleep."""
-
-
-def numbers(values: Any) -> np.ndarray:
-    """Make an array of stored numbers; null, which stands for NaN and infinity, becomes NaN."""
-    array = np.array(values, dtype=float)
-    array[~np.isfinite(array)] = np.nan
-    return array
 
 
 def mean_and_error(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -11,12 +11,11 @@ from impression_learning.figures.common import (
     first_seed,
     loss_figure,
     mean_and_error,
-    numbers,
     plot_alternation,
     plot_autocorrelation,
     seeds_in_words,
 )
-from sharpwave_shared.plotting import caption, style
+from sharpwave_shared.plotting import caption, numbers, style
 from sharpwave_shared.runs import StoredRun
 
 CHANNELS = 4

@@ -12,12 +12,11 @@ from impression_learning.figures.common import (
     algorithm_name,
     first_seed,
     loss_figure,
-    numbers,
     plot_autocorrelation,
     seeds_in_words,
 )
 from impression_learning.speech import FRAME_SECONDS, band_frequencies
-from sharpwave_shared.plotting import caption, style
+from sharpwave_shared.plotting import caption, numbers, style
 from sharpwave_shared.runs import StoredRun
 
 HERTZ = (500, 1000, 2000, 4000, 8000)

@@ -19,7 +19,6 @@ from impression_learning.figures.common import (
     log_scale,
     loss_axis,
     mean_and_error,
-    numbers,
     plot_alternation,
     plot_mean,
     plot_points,
@@ -27,7 +26,7 @@ from impression_learning.figures.common import (
     steps_axis,
     summary,
 )
-from sharpwave_shared.plotting import caption, style
+from sharpwave_shared.plotting import caption, numbers, style
 from sharpwave_shared.runs import StoredRun
 
 OFF_SCALE = 10.0

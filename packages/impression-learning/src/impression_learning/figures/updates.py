@@ -11,12 +11,11 @@ from impression_learning.figures.common import (
     log_scale,
     loss_figure,
     mean_and_error,
-    numbers,
     plot_mean,
     seeds_in_words,
     steps_axis,
 )
-from sharpwave_shared.plotting import caption, style
+from sharpwave_shared.plotting import caption, numbers, style
 from sharpwave_shared.runs import StoredRun
 
 RULES = {
