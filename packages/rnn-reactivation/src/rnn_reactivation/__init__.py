@@ -1,0 +1,1 @@
+"""Offline reactivation in recurrent networks."""

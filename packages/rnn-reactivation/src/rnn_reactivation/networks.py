@@ -1,0 +1,122 @@
+"""Trained networks in their folders: what training leaves, and how it is read back."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import OmegaConf
+from torch import Tensor
+
+from rnn_reactivation.configuration import Configuration
+from rnn_reactivation.recurrence import Parameters, initialise, shapes
+from rnn_reactivation.tasks import Cells, make_cells
+from sharpwave_shared.errors import InvalidInputError
+from sharpwave_shared.files import atomic_path, read_tensors, write_tensors
+
+CONFIGURATION_FILE = "configuration.yml"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network after training, or before.
+
+    Attributes
+    ----------
+    configuration, seed
+        What it is.
+    epoch
+        Epochs of training behind it.
+    parameters
+        Its weights, with a leading dimension of one network.
+    """
+
+    configuration: Configuration
+    seed: int
+    epoch: int
+    parameters: Parameters
+
+    @classmethod
+    def untrained(cls, configuration: Configuration, seed: int) -> "Model":
+        """Give the network that training would start from."""
+        return cls(configuration, seed, 0, initialise(configuration, [seed]))
+
+    @property
+    def cells(self) -> Cells:
+        """Its output cells."""
+        return make_cells(self.configuration, [self.seed]).of(0)
+
+
+def model_path(directory: Path, epoch: int) -> Path:
+    """Name the file of a network after so many epochs."""
+    return directory / f"model_{epoch}.safetensors"
+
+
+def write_model(
+    directory: Path, configuration: Configuration, seed: int, epoch: int, weights: Parameters
+) -> None:
+    """Write the weights of a network (without a dimension of networks) and what it is."""
+    described = {"configuration": json.dumps(configuration.values())}
+    described |= {"seed": str(seed), "epoch": str(epoch)}
+    write_tensors(model_path(directory, epoch), weights, described)
+
+
+def write_configuration(directory: Path, configuration: Configuration) -> None:
+    """Write a configuration as YAML, which can be trained again by its path."""
+    values = {key: value for key, value in configuration.values().items() if key != "name"}
+    with atomic_path(directory / CONFIGURATION_FILE) as temporary:
+        temporary.write_text(OmegaConf.to_yaml(OmegaConf.create(values)), encoding="utf-8")
+
+
+def read_model(path: Path) -> Model:
+    """Read a network.
+
+    Raises
+    ------
+    SharpwaveError
+        If the file is damaged.
+    InvalidInputError
+        If it holds something else, or weights that do not fit its configuration.
+    """
+    tensors, described = read_tensors(path)
+    try:
+        values = json.loads(described["configuration"])
+        seed, epoch = int(described["seed"]), int(described["epoch"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise InvalidInputError(f"{path}: holds no network of this package") from error
+    if not isinstance(values, dict):
+        raise InvalidInputError(f"{path}: holds no network of this package")
+    try:
+        configuration = Configuration.from_values(values)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{path}: {error}") from error
+    check_weights(path, configuration, tensors)
+    return Model(configuration, seed, epoch, {name: v[None] for name, v in tensors.items()})
+
+
+def check_weights(path: Path, configuration: Configuration, weights: dict[str, Tensor]) -> None:
+    """Refuse weights that are not those of a network of this configuration."""
+    wanted: dict[str, Any] = {name: tuple(shape) for name, shape in shapes(configuration).items()}
+    found = {name: tuple(values.shape) for name, values in weights.items()}
+    if found != wanted:
+        different = sorted(n for n in wanted.keys() | found.keys() if wanted.get(n) != found.get(n))
+        name = different[0]
+        raise InvalidInputError(
+            f"{path}: does not fit its configuration: {name} is {found.get(name, 'missing')}, "
+            f"{wanted.get(name, 'nothing')} is expected"
+        )
+    for name, values in weights.items():
+        if values.dtype != torch.float32 or not values.isfinite().all():
+            raise InvalidInputError(f"{path}: {name} must hold finite numbers in float32")
+
+
+def latest_model(directory: Path) -> Path | None:
+    """Find the file of the most trained network of a folder, or None if there is none."""
+    found = {
+        int(matched[1]): path
+        for path in directory.glob("model_*.safetensors")
+        if (matched := re.fullmatch(r"model_(\d+)", path.stem))
+    }
+    return found[max(found)] if found else None

@@ -1,0 +1,297 @@
+"""The two tasks: where an animal is from its steps, where it heads from its turns.
+
+Trajectories are generated for a whole batch at a time, on the device, from an explicit generator.
+Times are in s, lengths in m, angles in rad.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from scipy.special import ive
+from torch import Tensor
+
+from rnn_reactivation.configuration import Configuration, HeadDirectionTask, NavigationTask
+from sharpwave_shared.seeding import Streams
+
+NEGLIGIBLE = 1e-10
+"""Fourier components of a tuning curve below this, relative to its peak, are left out."""
+
+
+class Trajectories(NamedTuple):
+    """What the animals of a batch do.
+
+    Attributes
+    ----------
+    start
+        The variable to track before the first step: position (m; 2 dimensions) or bearing (rad; 1).
+    inputs
+        Its change at every step: displacement (m) or turn (rad).
+    states
+        Its value after every step. Bearings lie in [-pi, pi).
+    """
+
+    start: Float[Tensor, "trajectories dims"]
+    inputs: Float[Tensor, "steps trajectories dims"]
+    states: Float[Tensor, "steps trajectories dims"]
+
+
+def wrap(angles: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+    """Bring angles (rad) into [-pi, pi)."""
+    return torch.remainder(angles + math.pi, 2 * math.pi) - math.pi
+
+
+def make_trajectories(
+    task: NavigationTask | HeadDirectionTask, count: int, generator: torch.Generator
+) -> Trajectories:
+    """Generate trajectories on the generator's device, in torch's default dtype.
+
+    Parameters
+    ----------
+    task
+        Describes them.
+    count
+        How many.
+    generator
+        Draws them.
+    """
+    if isinstance(task, NavigationTask):
+        return _walk(task, count, generator)
+    return _turn(task, count, generator)
+
+
+def _walk(task: NavigationTask, count: int, generator: torch.Generator) -> Trajectories:
+    """Walk through the box, as an animal that follows walls (Raudies & Hasselmo 2012).
+
+    At every step the animal moves along its heading, then turns. Near a wall and heading at it, it
+    moves slowly and turns parallel to the wall before its random turn. A step that begins
+    further away than the border region may end behind the wall, by at most its length.
+    """
+    device = generator.device
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(shape, generator=generator, device=device)
+
+    half = torch.tensor([task.box_width, task.box_height], device=device) / 2
+    start = (2 * uniform(count, 2) - 1) * half if task.random_start else torch.zeros_like(half)
+    start = start.expand(count, 2)
+    heading = 2 * math.pi * uniform(count)
+    # 1 - U lies in (0, 1], where the logarithm is finite.
+    lengths = task.speed * task.dt * (-2 * (1 - uniform(task.length, count)).log()).sqrt()
+    normal = torch.randn((task.length, count), generator=generator, device=device)
+    turns = (task.turn_mean + task.turn_sd * normal) * task.dt
+    anchor = torch.tensor(task.anchor, device=device, dtype=half.dtype)
+    walls = torch.arange(4, device=device) * (math.pi / 2)
+
+    position, inputs, states = start, [], []
+    for t in range(task.length):
+        # Distances to the walls to the right, above, to the left and below.
+        distance, nearest = torch.cat([half - position, half + position], 1).min(1)
+        angle = wrap(heading - walls[nearest])
+        blocked = (distance < task.border_region) & (angle.abs() < math.pi / 2)
+        length = torch.where(blocked, task.border_slow_factor * lengths[t], lengths[t])
+        step = length[:, None] * torch.stack([heading.cos(), heading.sin()], 1)
+        if task.biased:
+            step = step + task.drift * (anchor - position)
+        # sign(0) is 0: head on at the wall, the animal turns to the left.
+        side = torch.where(angle < 0, -1.0, 1.0)
+        along = side * (math.pi / 2 - angle.abs())
+        heading = heading + turns[t] + torch.where(blocked, along, 0.0)
+        position = position + step
+        inputs.append(step)
+        states.append(position)
+    return Trajectories(start, torch.stack(inputs), torch.stack(states))
+
+
+def _turn(task: HeadDirectionTask, count: int, generator: torch.Generator) -> Trajectories:
+    """Turn the head at random, to the left only if the task is biased."""
+    device = generator.device
+    start = (2 * torch.rand((count, 1), generator=generator, device=device) - 1) * math.pi
+    normal = torch.randn((task.length, count, 1), generator=generator, device=device)
+    turns = (task.turn_mean + task.turn_sd * normal) * task.dt
+    if task.biased:
+        turns = turns.abs()
+    return Trajectories(start, turns, wrap(start + turns.cumsum(0)))
+
+
+@dataclass(frozen=True)
+class PlaceCells:
+    """Cells that are active near a place of their own.
+
+    Several networks, each with cells of its own, are a leading dimension.
+
+    Attributes
+    ----------
+    centres
+        Their places (m).
+    sigma
+        Width of their fields (m).
+    difference_of_gaussians
+        Whether wider fields are subtracted, as in Sorscher et al. 2019.
+    nearest
+        Cells that decoding averages.
+    """
+
+    centres: Float[Tensor, "*networks cells 2"]
+    sigma: float
+    difference_of_gaussians: bool
+    nearest: int
+
+    def of(self, network: int) -> "PlaceCells":
+        """Give the cells of one of several networks."""
+        return replace(self, centres=self.centres[network])
+
+    def encode(
+        self,
+        states: Float[Tensor, "*networks points 2"],
+        out: Float[Tensor, "*networks points cells"] | None = None,
+    ) -> Float[Tensor, "*networks points cells"]:
+        """Give the activations at positions (m); in `out`, if that is given."""
+        scores = self._scores(states, self.sigma**2, out)
+        found = torch.softmax(scores, -1, out=scores)
+        if self.difference_of_gaussians:
+            found -= torch.softmax(self._scores(states, 2 * self.sigma**2), -1)
+            found -= found.amin(-1, keepdim=True)
+            found /= found.sum(-1, keepdim=True)
+        return found
+
+    def _scores(self, states: Tensor, variance: float, out: Tensor | None = None) -> Tensor:
+        """Give -|x - c|^2 / (2 variance), less what is the same for all cells."""
+        ones = torch.ones_like(states[..., :1])
+        constant = self.centres.square().sum(-1, keepdim=True) / -2
+        linear = torch.cat([self.centres, constant], -1) / variance
+        return torch.matmul(torch.cat([states, ones], -1), linear.mT, out=out)
+
+    def decode(
+        self, activations: Float[Tensor, "*networks points cells"]
+    ) -> Float[Tensor, "*networks points 2"]:
+        """Give the mean place (m) of the most active cells."""
+        return _take(self.centres, activations, self.nearest).mean(-2)
+
+
+@dataclass(frozen=True)
+class HeadDirectionCells:
+    """Cells that are active around a bearing of their own, by von Mises tuning of peak 1.
+
+    Several networks are a leading dimension, although their cells are the same.
+
+    Attributes
+    ----------
+    preferred
+        Their bearings (rad), evenly over the circle.
+    sigma
+        Width of their tuning (rad).
+    nearest
+        Cells that decoding averages.
+    """
+
+    preferred: Float[Tensor, "*networks cells 1"]
+    sigma: float
+    nearest: int
+
+    @property
+    def kappa(self) -> float:
+        """Concentration of the tuning."""
+        return 1 / self.sigma**2
+
+    def of(self, network: int) -> "HeadDirectionCells":
+        """Give the cells of one of several networks."""
+        return replace(self, preferred=self.preferred[network])
+
+    def encode(
+        self,
+        states: Float[Tensor, "*networks points 1"],
+        out: Float[Tensor, "*networks points cells"] | None = None,
+    ) -> Float[Tensor, "*networks points cells"]:
+        """Give the activations at bearings (rad); in `out`, if that is given."""
+        cosines = torch.matmul(_direction(states), _direction(self.preferred).mT, out=out)
+        return cosines.sub_(1).mul_(self.kappa).exp_()
+
+    def harmonics(
+        self,
+        states: Float[Tensor, "*networks points 1"],
+        out: Float[Tensor, "*networks points harmonics"] | None = None,
+    ) -> Float[Tensor, "*networks points harmonics"]:
+        """Give few numbers of which the activations are linear functions, see `mixing`.
+
+        They are 1, cos(n x) and sin(n x). A von Mises curve has so few Fourier components that
+        these give the activations to rounding.
+        """
+        angles = states * self._orders(states)
+        return torch.cat([torch.ones_like(states), angles.cos(), angles.sin()], -1, out=out)
+
+    def mixing(self) -> Float[Tensor, "*networks harmonics cells"]:
+        """Give the matrix that makes activations out of `harmonics`."""
+        orders = self._orders(self.preferred)
+        weights = [ive(n, self.kappa) for n in range(len(orders) + 1)]
+        angles = self.preferred * orders
+        weight = 2 * torch.tensor(weights[1:]).to(angles)
+        constant = torch.full_like(self.preferred, weights[0])
+        return torch.cat([constant, weight * angles.cos(), weight * angles.sin()], -1).mT
+
+    def _orders(self, like: Tensor) -> Float[Tensor, " orders"]:
+        count = 1
+        while 2 * ive(count, self.kappa) > NEGLIGIBLE:
+            count += 1
+        return torch.arange(1, count).to(like)
+
+    def decode(
+        self, activations: Float[Tensor, "*networks points cells"]
+    ) -> Float[Tensor, "*networks points 1"]:
+        """Give the circular mean of the bearings (rad) of the most active cells."""
+        x, y = _take(_direction(self.preferred), activations, self.nearest).mean(-2).unbind(-1)
+        return wrap(torch.atan2(y, x))[..., None]
+
+
+Cells = PlaceCells | HeadDirectionCells
+
+
+def _direction(angles: Float[Tensor, "*any 1"]) -> Float[Tensor, "*any 2"]:
+    return torch.cat([angles.cos(), angles.sin()], -1)
+
+
+def _take(
+    values: Float[Tensor, "*networks cells dims"],
+    activations: Float[Tensor, "*networks points cells"],
+    count: int,
+) -> Float[Tensor, "*networks points count dims"]:
+    """Take the values of the most active cells."""
+    best: Int[Tensor, "*networks points count"] = activations.topk(count, -1, sorted=False).indices
+    return torch.take_along_dim(values[..., None, :, :], best[..., None], -2)
+
+
+def make_cells(
+    configuration: Configuration, seeds: Sequence[int], device: torch.device | str = "cpu"
+) -> Cells:
+    """Make the output cells of networks, one set for each seed; seeds differ in place cells only."""
+    task = configuration.task
+    if isinstance(task, NavigationTask):
+        size = np.array([task.box_width, task.box_height])
+        drawn = [
+            (Streams(seed).numpy("place cells").random((task.place_cells_num, 2)) - 0.5) * size
+            for seed in seeds
+        ]
+        centres = torch.tensor(np.stack(drawn), dtype=torch.get_default_dtype(), device=device)
+        return PlaceCells(
+            centres, task.place_cells_sigma, task.difference_of_gaussians, task.nearest
+        )
+    count = task.head_direction_cells_num
+    angles = torch.arange(count, device=device) * (2 * math.pi / count) - math.pi
+    preferred = angles.to(torch.get_default_dtype()).expand(len(seeds), count)[..., None]
+    return HeadDirectionCells(preferred, task.head_direction_cells_sigma, task.nearest)
+
+
+def squared_error(
+    configuration: Configuration,
+    found: Float[Tensor, "*any dims"],
+    true: Float[Tensor, "*any dims"],
+) -> Float[Tensor, "*any"]:
+    """Give squared decoding errors (m^2 or rad^2)."""
+    difference = found - true
+    if isinstance(configuration.task, HeadDirectionTask):
+        difference = wrap(difference)
+    return difference.square().sum(-1)

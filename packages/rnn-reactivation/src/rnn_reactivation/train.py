@@ -1,0 +1,421 @@
+"""Training: from the changes of a variable to the activations of cells that are tuned to it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from rnn_reactivation.configuration import Configuration
+from rnn_reactivation.recurrence import (
+    Parameters,
+    Size,
+    fill_with_noise,
+    initialise,
+    make_network,
+    shapes,
+)
+from rnn_reactivation.tasks import (
+    Cells,
+    HeadDirectionCells,
+    make_cells,
+    make_trajectories,
+    squared_error,
+)
+from sharpwave_shared.errors import DivergenceError, InvalidInputError
+from sharpwave_shared.runs import Journal
+from sharpwave_shared.seeding import Streams
+
+TEST = "test"
+"""The batch on which networks are tested, the same all along."""
+
+
+class Batch:
+    """A batch of trajectories for each of several networks of one configuration.
+
+    Its buffers are allocated once: drawing and computing again and again allocates next to
+    nothing. On CUDA, the loss and its gradients are one captured graph.
+
+    Attributes
+    ----------
+    inputs
+        Displacements or turns: (networks, steps, trajectories, dims).
+    start
+        Activations of the cells before the first step: (networks, trajectories, cells).
+    true
+        The variable after every step: (networks, steps, trajectories, dims).
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        seeds: Sequence[int],
+        device: torch.device | str = "cpu",
+    ):
+        self.configuration, self.seeds, self.device = configuration, seeds, torch.device(device)
+        self.cells: Cells = make_cells(configuration, seeds, device)
+        rnn, task, count = configuration.rnn, configuration.task, configuration.trainer.batch_size
+        dtype = torch.get_default_dtype()
+        size = Size(len(seeds), task.length, count, device, dtype)
+        self.network = make_network(rnn, size)
+        self.inputs = size.buffer(configuration.inputs)
+        self.true = size.buffer(configuration.inputs)
+        self.start = torch.empty(
+            (len(seeds), count, configuration.cells), device=device, dtype=dtype
+        )
+        # The activations of head direction cells are linear functions of a few harmonics, which
+        # are all that learning needs of them.
+        self._mixing: Tensor | None = None
+        if isinstance(self.cells, HeadDirectionCells) and rnn.sigma2_out == 0:
+            self._mixing = self.cells.mixing()
+        width = configuration.cells if self._mixing is None else self._mixing.shape[-2]
+        self._targets = size.buffer(width).flatten(1, 2)
+        self._to_states = size.buffer(rnn.hidden_size)
+        self._graph: tuple[torch.cuda.CUDAGraph, Tensor, Parameters] | None = None
+
+    def draw(self, purpose: int | str) -> None:
+        """Draw trajectories and noise: those of an epoch, or for another purpose."""
+        rnn = self.configuration.rnn
+        streams = [Streams(seed).child("batch", purpose) for seed in self.seeds]
+        starts = []
+        for n, stream in enumerate(streams):
+            drawn = make_trajectories(
+                self.configuration.task,
+                self.configuration.trainer.batch_size,
+                stream.torch("trajectories", device=self.device),
+            )
+            self.inputs[n], self.true[n] = drawn.inputs, drawn.states
+            starts.append(drawn.start)
+        self.cells.encode(torch.stack(starts).to(self.start.dtype), out=self.start)
+        states = self.true.flatten(1, 2)
+        if self._mixing is None:
+            self.cells.encode(states, out=self._targets)
+        else:
+            assert isinstance(self.cells, HeadDirectionCells)
+            self.cells.harmonics(states, out=self._targets)
+        kind = rnn.noise_distribution
+        generators = [stream.torch("noise", device=self.device) for stream in streams]
+        fill_with_noise(self.network.states[:, 1:], rnn.sigma2_rec, generators, kind)
+        if rnn.sigma2_in > 0:
+            noise = torch.empty_like(self.inputs)
+            fill_with_noise(noise, rnn.sigma2_in, generators, kind)
+            self.inputs += noise
+        if rnn.sigma2_out > 0:
+            # Noise of the outputs is as good as noise of the targets, with the other sign.
+            noise = torch.empty_like(self._targets)
+            fill_with_noise(noise, rnn.sigma2_out, generators)
+            self._targets -= noise
+
+    def forward(self, parameters: Parameters) -> Float[Tensor, "networks points units"]:
+        """Compute the hidden states after every step, once after each `draw`."""
+        torch.bmm(self.start, parameters["encoder"].mT, out=self.network.states[:, 0])
+        self.network.forward(parameters, self.inputs)
+        return self.network.states[:, 1:].flatten(1, 2)
+
+    def learn(self, parameters: Parameters) -> tuple[Float[Tensor, " networks"], Parameters]:
+        """Give the mean squared errors and their gradients, once after each `draw`.
+
+        The weights must be the same tensors in every call; what is returned is overwritten by the
+        next one.
+        """
+        if self.device.type != "cuda":
+            return self._learn(parameters)
+        if self._graph is None:
+            self._graph = self._capture(parameters)
+        graph, loss, gradients = self._graph
+        graph.replay()
+        return loss, gradients
+
+    def _capture(self, parameters: Parameters) -> tuple[torch.cuda.CUDAGraph, Tensor, Parameters]:
+        """Record `_learn` as a graph; what is drawn stays."""
+        drawn = [values.clone() for values in (self.network.states, self._targets)]
+        stream = torch.cuda.Stream(self.device)
+        stream.wait_stream(torch.cuda.current_stream(self.device))
+        with torch.cuda.stream(stream):
+            for _ in range(3):
+                self._learn(parameters)
+        torch.cuda.current_stream(self.device).wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            loss, gradients = self._learn(parameters)
+        for values, kept in zip((self.network.states, self._targets), drawn, strict=True):
+            values.copy_(kept)
+        return graph, loss, gradients
+
+    def _learn(self, parameters: Parameters) -> tuple[Tensor, Parameters]:
+        states, readout = self.forward(parameters), parameters["readout"]
+        to_states = self._to_states.flatten(1, 2)
+        if self._mixing is None:
+            loss, to_readout = _error(states, readout, self._targets, to_states)
+        else:
+            loss, to_readout = _factored_error(
+                states, readout, self._targets, self._mixing, to_states
+            )
+        gradients, to_start = self.network.backward(parameters, self.inputs, self._to_states)
+        gradients["encoder"] = to_start.mT @ self.start
+        gradients["readout"] = to_readout
+        return loss, gradients
+
+    def test(self, parameters: Parameters) -> list["Test"]:
+        """Give the loss and the squared decoding error of each network, on the test batch."""
+        self.draw(TEST)
+        states = self.forward(parameters)
+        results = []
+        for n in range(len(self.seeds)):
+            # Directly, in the target's own terms, whatever learning works with.
+            outputs = states[n] @ parameters["readout"][n].mT
+            targets = (
+                self._targets[n] if self._mixing is None else self._targets[n] @ self._mixing[n]
+            )
+            loss = (outputs - targets).square().mean()
+            found = self.cells.of(n).decode(outputs)
+            errors = squared_error(self.configuration, found, self.true[n].flatten(0, 1))
+            results.append(Test(float(loss), float(errors.mean())))
+        return results
+
+
+class Test(NamedTuple):
+    """What a network achieves on its test batch.
+
+    Attributes
+    ----------
+    loss
+        Mean squared error of the activations.
+    error
+        Mean squared decoding error (m^2 or rad^2).
+    """
+
+    loss: float
+    error: float
+
+
+def _error(
+    states: Float[Tensor, "networks points units"],
+    readout: Float[Tensor, "networks cells units"],
+    targets: Float[Tensor, "networks points cells"],
+    to_states: Float[Tensor, "networks points units"],
+) -> tuple[Float[Tensor, " networks"], Float[Tensor, "networks cells units"]]:
+    """Give mean squared errors of linear readouts, and their gradients by the readouts.
+
+    Those by the states are put into `to_states`; `targets` is overwritten by the errors.
+    """
+    errors = torch.baddbmm(targets, states, readout.mT, beta=-1, out=targets)
+    count = errors[0].numel()
+    loss = torch.linalg.vector_norm(errors, dim=(1, 2)).square() / count
+    torch.baddbmm(to_states, errors, readout, beta=0, alpha=2 / count, out=to_states)
+    return loss, errors.mT @ states * (2 / count)
+
+
+def _factored_error(
+    states: Float[Tensor, "networks points units"],
+    readout: Float[Tensor, "networks cells units"],
+    factors: Float[Tensor, "networks points factors"],
+    mixing: Float[Tensor, "networks factors cells"],
+    to_states: Float[Tensor, "networks points units"],
+) -> tuple[Float[Tensor, " networks"], Float[Tensor, "networks cells units"]]:
+    """Do what `_error` does for targets that are `factors @ mixing`, without making them.
+
+    With states H, readout W and targets F C, the gradients (H W' - F C) W and (H W' - F C)' H need
+    only products of the small matrices W' W, C W, H' H and F' H with H, F or each other; so does
+    the sum of squares.
+    """
+    count = states.shape[1] * readout.shape[1]
+    W, C = readout, mixing
+    WW, CW = W.mT @ W, C @ W
+    HH, FH, FF = states.mT @ states, factors.mT @ states, factors.mT @ factors
+    torch.bmm(factors, CW, out=to_states)
+    torch.baddbmm(to_states, states, WW, beta=-2 / count, alpha=2 / count, out=to_states)
+    to_readout = (W @ HH - C.mT @ FH) * (2 / count)
+    # Large terms that nearly cancel.
+    parts = ((WW, HH, 1), (CW, FH, -2), (C @ C.mT, FF, 1))
+    total = sum(sign * (a.double() * b.double()).sum((1, 2)) for a, b, sign in parts)
+    return torch.as_tensor(total / count).to(states.dtype), to_readout
+
+
+@dataclass
+class Learner:
+    """A network in training: everything that it needs to go on, whatever learns beside it.
+
+    Attributes
+    ----------
+    configuration, seed
+        What it is.
+    parameters
+        Its weights, without a dimension of networks.
+    means, squares
+        Adam's running means of the gradients and of their squares.
+    losses
+        The training loss of every epoch so far.
+    tests
+        Results on the test batch, with the epochs after which they were found.
+    """
+
+    configuration: Configuration
+    seed: int
+    parameters: Parameters
+    means: Parameters
+    squares: Parameters
+    losses: list[float] = field(default_factory=list)
+    tests: list[tuple[int, Test]] = field(default_factory=list)
+
+    @classmethod
+    def new(cls, configuration: Configuration, seed: int) -> "Learner":
+        """Give an untrained network."""
+        parameters = {n: v[0] for n, v in initialise(configuration, [seed]).items()}
+        zeros = [{n: torch.zeros_like(v) for n, v in parameters.items()} for _ in range(2)]
+        return cls(configuration, seed, parameters, *zeros)
+
+    @property
+    def epoch(self) -> int:
+        """Epochs done."""
+        return len(self.losses)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Give all that changes, for a checkpoint."""
+        groups = {"": self.parameters, "mean.": self.means, "square.": self.squares}
+        found = {prefix + n: v for prefix, group in groups.items() for n, v in group.items()}
+        tests = [(epoch, *test) for epoch, test in self.tests]
+        return found | {
+            "losses": torch.tensor(self.losses, dtype=torch.float64),
+            "tests": torch.tensor(tests, dtype=torch.float64).view(-1, 3),
+        }
+
+    @classmethod
+    def restore(
+        cls, configuration: Configuration, seed: int, tensors: dict[str, Tensor]
+    ) -> "Learner":
+        """Take up what `tensors` gave.
+
+        Raises
+        ------
+        InvalidInputError
+            If they are not those of a network of this configuration.
+        """
+        wanted = shapes(configuration)
+        for prefix, (name, shape) in product(("", "mean.", "square."), wanted.items()):
+            found = tensors.get(prefix + name)
+            if found is None or tuple(found.shape) != shape:
+                raise InvalidInputError(
+                    f"the checkpoint does not fit {configuration.name}: {prefix}{name} is "
+                    f"{'missing' if found is None else tuple(found.shape)}, not {shape}"
+                )
+        parameters, means, squares = (
+            {n: tensors[prefix + n] for n in wanted} for prefix in ("", "mean.", "square.")
+        )
+        tests = [(int(epoch), Test(*test)) for epoch, *test in tensors["tests"].tolist()]
+        return cls(
+            configuration, seed, parameters, means, squares, tensors["losses"].tolist(), tests
+        )
+
+
+def train(
+    learners: Sequence[Learner],
+    n_epochs: int,
+    *,
+    device: torch.device | str = "cpu",
+    journal: Journal | None = None,
+    save: Callable[[Learner], None] = lambda learner: None,
+    checkpoint: Callable[[], None] = lambda: None,
+) -> None:
+    """Train networks of one configuration side by side.
+
+    Parameters
+    ----------
+    learners
+        Networks after equally many epochs; they are changed.
+    n_epochs
+        Epochs (each one batch and one step of Adam) that they have done at the end.
+    device
+        Where they are computed.
+    journal
+        Shows progress, and says when a checkpoint is due.
+    save
+        Called with every network after each `save_every` epochs and after the last.
+    checkpoint
+        Called when a checkpoint is due, and at the end, with the networks up to date.
+
+    Raises
+    ------
+    DivergenceError
+        If a loss is not a finite number.
+    """
+    journal = journal or Journal()
+    first = learners[0]
+    trainer = first.configuration.trainer
+    if any((x.configuration, x.epoch) != (first.configuration, first.epoch) for x in learners):
+        raise ValueError("networks that learn together must have one configuration and epoch")
+    if first.epoch >= n_epochs:
+        return
+    batch = Batch(first.configuration, [learner.seed for learner in learners], device)
+    stacked = [
+        {n: torch.stack([x[n] for x in group]).to(device) for n in first.parameters}
+        for group in (
+            [learner.parameters for learner in learners],
+            [learner.means for learner in learners],
+            [learner.squares for learner in learners],
+        )
+    ]
+    parameters = stacked[0]
+    adam = _adam(*stacked, first.epoch, trainer.learning_rate)
+    losses: list[Tensor] = []
+
+    def update() -> None:
+        """Bring the learners up to date."""
+        start = first.epoch
+        found = torch.stack(losses, 1).tolist() if losses else [[] for _ in learners]
+        losses.clear()
+        for n, learner in enumerate(learners):
+            for group, values in zip(
+                (learner.parameters, learner.means, learner.squares), stacked, strict=True
+            ):
+                group |= {name: v[n].detach().cpu().clone() for name, v in values.items()}
+            learner.losses += found[n]
+            for epoch, loss in enumerate(found[n], start + 1):
+                if not -float("inf") < loss < float("inf"):
+                    raise DivergenceError(
+                        f"{learner.configuration.name}, seed {learner.seed}: the loss is {loss} "
+                        f"in epoch {epoch}"
+                    )
+
+    with journal.reporter.progress("training", n_epochs, first.epoch) as advance:
+        for epoch in range(first.epoch + 1, n_epochs + 1):
+            batch.draw(epoch)
+            loss, gradients = batch.learn(parameters)
+            losses.append(loss.clone())
+            for name, values in parameters.items():
+                values.grad = gradients[name]
+            adam.step()
+            advance(1)
+            tests, saves = epoch % trainer.test_every == 0, epoch % trainer.save_every == 0
+            last, due = epoch == n_epochs, journal.checkpoint_due()
+            if tests or saves or last or due:
+                update()
+            if tests or last:
+                for learner, test in zip(learners, batch.test(parameters), strict=True):
+                    learner.tests.append((epoch, test))
+                    journal.reporter.detail(
+                        f"{learner.configuration.name}, seed {learner.seed}, epoch {epoch}: "
+                        f"test loss {test.loss:.3g}, squared error {test.error:.3g}"
+                    )
+            if saves or last:
+                for learner in learners:
+                    save(learner)
+            if due or last:
+                checkpoint()
+
+
+def _adam(
+    parameters: Parameters, means: Parameters, squares: Parameters, step: int, rate: float
+) -> torch.optim.Adam:
+    """Take up Adam after so many steps."""
+    adam = torch.optim.Adam(list(parameters.values()), lr=rate)
+    for name, values in parameters.items():
+        adam.state[values] = {
+            "step": torch.tensor(float(step)),
+            "exp_avg": means[name],
+            "exp_avg_sq": squares[name],
+        }
+    return adam
