@@ -1,29 +1,36 @@
 """The command `rnn-reactivation`."""
 
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import typer
 
 from rnn_reactivation.claims import CLAIMS
-from rnn_reactivation.configuration import Configuration, load_configuration
-from rnn_reactivation.experiments import PACKAGE, train_networks
+from rnn_reactivation.configuration import TASKS, Configuration, load_configuration, merge
+from rnn_reactivation.experiments import PACKAGE, analysis_spec, stored_models, train_networks
 from rnn_reactivation.figures import draw
+from rnn_reactivation.reactivation import KINDS, Settings, analyse
 from sharpwave_shared.cli import (
     Common,
+    Outcome,
     add_run_commands,
     command,
     create_app,
+    default_directory,
+    execute,
     parse_seeds,
     report_claims,
 )
 from sharpwave_shared.devices import resolve_device
 from sharpwave_shared.errors import InvalidInputError
+from sharpwave_shared.runs import Run, read_run
 
+CONDITIONS = ("noisy", "no-noise"), ("unbiased", "biased")
 ROOT = Path("results") / PACKAGE
 DEFAULT = "spatial_navigation/noisy_unbiased"
-Settings = Annotated[
+Changes = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[CONFIG] [KEY=VALUE]...",
@@ -39,6 +46,20 @@ QUICK = (
     "task.{cells}=64",
 )
 """What `--quick` makes of training, unless the user says otherwise."""
+QUICK_ANALYSIS = {
+    "trajectories": 50,
+    "steps": 200,
+    "samples": 500,
+    "variance_trajectories": 50,
+    "variance_steps": 400,
+    "variance_dropped": 200,
+}
+"""What `--quick` makes of an analysis."""
+REPRODUCED = (
+    *(f"{task}/{noise}_{bias}" for task in TASKS for noise, bias in product(*CONDITIONS)),
+    "spatial_navigation/noisy_unbiased_gru",
+    "spatial_navigation/noisy_biased_gru",
+)
 app = create_app(PACKAGE, "Offline reactivation in recurrent networks trained to track a variable.")
 
 
@@ -110,9 +131,23 @@ def _configuration(name: str, overrides: Sequence[str], *, quick: bool) -> Confi
     return load_configuration(name, overrides)
 
 
+@app.callback(invoke_without_command=True)
+@command
+def main_command(common: Common) -> None:
+    """Train the noisy network on unbiased navigation, let it sleep, and compare.
+
+    Results lie in TASK/CONFIG_SEED/ and in analysis folders under --out (default:
+    results/rnn-reactivation).
+    """
+    configuration = _configuration(DEFAULT, [], quick=common.quick)
+    _train(common, configuration, common.seed_list)
+    settings = Settings(configurations=(configuration.name,), **_analysis_presets(common))
+    _analyse(common, settings, KINDS, common.seed_list)
+
+
 @app.command("train")
 @command
-def train_command(common: Common, settings: Settings = None) -> None:
+def train_command(common: Common, settings: Changes = None) -> None:
     """Train networks of one configuration.
 
     Results lie in TASK/CONFIG_SEED/ under --out (default: results/rnn-reactivation).
@@ -121,10 +156,80 @@ def train_command(common: Common, settings: Settings = None) -> None:
     configuration = _configuration(
         given.configuration or DEFAULT, given.overrides, quick=common.quick
     )
+    _train(common, configuration, given.seeds)
+
+
+@app.command("analyze")
+@command
+def analyze_command(
+    common: Common,
+    kind: Annotated[
+        str, typer.Argument(help="kl, variance, distance, dimensionality, or all of them.")
+    ],
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=VALUE]...",
+            help="Settings: task, configurations, noise, trajectories, steps, ...; also seed=....",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Compare trained networks awake and asleep."""
+    kinds = _kinds(kind)
+    given = parse_settings(settings or [], common)
+    if given.configuration is not None:
+        raise InvalidInputError(
+            f"{given.configuration}: must be KEY=VALUE; configurations=[...] names what is analysed"
+        )
+    presets = _analysis_presets(common)
+    _analyse(common, merge(Settings, [presets], given.overrides), kinds, given.seeds)
+
+
+@app.command("reproduce")
+@command
+def reproduce_command(
+    common: Common,
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CONFIG]... [KEY=VALUE]...",
+            help="Configurations (default: both tasks' four with vanilla networks, and the GRUs), "
+            "and changes that all of them get.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Train configurations, analyse them task by task, and verify the claims.
+
+    What is finished is skipped, what was cut off is gone on with. Exit code 1 if a claim is not
+    reproduced.
+    """
+    arguments = settings or []
+    names = [s for s in arguments if "=" not in s] or list(REPRODUCED)
+    changes = [s for s in arguments if "=" in s]
+    seeds = parse_settings([s for s in changes if s.startswith("seed=")], common).seeds
+    overrides = [s for s in changes if not s.startswith("seed=")]
+    configurations = [_configuration(name, overrides, quick=common.quick) for name in names]
+    common.resume = True
+    verdicts = []
+    for configuration in configurations:
+        verdicts += _train(common, configuration, seeds)
+    for task in dict.fromkeys(configuration.task.name for configuration in configurations):
+        chosen = tuple(c.name for c in configurations if c.task.name == task)
+        analysis = Settings(task=task, configurations=chosen, **_analysis_presets(common))
+        verdicts.append(_analyse(common, analysis, KINDS, seeds))
+    if False in verdicts:
+        raise typer.Exit(1)
+
+
+def _train(common: Common, configuration: Configuration, seeds: Sequence[int]) -> list[bool | None]:
+    """Train, and report the claims about training; tell whether they hold."""
+    verdicts = []
     for run in train_networks(
         _results(common),
         configuration,
-        given.seeds,
+        seeds,
         resolve_device(common.device),
         common.reporter,
         draw,
@@ -133,8 +238,38 @@ def train_command(common: Common, settings: Settings = None) -> None:
         resume=common.resume,
         force=common.force,
     ):
-        report_claims(run, CLAIMS)
+        verdicts.append(report_claims(run, CLAIMS))
         common.reporter.say(f"results: {run.directory}")
+    return verdicts
+
+
+def _analyse(
+    common: Common, settings: Settings, kinds: Sequence[str], seeds: Sequence[int]
+) -> bool | None:
+    """Analyse in a run directory of its own; tell whether the claims hold."""
+    root, device = _results(common), resolve_device(common.device)
+    models = stored_models(root, settings, seeds)
+    spec = analysis_spec(settings, kinds, models, device, quick=common.quick)
+
+    def work(run: Run) -> Outcome:
+        return Outcome(*analyse(models, settings, kinds, device=device, journal=run))
+
+    directory = root / default_directory(spec).name
+    execute(common, spec, work, draw, CLAIMS, directory=directory)
+    return report_claims(read_run(directory, PACKAGE), CLAIMS)
+
+
+def _kinds(kind: str) -> tuple[str, ...]:
+    if kind == "all":
+        return KINDS
+    if kind not in KINDS:
+        raise InvalidInputError(f"{kind}: must be one of {', '.join((*KINDS, 'all'))}")
+    return (kind,)
+
+
+def _analysis_presets(common: Common) -> dict[str, int]:
+    """Give what `--quick` makes of an analysis."""
+    return dict(QUICK_ANALYSIS) if common.quick else {}
 
 
 add_run_commands(app, PACKAGE, CLAIMS, draw)

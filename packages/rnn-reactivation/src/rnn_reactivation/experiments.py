@@ -1,15 +1,28 @@
 """The jobs behind the commands: training networks into their folders, and analysing them."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from rnn_reactivation.configuration import Configuration
-from rnn_reactivation.networks import write_configuration, write_model
+from rnn_reactivation.configuration import (
+    Configuration,
+    configuration_names,
+    load_configuration,
+)
+from rnn_reactivation.networks import (
+    Model,
+    model_path,
+    read_model,
+    write_configuration,
+    write_model,
+)
+from rnn_reactivation.reactivation import Settings
 from rnn_reactivation.train import Learner, train
 from sharpwave_shared.cli import Draw
 from sharpwave_shared.errors import InvalidInputError
@@ -180,3 +193,68 @@ def _result(learner: Learner) -> Result:
     }
     tests = [(epoch, *test) for epoch, test in learner.tests]
     return Result(metrics, {"losses": np.array(learner.losses), "tests": np.array(tests)})
+
+
+def stored_models(
+    root: Path, settings: Settings, seeds: Sequence[int]
+) -> dict[int, list[Model]]:
+    """Read the trained networks that an analysis is about, for each seed.
+
+    Raises
+    ------
+    InvalidInputError
+        If one has not been trained (the message says how to), or does not fit its folder.
+    """
+    return {seed: [_stored_model(root, settings, n, seed) for n in settings.names] for seed in seeds}
+
+
+def _stored_model(root: Path, settings: Settings, name: str, seed: int) -> Model:
+    directory = root / settings.task / f"{name}_{seed}"
+    if not (directory / "run.json").is_file():
+        base, suffix = name, ""
+        matched = re.fullmatch(r"(.+)_([\d.e+-]+)", name)
+        if matched and f"{settings.task}/{matched[1]}" in configuration_names():
+            base, suffix = matched[1], f" rnn.sigma2_rec={matched[2]}"
+        load_configuration(f"{settings.task}/{base}")  # an unknown one is refused by its nearest
+        raise InvalidInputError(
+            f"{name}, seed {seed}, has not been trained (there is no {directory}); train it with: "
+            f"{PACKAGE} train {settings.task}/{base}{suffix} --seed {seed}"
+        )
+    epoch = read_run(directory, PACKAGE).metrics["epoch"]
+    model = read_model(model_path(directory, epoch))
+    if (model.configuration.task.name, model.seed) != (settings.task, seed):
+        raise InvalidInputError(
+            f"{model_path(directory, epoch)}: is a network of {model.configuration.task.name}, "
+            f"seed {model.seed}"
+        )
+    return model
+
+
+def analysis_spec(
+    settings: Settings,
+    kinds: Sequence[str],
+    models: Mapping[int, Sequence[Model]],
+    device: torch.device,
+    *,
+    quick: bool = False,
+) -> RunSpec:
+    """Say what identifies an analysis: the networks, how far they were trained, and how."""
+    trained = [[model.epoch for model in networks] for networks in models.values()]
+    configurations = [model.configuration.values() for model in next(iter(models.values()))]
+    for values in configurations:
+        del values["trainer"]["n_epochs"]
+    config = asdict(settings) | {
+        "configurations": list(settings.names),
+        "kinds": list(kinds),
+        "epochs": trained,
+        "networks": configurations,
+    }
+    return RunSpec(
+        package=PACKAGE,
+        experiment="analyze",
+        config=config,
+        seeds=list(models),
+        device=device,
+        quick=quick,
+        label=f"{'all' if len(kinds) > 1 else kinds[0]}-{settings.task}",
+    )

@@ -54,7 +54,7 @@ def initialise(
 
 
 def fill_with_noise(
-    noise: Float[Tensor, "networks *any"],
+    noise: Float[Tensor, "networks steps trajectories last"],
     variance: float,
     generators: Sequence[torch.Generator],
     distribution: str = "gaussian",

@@ -145,6 +145,10 @@ class PlaceCells:
         """Give the cells of one of several networks."""
         return replace(self, centres=self.centres[network])
 
+    def to(self, device: torch.device | str) -> "PlaceCells":
+        """Give the same cells on a device."""
+        return replace(self, centres=self.centres.to(device))
+
     def encode(
         self,
         states: Float[Tensor, "*networks points 2"],
@@ -201,6 +205,10 @@ class HeadDirectionCells:
     def of(self, network: int) -> "HeadDirectionCells":
         """Give the cells of one of several networks."""
         return replace(self, preferred=self.preferred[network])
+
+    def to(self, device: torch.device | str) -> "HeadDirectionCells":
+        """Give the same cells on a device."""
+        return replace(self, preferred=self.preferred.to(device))
 
     def encode(
         self,
@@ -267,7 +275,7 @@ def _take(
 def make_cells(
     configuration: Configuration, seeds: Sequence[int], device: torch.device | str = "cpu"
 ) -> Cells:
-    """Make the output cells of networks, one set for each seed; seeds differ in place cells only."""
+    """Make the output cells of networks: each seed has place cells of its own."""
     task = configuration.task
     if isinstance(task, NavigationTask):
         size = np.array([task.box_width, task.box_height])

@@ -68,9 +68,10 @@ class Batch:
         )
         # The activations of head direction cells are linear functions of a few harmonics, which
         # are all that learning needs of them.
+        self._bearing = self.cells if isinstance(self.cells, HeadDirectionCells) else None
         self._mixing: Tensor | None = None
-        if isinstance(self.cells, HeadDirectionCells) and rnn.sigma2_out == 0:
-            self._mixing = self.cells.mixing()
+        if self._bearing is not None and rnn.sigma2_out == 0:
+            self._mixing = self._bearing.mixing()
         width = configuration.cells if self._mixing is None else self._mixing.shape[-2]
         self._targets = size.buffer(width).flatten(1, 2)
         self._to_states = size.buffer(rnn.hidden_size)
@@ -91,11 +92,10 @@ class Batch:
             starts.append(drawn.start)
         self.cells.encode(torch.stack(starts).to(self.start.dtype), out=self.start)
         states = self.true.flatten(1, 2)
-        if self._mixing is None:
+        if self._bearing is None or self._mixing is None:
             self.cells.encode(states, out=self._targets)
         else:
-            assert isinstance(self.cells, HeadDirectionCells)
-            self.cells.harmonics(states, out=self._targets)
+            self._bearing.harmonics(states, out=self._targets)
         kind = rnn.noise_distribution
         generators = [stream.torch("noise", device=self.device) for stream in streams]
         fill_with_noise(self.network.states[:, 1:], rnn.sigma2_rec, generators, kind)

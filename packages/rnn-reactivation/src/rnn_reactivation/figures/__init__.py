@@ -7,7 +7,7 @@ from rnn_reactivation.figures.learning import learning_figures
 from sharpwave_shared.plotting import draw_run
 from sharpwave_shared.runs import StoredRun
 
-DRAWN = {"train": learning_figures}
+DRAWN = {"train": learning_figures, "analyze": lambda run: {}}
 
 
 def draw(run: StoredRun, formats: Sequence[str]) -> list[Path]:
