@@ -461,23 +461,28 @@ def add_run_commands(
 
 
 def report_claims(
-    run: StoredRun, claims: Sequence[Claim], *, json_output: bool = False
+    runs: StoredRun | Sequence[StoredRun], claims: Sequence[Claim], *, json_output: bool = False
 ) -> bool | None:
-    """Print the verdicts on a run and write them to its `claims.json`.
+    """Print the verdicts on one or more runs and write them to the `claims.json` of each.
 
     Returns
     -------
     bool or None
-        Whether all claims that the run speaks to are reproduced; None if there is none.
+        Whether all claims that the runs speak to are reproduced; None if there is none.
     """
-    verdicts = check_claims(claims, run)
+    runs = [runs] if isinstance(runs, StoredRun) else runs
+    verdicts = []
+    for run in runs:
+        found = check_claims(claims, run)
+        if found:
+            write_json(run.directory / "claims.json", claims_record(found))
+        verdicts += found
     if not verdicts:
         return None
-    record = claims_record(verdicts)
-    write_json(run.directory / "claims.json", record)
     if json_output:
-        typer.echo(json.dumps(json_values(record), indent=2))
+        typer.echo(json.dumps(json_values(claims_record(verdicts)), indent=2))
     else:
-        scale = " (scaled down by --quick)" if run.record["quick"] else ""
-        Reporter().out.print(claims_table(verdicts, f"Claims measured on this run{scale}"))
+        scale = " (scaled down by --quick)" if any(run.record["quick"] for run in runs) else ""
+        these = "this run" if len(runs) == 1 else f"{len(runs)} runs"
+        Reporter().out.print(claims_table(verdicts, f"Claims measured on {these}{scale}"))
     return all(measurement.reproduced for _, measurement in verdicts)

@@ -88,9 +88,9 @@ def coverage(decoded: Float[Tensor, "steps trajectories 1"]) -> float:
 
 
 def hollowness(points: Float[Tensor, "points 2"]) -> float:
-    """Tell a ring from a disc: the 5th percentile of the distances from the centre, over their median.
+    """Tell a ring from a disc, by distances from the mean: their 5th percentile over their median.
 
-    The centre is the mean of the points. A thin ring gives 1, an even disc about 0.3.
+    A thin ring gives 1, an even disc 0.32.
     """
     distances = (points - points.mean(0)).double().norm(dim=1)
     low, middle = distances.quantile(torch.tensor([0.05, 0.5], dtype=torch.float64))
@@ -173,9 +173,7 @@ def drift_field(
     return Field(places, drift, predicted, seen)
 
 
-def log_gradient(
-    density: Density, places: Float[Tensor, "places 2"]
-) -> Float[Tensor, "places 2"]:
+def log_gradient(density: Density, places: Float[Tensor, "places 2"]) -> Float[Tensor, "places 2"]:
     """Differentiate the logarithm of a density, by central differences (1 / m)."""
     step = GRADIENT_STEP * torch.eye(2, dtype=torch.float64)
     columns = [

@@ -12,6 +12,7 @@ from rnn_reactivation.configuration import TASKS, Configuration, load_configurat
 from rnn_reactivation.experiments import PACKAGE, analysis_spec, stored_models, train_networks
 from rnn_reactivation.figures import draw
 from rnn_reactivation.reactivation import KINDS, Settings, analyse
+from sharpwave_shared.claims import Claim
 from sharpwave_shared.cli import (
     Common,
     Outcome,
@@ -25,7 +26,7 @@ from sharpwave_shared.cli import (
 )
 from sharpwave_shared.devices import resolve_device
 from sharpwave_shared.errors import InvalidInputError
-from sharpwave_shared.runs import Run, read_run
+from sharpwave_shared.runs import Run, StoredRun, read_run
 
 CONDITIONS = ("noisy", "no-noise"), ("unbiased", "biased")
 ROOT = Path("results") / PACKAGE
@@ -33,8 +34,8 @@ DEFAULT = "spatial_navigation/noisy_unbiased"
 Changes = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[CONFIG] [KEY=VALUE]...",
-        help="A configuration, as a name or a YAML file, and changes of it; also config=..., "
+        metavar="[CONFIG]... [KEY=VALUE]...",
+        help="Configurations, as names or YAML files, and changes of them; also config=..., "
         "seed=....",
         show_default=False,
     ),
@@ -73,15 +74,15 @@ class Parsed(NamedTuple):
 
     Attributes
     ----------
-    configuration
-        Name or path of the configuration; None if none is given.
+    configurations
+        Names or paths of configurations.
     seeds
         The seed given as `seed=...`, or those of the options.
     overrides
         All other `key=value`.
     """
 
-    configuration: str | None
+    configurations: list[str]
     seeds: list[int]
     overrides: list[str]
 
@@ -105,14 +106,14 @@ def parse_settings(settings: Sequence[str], common: Common) -> Parsed:
             seeds.append(value)
         else:
             overrides.append(setting)
-    if len(names) > 1:
-        raise InvalidInputError(f"{names[1]}: a configuration is given already, {names[0]}")
+    if len(set(names)) < len(names):
+        raise InvalidInputError(f"{', '.join(names)}: a configuration is given twice")
     if len(seeds) > 1 or (seeds and (common.seeds is not None or common.seed != 0)):
         raise InvalidInputError(f"seed={seeds[-1]}: a seed is given twice")
     if seeds and not seeds[0].isdecimal():
         raise InvalidInputError(f"seed={seeds[0]}: a seed is a whole number from 0 to 2^32 - 1")
     found = parse_seeds(None, int(seeds[0])) if seeds else common.seed_list
-    return Parsed(names[0] if names else None, found, overrides)
+    return Parsed(names, found, overrides)
 
 
 def _results(common: Common) -> Path:
@@ -140,23 +141,25 @@ def main_command(common: Common) -> None:
     results/rnn-reactivation).
     """
     configuration = _configuration(DEFAULT, [], quick=common.quick)
-    _train(common, configuration, common.seed_list)
-    settings = Settings(configurations=(configuration.name,), **_analysis_presets(common))
+    report_claims(_train(common, configuration, common.seed_list), CLAIMS)
+    settings = _settings(common, configuration.task.name, (configuration.name,))
     _analyse(common, settings, KINDS, common.seed_list)
 
 
 @app.command("train")
 @command
 def train_command(common: Common, settings: Changes = None) -> None:
-    """Train networks of one configuration.
+    """Train networks.
 
     Results lie in TASK/CONFIG_SEED/ under --out (default: results/rnn-reactivation).
     """
     given = parse_settings(settings or [], common)
-    configuration = _configuration(
-        given.configuration or DEFAULT, given.overrides, quick=common.quick
-    )
-    _train(common, configuration, given.seeds)
+    names = given.configurations or [DEFAULT]
+    configurations = [_configuration(n, given.overrides, quick=common.quick) for n in names]
+    runs = [run for c in configurations for run in _train(common, c, given.seeds)]
+    report_claims(runs, CLAIMS)
+    for run in runs:
+        common.reporter.say(f"results: {run.directory}")
 
 
 @app.command("analyze")
@@ -178,11 +181,12 @@ def analyze_command(
     """Compare trained networks awake and asleep."""
     kinds = _kinds(kind)
     given = parse_settings(settings or [], common)
-    if given.configuration is not None:
+    if given.configurations:
         raise InvalidInputError(
-            f"{given.configuration}: must be KEY=VALUE; configurations=[...] names what is analysed"
+            f"{given.configurations[0]}: must be KEY=VALUE; configurations=[...] names what is "
+            "analysed"
         )
-    presets = _analysis_presets(common)
+    presets = QUICK_ANALYSIS if common.quick else {}
     _analyse(common, merge(Settings, [presets], given.overrides), kinds, given.seeds)
 
 
@@ -190,43 +194,29 @@ def analyze_command(
 @command
 def reproduce_command(
     common: Common,
-    settings: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[CONFIG]... [KEY=VALUE]...",
-            help="Configurations (default: both tasks' four with vanilla networks, and the GRUs), "
-            "and changes that all of them get.",
-            show_default=False,
-        ),
-    ] = None,
+    settings: Changes = None,
 ) -> None:
     """Train configurations, analyse them task by task, and verify the claims.
 
+    Without CONFIG: both tasks' four with vanilla networks, and the two with GRUs.
     What is finished is skipped, what was cut off is gone on with. Exit code 1 if a claim is not
     reproduced.
     """
-    arguments = settings or []
-    names = [s for s in arguments if "=" not in s] or list(REPRODUCED)
-    changes = [s for s in arguments if "=" in s]
-    seeds = parse_settings([s for s in changes if s.startswith("seed=")], common).seeds
-    overrides = [s for s in changes if not s.startswith("seed=")]
-    configurations = [_configuration(name, overrides, quick=common.quick) for name in names]
+    given = parse_settings(settings or [], common)
+    names = given.configurations or REPRODUCED
+    configurations = [_configuration(n, given.overrides, quick=common.quick) for n in names]
     common.resume = True
-    verdicts = []
-    for configuration in configurations:
-        verdicts += _train(common, configuration, seeds)
+    runs = [run for c in configurations for run in _train(common, c, given.seeds)]
     for task in dict.fromkeys(configuration.task.name for configuration in configurations):
         chosen = tuple(c.name for c in configurations if c.task.name == task)
-        analysis = Settings(task=task, configurations=chosen, **_analysis_presets(common))
-        verdicts.append(_analyse(common, analysis, KINDS, seeds))
-    if False in verdicts:
+        runs.append(_analyse(common, _settings(common, task, chosen), KINDS, given.seeds, ()))
+    if report_claims(runs, CLAIMS) is False:
         raise typer.Exit(1)
 
 
-def _train(common: Common, configuration: Configuration, seeds: Sequence[int]) -> list[bool | None]:
-    """Train, and report the claims about training; tell whether they hold."""
-    verdicts = []
-    for run in train_networks(
+def _train(common: Common, configuration: Configuration, seeds: Sequence[int]) -> list[StoredRun]:
+    """Train networks, each in its folder."""
+    return train_networks(
         _results(common),
         configuration,
         seeds,
@@ -237,16 +227,17 @@ def _train(common: Common, configuration: Configuration, seeds: Sequence[int]) -
         quick=common.quick,
         resume=common.resume,
         force=common.force,
-    ):
-        verdicts.append(report_claims(run, CLAIMS))
-        common.reporter.say(f"results: {run.directory}")
-    return verdicts
+    )
 
 
 def _analyse(
-    common: Common, settings: Settings, kinds: Sequence[str], seeds: Sequence[int]
-) -> bool | None:
-    """Analyse in a run directory of its own; tell whether the claims hold."""
+    common: Common,
+    settings: Settings,
+    kinds: Sequence[str],
+    seeds: Sequence[int],
+    claims: Sequence[Claim] = CLAIMS,
+) -> StoredRun:
+    """Analyse in a run directory of its own."""
     root, device = _results(common), resolve_device(common.device)
     models = stored_models(root, settings, seeds)
     spec = analysis_spec(settings, kinds, models, device, quick=common.quick)
@@ -255,8 +246,13 @@ def _analyse(
         return Outcome(*analyse(models, settings, kinds, device=device, journal=run))
 
     directory = root / default_directory(spec).name
-    execute(common, spec, work, draw, CLAIMS, directory=directory)
-    return report_claims(read_run(directory, PACKAGE), CLAIMS)
+    execute(common, spec, work, draw, claims, directory=directory)
+    return read_run(directory, PACKAGE)
+
+
+def _settings(common: Common, task: str, configurations: tuple[str, ...]) -> Settings:
+    presets = QUICK_ANALYSIS if common.quick else {}
+    return merge(Settings, [presets, {"task": task, "configurations": list(configurations)}])
 
 
 def _kinds(kind: str) -> tuple[str, ...]:
@@ -265,11 +261,6 @@ def _kinds(kind: str) -> tuple[str, ...]:
     if kind not in KINDS:
         raise InvalidInputError(f"{kind}: must be one of {', '.join((*KINDS, 'all'))}")
     return (kind,)
-
-
-def _analysis_presets(common: Common) -> dict[str, int]:
-    """Give what `--quick` makes of an analysis."""
-    return dict(QUICK_ANALYSIS) if common.quick else {}
 
 
 add_run_commands(app, PACKAGE, CLAIMS, draw)

@@ -195,9 +195,7 @@ def _result(learner: Learner) -> Result:
     return Result(metrics, {"losses": np.array(learner.losses), "tests": np.array(tests)})
 
 
-def stored_models(
-    root: Path, settings: Settings, seeds: Sequence[int]
-) -> dict[int, list[Model]]:
+def stored_models(root: Path, settings: Settings, seeds: Sequence[int]) -> dict[int, list[Model]]:
     """Read the trained networks that an analysis is about, for each seed.
 
     Raises
@@ -205,7 +203,9 @@ def stored_models(
     InvalidInputError
         If one has not been trained (the message says how to), or does not fit its folder.
     """
-    return {seed: [_stored_model(root, settings, n, seed) for n in settings.names] for seed in seeds}
+    return {
+        seed: [_stored_model(root, settings, n, seed) for n in settings.names] for seed in seeds
+    }
 
 
 def _stored_model(root: Path, settings: Settings, name: str, seed: int) -> Model:

@@ -375,7 +375,9 @@ class _Seed:
         found: dict[str, Tensor] = {}
         extent = _extent(self._first.configuration)
         navigation = isinstance(self._first.configuration.task, NavigationTask)
-        axes = [torch.linspace(-side / 2, side / 2, GRID if navigation else ANGLES) for side in extent]
+        axes = [
+            torch.linspace(-side / 2, side / 2, GRID if navigation else ANGLES) for side in extent
+        ]
         places = torch.cartesian_prod(*axes).view(-1, len(axes)).double()
         for name, recordings in self._recordings.items():
             for condition, recording in recordings.items():
@@ -388,8 +390,8 @@ class _Seed:
                 found[f"{key}/trajectories"] = decoded[:SHOWN_STEPS, :SHOWN_TRAJECTORIES]
                 found[f"{key}/projection"] = points[::every]
                 found[f"{key}/projected"] = values[::every]
-                found[f"{key}/density"] = density.log_density(places).exp().view(
-                    *(len(axis) for axis in axes)
+                found[f"{key}/density"] = (
+                    density.log_density(places).exp().view(*(len(axis) for axis in axes))
                 )
                 if is_bearing(decoded):
                     found[f"{key}/bearings"] = bearing_histogram(decoded)
@@ -422,5 +424,3 @@ def _turns(steps: Tensor) -> Tensor:
     share = (steps / (np.pi / 2) + 1) / 2
     index = (share * TURN_BINS).long().clamp(0, TURN_BINS - 1)
     return torch.bincount(index.flatten(), minlength=TURN_BINS).double() / index.numel()
-
-

@@ -82,16 +82,15 @@ class PlainNetwork(nn.Module):
             outputs.append(self.readout(h))
         return torch.stack(outputs)
 
-    def named_weights(self) -> Parameters:
-        """Give the weights as the package keeps them, without a dimension of networks."""
-        weights = {name: p.detach() for name, p in self.named_parameters()}
-        return self._joined(weights)
+    def load_weights(self, weights: Parameters) -> None:
+        """Take weights as the package keeps them, without a dimension of networks."""
+        with torch.no_grad():
+            for name, parameter in self._parts(weights).items():
+                self.get_parameter(name).copy_(parameter)
 
     def named_gradients(self) -> Parameters:
-        """Give their gradients in the same form."""
-        return self._joined({n: p.grad for n, p in self.named_parameters() if p.grad is not None})
-
-    def _joined(self, found: dict[str, Tensor]) -> Parameters:
+        """Give the gradients in the same form."""
+        found = {name: p.grad for name, p in self.named_parameters() if p.grad is not None}
         joined = {name: found[f"{name}.weight"] for name in ("encoder", "readout")}
         if isinstance(self.cell, PlainGru):
             for name, letter in (("recurrent", "U"), ("input", "W")):
@@ -99,6 +98,17 @@ class PlainNetwork(nn.Module):
         else:
             joined |= {name: found[f"cell.{name}.weight"] for name in ("recurrent", "input")}
         return joined
+
+    def _parts(self, weights: Parameters) -> dict[str, Tensor]:
+        """Name the weights as torch does."""
+        found = {f"{name}.weight": weights[name] for name in ("encoder", "readout")}
+        for name, letter in (("recurrent", "U"), ("input", "W")):
+            if isinstance(self.cell, PlainGru):
+                for k, part in zip("zrh", weights[name].chunk(3), strict=True):
+                    found[f"cell.{letter}_{k}.weight"] = part
+            else:
+                found[f"cell.{name}.weight"] = weights[name]
+        return found
 
 
 def plain_walk(

@@ -131,7 +131,9 @@ def asleep(
     network, cells = make_network(rnn, size), model.cells.to(device)
     weights = {name: values.to(device) for name, values in model.parameters.items()}
     noise = [streams.torch("noise", device=device)]
-    start = make_trajectories(task, trajectories, streams.torch("trajectories", device=device)).start
+    start = make_trajectories(
+        task, trajectories, streams.torch("trajectories", device=device)
+    ).start
     network.states[0, 0] = cells.encode(start) @ weights["encoder"][0].mT
     for first in range(0, steps, size.steps):
         if first > 0:

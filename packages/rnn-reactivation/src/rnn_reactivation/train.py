@@ -265,8 +265,8 @@ class Learner:
     def new(cls, configuration: Configuration, seed: int) -> "Learner":
         """Give an untrained network."""
         parameters = {n: v[0] for n, v in initialise(configuration, [seed]).items()}
-        zeros = [{n: torch.zeros_like(v) for n, v in parameters.items()} for _ in range(2)]
-        return cls(configuration, seed, parameters, *zeros)
+        means, squares = ({n: torch.zeros_like(v) for n, v in parameters.items()} for _ in range(2))
+        return cls(configuration, seed, parameters, means, squares)
 
     @property
     def epoch(self) -> int:
@@ -350,7 +350,7 @@ def train(
     if first.epoch >= n_epochs:
         return
     batch = Batch(first.configuration, [learner.seed for learner in learners], device)
-    stacked = [
+    parameters, means, squares = stacked = [
         {n: torch.stack([x[n] for x in group]).to(device) for n in first.parameters}
         for group in (
             [learner.parameters for learner in learners],
@@ -358,8 +358,7 @@ def train(
             [learner.squares for learner in learners],
         )
     ]
-    parameters = stacked[0]
-    adam = _adam(*stacked, first.epoch, trainer.learning_rate)
+    adam = _adam(parameters, means, squares, first.epoch, trainer.learning_rate)
     losses: list[Tensor] = []
 
     def update() -> None:
