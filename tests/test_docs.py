@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("packages/*/README.md")])
-COMMANDS = ("sleep-replay", "impression-learning", "hybrid-plasticity")
+COMMANDS = ("sleep-replay", "impression-learning", "hybrid-plasticity", "rnn-reactivation")
 
 
 def blocks(page: Path, language: str) -> list[str]:

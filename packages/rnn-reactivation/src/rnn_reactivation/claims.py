@@ -32,7 +32,7 @@ def _analysed(run: StoredRun, kind: str, task: str, *names: str) -> dict[str, An
     return run.metrics[kind]
 
 
-def _mean(values: Sequence[float]) -> float:
+def _mean(values: Sequence[float | int | None]) -> float:
     """Average over seeds; NaN if a value is not finite, so that no band holds it."""
     return float(numbers(values).mean())
 

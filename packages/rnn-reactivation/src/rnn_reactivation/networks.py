@@ -17,6 +17,7 @@ from sharpwave_shared.errors import InvalidInputError
 from sharpwave_shared.files import atomic_path, read_tensors, write_tensors
 
 CONFIGURATION_FILE = "configuration.yml"
+MODEL = "model"
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,9 @@ def write_model(
     directory: Path, configuration: Configuration, seed: int, epoch: int, weights: Parameters
 ) -> None:
     """Write the weights of a network (without a dimension of networks) and what it is."""
-    described = {"configuration": json.dumps(configuration.values())}
-    described |= {"seed": str(seed), "epoch": str(epoch)}
-    write_tensors(model_path(directory, epoch), weights, described)
+    described = {"configuration": configuration.values(), "seed": seed, "epoch": epoch}
+    # As one text: safetensors keeps several in no particular order.
+    write_tensors(model_path(directory, epoch), weights, {MODEL: json.dumps(described)})
 
 
 def write_configuration(directory: Path, configuration: Configuration) -> None:
@@ -82,12 +83,10 @@ def read_model(path: Path) -> Model:
     """
     tensors, described = read_tensors(path)
     try:
-        values = json.loads(described["configuration"])
-        seed, epoch = int(described["seed"]), int(described["epoch"])
+        model = json.loads(described[MODEL])
+        values, seed, epoch = dict(model["configuration"]), int(model["seed"]), int(model["epoch"])
     except (KeyError, ValueError, TypeError) as error:
         raise InvalidInputError(f"{path}: holds no network of this package") from error
-    if not isinstance(values, dict):
-        raise InvalidInputError(f"{path}: holds no network of this package")
     try:
         configuration = Configuration.from_values(values)
     except InvalidInputError as error:

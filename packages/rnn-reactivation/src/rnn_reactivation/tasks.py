@@ -35,14 +35,37 @@ class Trajectories(NamedTuple):
         Its value after every step. Bearings lie in [-pi, pi).
     """
 
-    start: Float[Tensor, "trajectories dims"]
-    inputs: Float[Tensor, "steps trajectories dims"]
-    states: Float[Tensor, "steps trajectories dims"]
+    start: Float[Tensor, "*trajectories dims"]
+    inputs: Float[Tensor, "steps *trajectories dims"]
+    states: Float[Tensor, "steps *trajectories dims"]
+
+
+class Motion(NamedTuple):
+    """All that is random about trajectories.
+
+    Attributes
+    ----------
+    start
+        Where they start (m, or rad).
+    heading
+        The heading at first (rad); of no use to the head direction task, whose start it is.
+    lengths
+        Lengths of the steps (m), where no wall is near; zero in the head direction task.
+    turns
+        Turns after every step (rad).
+    """
+
+    start: Float[Tensor, "*trajectories dims"]
+    heading: Float[Tensor, "*trajectories"]
+    lengths: Float[Tensor, " steps *trajectories"]
+    turns: Float[Tensor, " steps *trajectories"]
 
 
 def wrap(angles: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
     """Bring angles (rad) into [-pi, pi)."""
-    return torch.remainder(angles + math.pi, 2 * math.pi) - math.pi
+    wrapped = torch.remainder(angles + math.pi, 2 * math.pi) - math.pi
+    # Just below -pi, the remainder is rounded up to the whole circle.
+    return torch.where(wrapped < math.pi, wrapped, -math.pi)
 
 
 def make_trajectories(
@@ -59,63 +82,77 @@ def make_trajectories(
     generator
         Draws them.
     """
-    if isinstance(task, NavigationTask):
-        return _walk(task, count, generator)
-    return _turn(task, count, generator)
+    return move(task, draw_motion(task, count, generator))
 
 
-def _walk(task: NavigationTask, count: int, generator: torch.Generator) -> Trajectories:
-    """Walk through the box, as an animal that follows walls (Raudies & Hasselmo 2012).
-
-    At every step the animal moves along its heading, then turns. Near a wall and heading at it, it
-    moves slowly and turns parallel to the wall before its random turn. A step that begins
-    further away than the border region may end behind the wall, by at most its length.
-    """
-    device = generator.device
+def draw_motion(
+    task: NavigationTask | HeadDirectionTask, count: int, generator: torch.Generator
+) -> Motion:
+    """Draw what is random about trajectories."""
 
     def uniform(*shape: int) -> Tensor:
-        return torch.rand(shape, generator=generator, device=device)
+        return torch.rand(shape, generator=generator, device=generator.device)
 
-    half = torch.tensor([task.box_width, task.box_height], device=device) / 2
+    def turns() -> Tensor:
+        shape = (task.length, count)
+        normal = torch.randn(shape, generator=generator, device=generator.device)
+        return (task.turn_mean + task.turn_sd * normal) * task.dt
+
+    if isinstance(task, HeadDirectionTask):
+        start = (2 * uniform(count, 1) - 1) * math.pi
+        drawn = turns()
+        return Motion(start, start[:, 0], torch.zeros_like(drawn), drawn)
+    half = _half(task, generator.device)
     start = (2 * uniform(count, 2) - 1) * half if task.random_start else torch.zeros_like(half)
-    start = start.expand(count, 2)
     heading = 2 * math.pi * uniform(count)
     # 1 - U lies in (0, 1], where the logarithm is finite.
     lengths = task.speed * task.dt * (-2 * (1 - uniform(task.length, count)).log()).sqrt()
-    normal = torch.randn((task.length, count), generator=generator, device=device)
-    turns = (task.turn_mean + task.turn_sd * normal) * task.dt
-    anchor = torch.tensor(task.anchor, device=device, dtype=half.dtype)
-    walls = torch.arange(4, device=device) * (math.pi / 2)
+    return Motion(start.expand(count, 2), heading, lengths, turns())
 
+
+def move(task: NavigationTask | HeadDirectionTask, motion: Motion) -> Trajectories:
+    """Make trajectories of what was drawn.
+
+    In the box the animal moves at every step along its heading, then turns; it follows walls
+    (Raudies & Hasselmo 2012): near a wall and heading at it, it moves slowly and turns parallel to
+    the wall before its random turn. A step that begins further away than the border region may end
+    behind the wall, by at most its length. Head direction: the head turns, to the left only if the
+    task is biased.
+    """
+    start, heading, lengths, turns = motion
+    if isinstance(task, HeadDirectionTask):
+        turns = turns.abs() if task.biased else turns
+        return Trajectories(start, turns[..., None], wrap(start + turns[..., None].cumsum(0)))
+    half = _half(task, start.device)
+    anchor = _pair(*task.anchor, start.device)
     position, inputs, states = start, [], []
     for t in range(task.length):
         # Distances to the walls to the right, above, to the left and below.
-        distance, nearest = torch.cat([half - position, half + position], 1).min(1)
-        angle = wrap(heading - walls[nearest])
+        distance, nearest = torch.cat([half - position, half + position], -1).min(-1)
+        angle = wrap(heading - nearest * (math.pi / 2))
         blocked = (distance < task.border_region) & (angle.abs() < math.pi / 2)
         length = torch.where(blocked, task.border_slow_factor * lengths[t], lengths[t])
-        step = length[:, None] * torch.stack([heading.cos(), heading.sin()], 1)
+        step = length[..., None] * torch.stack([heading.cos(), heading.sin()], -1)
         if task.biased:
             step = step + task.drift * (anchor - position)
-        # sign(0) is 0: head on at the wall, the animal turns to the left.
-        side = torch.where(angle < 0, -1.0, 1.0)
-        along = side * (math.pi / 2 - angle.abs())
-        heading = heading + turns[t] + torch.where(blocked, along, 0.0)
+        # Head on at the wall, where the angle is 0, the animal turns to the left.
+        side = 1 - 2 * (angle < 0)
+        heading = heading + turns[t] + blocked * side * (math.pi / 2 - angle.abs())
         position = position + step
         inputs.append(step)
         states.append(position)
     return Trajectories(start, torch.stack(inputs), torch.stack(states))
 
 
-def _turn(task: HeadDirectionTask, count: int, generator: torch.Generator) -> Trajectories:
-    """Turn the head at random, to the left only if the task is biased."""
-    device = generator.device
-    start = (2 * torch.rand((count, 1), generator=generator, device=device) - 1) * math.pi
-    normal = torch.randn((task.length, count, 1), generator=generator, device=device)
-    turns = (task.turn_mean + task.turn_sd * normal) * task.dt
-    if task.biased:
-        turns = turns.abs()
-    return Trajectories(start, turns, wrap(start + turns.cumsum(0)))
+def _half(task: NavigationTask, device: torch.device) -> Float[Tensor, "2"]:
+    """Give half the size of the box (m)."""
+    return _pair(task.box_width / 2, task.box_height / 2, device)
+
+
+def _pair(x: float, y: float, device: torch.device) -> Float[Tensor, "2"]:
+    """Make a tensor of two numbers without copying from the host, which no graph could hold."""
+    dtype = torch.get_default_dtype()
+    return torch.stack([torch.full((), n, device=device, dtype=dtype) for n in (x, y)])
 
 
 @dataclass(frozen=True)
@@ -245,7 +282,7 @@ class HeadDirectionCells:
         count = 1
         while 2 * ive(count, self.kappa) > NEGLIGIBLE:
             count += 1
-        return torch.arange(1, count).to(like)
+        return torch.arange(1, count, device=like.device, dtype=like.dtype)
 
     def decode(
         self, activations: Float[Tensor, "*networks points cells"]

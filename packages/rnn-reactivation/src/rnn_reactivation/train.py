@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rnn_reactivation.configuration import Configuration
+from rnn_reactivation.networks import Model
 from rnn_reactivation.recurrence import (
     Parameters,
     Size,
@@ -21,8 +22,10 @@ from rnn_reactivation.recurrence import (
 from rnn_reactivation.tasks import (
     Cells,
     HeadDirectionCells,
+    Motion,
+    draw_motion,
     make_cells,
-    make_trajectories,
+    move,
     squared_error,
 )
 from sharpwave_shared.errors import DivergenceError, InvalidInputError
@@ -37,7 +40,7 @@ class Batch:
     """A batch of trajectories for each of several networks of one configuration.
 
     Its buffers are allocated once: drawing and computing again and again allocates next to
-    nothing. On CUDA, the loss and its gradients are one captured graph.
+    nothing. On CUDA, `learn` with all that follows the drawing is one captured graph.
 
     Attributes
     ----------
@@ -75,39 +78,59 @@ class Batch:
         width = configuration.cells if self._mixing is None else self._mixing.shape[-2]
         self._targets = size.buffer(width).flatten(1, 2)
         self._to_states = size.buffer(rnn.hidden_size)
+        self._motion: Motion | None = None
+        self._captures = self.device.type == "cuda"
+        self._noise_in = size.buffer(configuration.inputs) if rnn.sigma2_in > 0 else None
+        self._noise_out = torch.empty_like(self._targets) if rnn.sigma2_out > 0 else None
         self._graph: tuple[torch.cuda.CUDAGraph, Tensor, Parameters] | None = None
 
     def draw(self, purpose: int | str) -> None:
-        """Draw trajectories and noise: those of an epoch, or for another purpose."""
-        rnn = self.configuration.rnn
+        """Draw all that is random about an epoch, or about a batch for another purpose."""
+        rnn, task = self.configuration.rnn, self.configuration.task
+        count = self.configuration.trainer.batch_size
         streams = [Streams(seed).child("batch", purpose) for seed in self.seeds]
-        starts = []
-        for n, stream in enumerate(streams):
-            drawn = make_trajectories(
-                self.configuration.task,
-                self.configuration.trainer.batch_size,
-                stream.torch("trajectories", device=self.device),
-            )
-            self.inputs[n], self.true[n] = drawn.inputs, drawn.states
-            starts.append(drawn.start)
-        self.cells.encode(torch.stack(starts).to(self.start.dtype), out=self.start)
+        motions = [
+            draw_motion(task, count, stream.torch("trajectories", device=self.device))
+            for stream in streams
+        ]
+        # The dimension of networks follows that of steps, if there is one.
+        drawn = [
+            torch.stack([getattr(motion, name) for motion in motions], axis)
+            for name, axis in (("start", 0), ("heading", 0), ("lengths", 1), ("turns", 1))
+        ]
+        if self._motion is None:
+            self._motion = Motion(*drawn)
+        else:  # in place, where a graph finds them
+            for kept, values in zip(self._motion, drawn, strict=True):
+                kept.copy_(values)
+        kind = rnn.noise_distribution
+        generators = [stream.torch("noise", device=self.device) for stream in streams]
+        fill_with_noise(self.network.states[:, 1:], rnn.sigma2_rec, generators, kind)
+        if self._noise_in is not None:
+            fill_with_noise(self._noise_in, rnn.sigma2_in, generators, kind)
+        if self._noise_out is not None:
+            fill_with_noise(self._noise_out[:, None], rnn.sigma2_out, generators)
+        if not self._captures:
+            self._move()
+
+    def _move(self) -> None:
+        """Make trajectories and targets of what was drawn."""
+        if self._motion is None:
+            raise ValueError("nothing has been drawn yet")
+        start, inputs, true = move(self.configuration.task, self._motion)
+        self.inputs.copy_(inputs.transpose(0, 1))
+        self.true.copy_(true.transpose(0, 1))
+        self.cells.encode(start, out=self.start)
         states = self.true.flatten(1, 2)
         if self._bearing is None or self._mixing is None:
             self.cells.encode(states, out=self._targets)
         else:
             self._bearing.harmonics(states, out=self._targets)
-        kind = rnn.noise_distribution
-        generators = [stream.torch("noise", device=self.device) for stream in streams]
-        fill_with_noise(self.network.states[:, 1:], rnn.sigma2_rec, generators, kind)
-        if rnn.sigma2_in > 0:
-            noise = torch.empty_like(self.inputs)
-            fill_with_noise(noise, rnn.sigma2_in, generators, kind)
-            self.inputs += noise
-        if rnn.sigma2_out > 0:
+        if self._noise_in is not None:
+            self.inputs += self._noise_in
+        if self._noise_out is not None:
             # Noise of the outputs is as good as noise of the targets, with the other sign.
-            noise = torch.empty_like(self._targets)
-            fill_with_noise(noise, rnn.sigma2_out, generators)
-            self._targets -= noise
+            self._targets -= self._noise_out
 
     def forward(self, parameters: Parameters) -> Float[Tensor, "networks points units"]:
         """Compute the hidden states after every step, once after each `draw`."""
@@ -121,7 +144,7 @@ class Batch:
         The weights must be the same tensors in every call; what is returned is overwritten by the
         next one.
         """
-        if self.device.type != "cuda":
+        if not self._captures:
             return self._learn(parameters)
         if self._graph is None:
             self._graph = self._capture(parameters)
@@ -130,19 +153,20 @@ class Batch:
         return loss, gradients
 
     def _capture(self, parameters: Parameters) -> tuple[torch.cuda.CUDAGraph, Tensor, Parameters]:
-        """Record `_learn` as a graph; what is drawn stays."""
-        drawn = [values.clone() for values in (self.network.states, self._targets)]
+        """Record `_move` and `_learn` as a graph; what is drawn stays."""
+        drawn = self.network.states.clone()
         stream = torch.cuda.Stream(self.device)
         stream.wait_stream(torch.cuda.current_stream(self.device))
         with torch.cuda.stream(stream):
             for _ in range(3):
+                self._move()
                 self._learn(parameters)
         torch.cuda.current_stream(self.device).wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
+            self._move()
             loss, gradients = self._learn(parameters)
-        for values, kept in zip((self.network.states, self._targets), drawn, strict=True):
-            values.copy_(kept)
+        self.network.states.copy_(drawn)
         return graph, loss, gradients
 
     def _learn(self, parameters: Parameters) -> tuple[Tensor, Parameters]:
@@ -162,6 +186,8 @@ class Batch:
     def test(self, parameters: Parameters) -> list["Test"]:
         """Give the loss and the squared decoding error of each network, on the test batch."""
         self.draw(TEST)
+        if self._captures:
+            self._move()
         states = self.forward(parameters)
         results = []
         for n in range(len(self.seeds)):
@@ -273,6 +299,12 @@ class Learner:
         """Epochs done."""
         return len(self.losses)
 
+    @property
+    def model(self) -> Model:
+        """The network as it is now."""
+        weights = {name: values[None].clone() for name, values in self.parameters.items()}
+        return Model(self.configuration, self.seed, self.epoch, weights)
+
     def tensors(self) -> dict[str, Tensor]:
         """Give all that changes, for a checkpoint."""
         groups = {"": self.parameters, "mean.": self.means, "square.": self.squares}
@@ -305,6 +337,8 @@ class Learner:
         parameters, means, squares = (
             {n: tensors[prefix + n] for n in wanted} for prefix in ("", "mean.", "square.")
         )
+        if not {"losses", "tests"} <= tensors.keys():
+            raise InvalidInputError("the checkpoint does not fit: it holds no losses and tests")
         tests = [(int(epoch), Test(*test)) for epoch, *test in tensors["tests"].tolist()]
         return cls(
             configuration, seed, parameters, means, squares, tensors["losses"].tolist(), tests

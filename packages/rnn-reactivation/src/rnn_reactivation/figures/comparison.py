@@ -1,0 +1,271 @@
+"""Figures of the numbers of an analysis: divergences, variance, distance, dimensionality."""
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from rnn_reactivation.figures.common import (
+    COLOURS,
+    CONDITIONS,
+    asleep_noise,
+    means,
+    name_seeds,
+    pretty,
+    short,
+    simulations,
+)
+from rnn_reactivation.reactivation import NOISE_ADDED, RANDOM, UNIFORM, row_name
+from sharpwave_shared.plotting import caption, numbers, style
+from sharpwave_shared.runs import StoredRun
+
+DIMMEST = 1e-3
+"""Colours of divergences begin here at the lowest: below it they tell nothing."""
+COLUMNS = 4
+
+
+def comparison_figures(run: StoredRun) -> dict[str, Figure]:
+    """Draw the numbers of every kind that the run holds."""
+    metrics, figures = run.metrics, {}
+    with style():
+        if metrics.get("kl"):
+            figures["kl"] = _divergences(run)
+        for name, measures in _measures(run).items():
+            held = {key: label for key, label in measures.items() if metrics.get(key)}
+            if held:
+                figures[name] = _bars(run, name, held)
+        if metrics.get("dimensionality"):
+            figures["dimensionality"] = _dimensionality(run)
+    return figures
+
+
+def _measures(run: StoredRun) -> dict[str, dict[str, str]]:
+    """Name the measures that are drawn as bars, by figure."""
+    if run.metrics["task"] == "spatial_navigation":
+        return {
+            "variance": {"variance": "variance of the position over time (m²)"},
+            "distance": {"distance": "mean step of the decoded position (m)"},
+        }
+    return {
+        "variance": {"variance": "circular variance of the bearing over time"},
+        "distance": {
+            "distance": "mean turn of the\ndecoded bearing (rad a step)",
+            "angular_velocity": "mean angular\nvelocity (rad/s)",
+            "coverage": "share of the circle\ncovered by bearings",
+        },
+        "hollowness": {"hollowness": "hollowness of the activity (ring 1, disc 0.3)"},
+    }
+
+
+def _each_seed(run: StoredRun, text: str = "bars are means over them, points each") -> str:
+    seeds = run.metrics["seeds"]
+    return name_seeds(seeds) + (f": {text}" if len(seeds) > 1 else "")
+
+
+def _row_words(run: StoredRun, row: str) -> tuple[str, str | None]:
+    """Say what a row of divergences is, and of which network."""
+    for name in run.metrics["names"]:
+        if row == name:
+            return pretty(name), name
+        if row == row_name(name, NOISE_ADDED):
+            return f"{pretty(name)}, noise added", name
+    return row, None
+
+
+def _divergences(run: StoredRun) -> Figure:
+    table: Mapping[str, Mapping[str, list[float]]] = run.metrics["kl"]
+    names = run.metrics["names"]
+    values = np.array(
+        [[means(numbers(row.get(name, [np.nan]))) for name in names] for row in table.values()]
+    )
+    rows = [_row_words(run, row) for row in table]
+    figure, axes = plt.subplots(figsize=(2.9 + 1.0 * len(names), 1.7 + 0.34 * len(rows)))
+    positive = values[np.isfinite(values) & (values > 0)]
+    low = max(float(positive.min(initial=1.0)), DIMMEST)
+    norm = LogNorm(low, max(float(positive.max(initial=low)), 1.01 * low), clip=True)
+    image = axes.imshow(np.ma.masked_invalid(values), norm=norm, aspect="auto")
+    for (i, j), value in np.ndenumerate(values):
+        colour = "black"
+        if np.isfinite(value):
+            red, green, blue, _ = image.cmap(norm(max(value, low)))
+            colour = "black" if _luminance(red, green, blue) > 0.18 else "white"
+        axes.text(j, i, short(value), ha="center", va="center", color=colour)
+        if rows[i][1] == names[j]:
+            frame = Rectangle((j - 0.47, i - 0.44), 0.94, 0.88, fill=False, linewidth=1.8)
+            frame.set_edgecolor(colour)
+            axes.add_patch(frame)
+    others = [i for i, row in enumerate(table) if row in (RANDOM, UNIFORM)]
+    if others and min(others) > 0:
+        axes.axhline(min(others) - 0.5, color="white", linewidth=4)
+    axes.set_xticks(range(len(names)), [pretty(name).replace(", ", ",\n") for name in names])
+    axes.set_yticks(range(len(rows)), [words for words, _ in rows])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set(xlabel="awake", ylabel="asleep")
+    bar = figure.colorbar(image, ax=axes, label="divergence (nats)", pad=0.02, aspect=30)
+    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    bar.ax.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
+    caption(
+        figure,
+        "Kullback-Leibler divergence of decoded outputs asleep (rows) from awake (columns); "
+        f"framed: of a network from itself. {_each_seed(run, 'means over them')}; "
+        f"{run.config['samples']:,} samples; {simulations(run)}.",
+    )
+    return figure
+
+
+def _luminance(*rgb: float) -> float:
+    """Give the relative luminance of a colour in sRGB."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in rgb]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _bars(run: StoredRun, name: str, measures: Mapping[str, str]) -> Figure:
+    """Draw measures side by side: a row for every condition of every network."""
+    rows, ticks, height = [], {}, 0.0
+    for network in run.metrics["names"]:
+        held = [
+            condition
+            for condition in CONDITIONS
+            if any(condition in run.metrics[key].get(network, {}) for key in measures)
+        ]
+        rows += [(network, condition, height + k) for k, condition in enumerate(held)]
+        if held:
+            ticks[network] = height + (len(held) - 1) / 2
+            height += len(held) + 0.7
+    wide = 2.6 if len(measures) == 1 else 1.9
+    figure, panels = plt.subplots(
+        1,
+        len(measures),
+        figsize=(2.2 + (wide if len(measures) > 1 else 3.4) * len(measures), 1.5 + 0.21 * height),
+        squeeze=False,
+        sharey=True,
+    )
+    for axes, (key, label) in zip(panels[0], measures.items(), strict=True):
+        for network, condition, y in rows:
+            values = run.metrics[key].get(network, {}).get(condition)
+            if values is not None:
+                _bar(axes, numbers(values), y, COLOURS[condition])
+        axes.axvline(0, color="0.3", linewidth=0.8)
+        axes.set_xlabel(label)
+        axes.margins(x=0.22)
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+        if all(patch.get_width() >= 0 for patch in axes.patches if isinstance(patch, Rectangle)):
+            axes.set_xlim(left=0)
+    panels[0, 0].set_yticks(list(ticks.values()), [pretty(network) for network in ticks])
+    panels[0, 0].set_ylim(height - 1.0, -0.8)
+    for axes in panels[0]:
+        axes.tick_params(axis="y", length=0)
+    _legend(figure, run, {condition for _, condition, _ in rows})
+    config = run.config
+    if name == "variance":
+        size = (
+            f"{config['variance_trajectories']} trajectories of {config['variance_steps']:,} "
+            f"steps, without the first {config['variance_dropped']:,}; {asleep_noise(run)}"
+        )
+    else:
+        size = simulations(run)
+    unknown = "" if run.metrics["task"] == "spatial_navigation" else _explain(measures)
+    caption(figure, f"{_each_seed(run).capitalize()}. {size[0].upper()}{size[1:]}.{unknown}")
+    return figure
+
+
+def _explain(measures: Mapping[str, str]) -> str:
+    if "hollowness" in measures:
+        return (
+            " Hollowness: 5th percentile of the distances from the centre of the activity on two "
+            "components, over their median."
+        )
+    if "variance" in measures:
+        return " 0: always the same bearing, 1: no mean direction."
+    return " A twentieth of the circle counts as covered from a tenth of an even share on."
+
+
+def _bar(axes: Axes, values: np.ndarray, y: float, colour: str) -> None:
+    """Draw the mean over seeds as a bar with its value, and a point for each seed."""
+    mean = float(means(values))
+    axes.barh(y, mean if np.isfinite(mean) else 0.0, height=0.85, color=colour, linewidth=0)
+    known = values[np.isfinite(values)]
+    if len(values) > 1:
+        offsets = np.linspace(-0.25, 0.25, len(values))[np.isfinite(values)]
+        axes.scatter(
+            known, y + offsets, s=9, color="0.1", edgecolors="white", linewidths=0.5, zorder=3
+        )
+    negative = mean < 0
+    end = float(known.min() if negative else known.max()) if len(known) else 0.0
+    axes.annotate(
+        short(mean),
+        (end, y),
+        xytext=(-4 if negative else 4, 0),
+        textcoords="offset points",
+        ha="right" if negative else "left",
+        va="center",
+        fontsize=8,
+    )
+
+
+def _legend(figure: Figure, run: StoredRun, conditions: set[str]) -> None:
+    handles: list[Patch | Line2D] = [
+        Patch(color=COLOURS[condition], linewidth=0, label=label)
+        for condition, label in CONDITIONS.items()
+        if condition in conditions
+    ]
+    if len(run.metrics["seeds"]) > 1:
+        handles.append(
+            Line2D([], [], color="0.1", marker="o", markersize=3.5, linestyle="", label="seed")
+        )
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+
+
+def _dimensionality(run: StoredRun) -> Figure:
+    shares = run.metrics["dimensionality"]
+    names = [name for name in run.metrics["names"] if name in shares]
+    columns = min(COLUMNS, len(names))
+    rows = -(-len(names) // columns)
+    figure, panels = plt.subplots(
+        rows,
+        columns,
+        figsize=(max(4.6, 0.8 + 1.75 * columns), 1.2 + 1.9 * rows),
+        squeeze=False,
+        sharex=True,
+        sharey=True,
+    )
+    conditions: dict[str, Line2D] = {}
+    for axes, name in zip(panels.flat, names, strict=False):
+        for condition in CONDITIONS:
+            if condition not in shares[name]:
+                continue
+            values = numbers(shares[name][condition])
+            x = np.arange(1, values.shape[1] + 1)
+            colour = COLOURS[condition]
+            for seed in values if len(values) > 1 else []:
+                axes.plot(x, seed, color=colour, linewidth=0.6, alpha=0.5)
+            (line,) = axes.plot(x, means(values), color=colour, marker="o", markersize=3)
+            line.set_label(CONDITIONS[condition])
+            conditions.setdefault(condition, line)
+        axes.set_title(pretty(name), fontsize=9)
+        axes.set_ylim(0, 1.03)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    for axes in panels.flat[len(names) :]:
+        axes.remove()
+    for k in range(columns):
+        below = panels[(len(names) - 1 - k) // columns, k]
+        below.set_xlabel("components")
+        below.tick_params(labelbottom=True)
+    for axes in panels[:, 0]:
+        axes.set_ylabel("explained variance\n(cumulative share)")
+    handles = [conditions[condition] for condition in CONDITIONS if condition in conditions]
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    caption(
+        figure,
+        "Variance of the activity that the first principal components explain, each condition's "
+        f"own. {_each_seed(run, 'means over them, thin lines each').capitalize()}; "
+        f"{simulations(run)}.",
+    )
+    return figure

@@ -1,0 +1,204 @@
+"""Figures of networks that track a bearing: histograms, courses, angular velocity, activity."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from rnn_reactivation.figures.common import (
+    COLOURS,
+    CONDITIONS,
+    Network,
+    finite_most,
+    first_seed,
+    label_panels,
+    make_panels,
+    on_pages,
+    plot_activity,
+    row_panels,
+    simulations,
+    stored_networks,
+)
+from sharpwave_shared.plotting import caption, style
+from sharpwave_shared.runs import StoredRun
+
+TRAJECTORIES = 3
+RARE = 1e-4
+"""Shares of steps below this are not shown."""
+QUARTERS = [-np.pi, -np.pi / 2, 0, np.pi / 2, np.pi]
+QUARTER_NAMES = ["−π", "−π/2", "0", "π/2", "π"]
+CYCLIC = ListedColormap(colormaps["twilight"](np.linspace(0, 1, 256))[:, :3] * 0.86, "bearings")
+"""Colours of bearings; darker than matplotlib's, whose lightest vanish on white."""
+
+
+def direction_figures(run: StoredRun) -> dict[str, Figure]:
+    """Draw bearings, how they move, and the activity behind them."""
+    networks = stored_networks(run)
+    with style():
+        return {
+            **on_pages("bearings", networks, ["bearings"], lambda n: _histograms(run, n)),
+            **on_pages("densities", networks, ["density"], lambda n: _densities(run, n)),
+            **on_pages("courses", networks, ["trajectories"], lambda n: _courses(run, n)),
+            **on_pages("angular_velocity", networks, ["turns"], lambda n: _velocities(run, n)),
+            **on_pages(
+                "activity", networks, ["projection", "projected"], lambda n: _activity(run, n)
+            ),
+        }
+
+
+def _legend(figure: Figure, networks: Sequence[Network], quantity: str, even: str = "") -> None:
+    held = {condition for network in networks for condition in network.having(quantity)}
+    handles = [
+        Line2D([], [], color=COLOURS[condition], label=label)
+        for condition, label in CONDITIONS.items()
+        if condition in held
+    ]
+    if even:
+        handles.append(Line2D([], [], color="0.4", linestyle=":", label=even))
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+
+
+def _histograms(run: StoredRun, networks: list[Network]) -> Figure:
+    figure, panels = row_panels(networks, size=(2.6, 2.3), polar=True)
+    bins = 1
+    for network, axes in panels:
+        held = network.having("bearings")
+        for condition in held:
+            shares = network.arrays[condition]["bearings"]
+            bins = len(shares)
+            edges = np.linspace(-np.pi, np.pi, bins + 1)
+            closed = np.append(np.repeat(shares, 2), shares[0])
+            angles = np.append(np.repeat(edges, 2)[1:-1], edges[-1])
+            axes.plot(angles, 100 * closed, color=COLOURS[condition])
+            if condition == held[0]:
+                axes.fill(angles, 100 * closed, color=COLOURS[condition], alpha=0.15, linewidth=0)
+        around = np.linspace(-np.pi, np.pi, 181)
+        axes.plot(around, np.full(181, 100 / bins), color="0.4", linestyle=":", linewidth=1)
+        axes.set_ylim(0, 108 * finite_most([network.arrays[c]["bearings"] for c in held]))
+        axes.set_xticks([0, np.pi / 2, np.pi, 3 * np.pi / 2], ["0", "π/2", "±π", "−π/2"])
+        axes.yaxis.set_major_locator(MaxNLocator(3))
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g} %")
+        axes.tick_params(labelsize=7.5, pad=1)
+        axes.grid(linewidth=0.5, color="0.85")
+    _legend(figure, networks, "bearings", "even")
+    caption(
+        figure,
+        f"Share of decoded bearings in each of {bins} parts of the circle (angles in rad). "
+        f"{first_seed(run).capitalize()}; {simulations(run)}.",
+    )
+    return figure
+
+
+def _bearing_axis(axes: Axes, which: str = "x") -> None:
+    (axes.set_xticks if which == "x" else axes.set_yticks)(QUARTERS, QUARTER_NAMES)
+    (axes.set_xlim if which == "x" else axes.set_ylim)(-np.pi, np.pi)
+
+
+def _densities(run: StoredRun, networks: list[Network]) -> Figure:
+    figure, panels = row_panels(networks, size=(2.9, 1.9))
+    for network, axes in panels:
+        held = network.having("density")
+        for condition in held:
+            density = network.arrays[condition]["density"]
+            angles = np.linspace(-np.pi, np.pi, len(density))
+            axes.plot(angles, density, color=COLOURS[condition])
+        axes.axhline(1 / (2 * np.pi), color="0.4", linestyle=":", linewidth=1)
+        axes.set_ylim(0, 1.08 * finite_most([network.arrays[c]["density"] for c in held]))
+        _bearing_axis(axes)
+        axes.set(xlabel="bearing (rad)", ylabel="density (1/rad)")
+        axes.label_outer(remove_inner_ticks=False)
+        axes.tick_params(labelleft=True)
+    _legend(figure, networks, "density", "even")
+    caption(
+        figure,
+        f"Density of decoded bearings. {first_seed(run).capitalize()}; {simulations(run)}.",
+    )
+    return figure
+
+
+def cut_at_wraps(times: np.ndarray, bearings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Put NaN between bearings on both sides of +-pi, so that no line joins them."""
+    after = np.flatnonzero(np.abs(np.diff(bearings)) > np.pi) + 1
+    return np.insert(times, after, np.nan), np.insert(bearings, after, np.nan)
+
+
+def _courses(run: StoredRun, networks: list[Network]) -> Figure:
+    figure, panels = make_panels(networks, ["trajectories"], size=(2.3, 1.5), extra=(0.9, 1.0))
+    for network in networks:
+        held = network.having("trajectories")
+        length = min(len(network.arrays[c]["trajectories"]) for c in held)
+        times = np.arange(length) * network.task["dt"]
+        for condition in held:
+            axes = panels[network.name, condition]
+            shown = network.arrays[condition]["trajectories"][:length, :TRAJECTORIES, 0]
+            for k, bearings in enumerate(shown.T.astype(float)):
+                axes.plot(*cut_at_wraps(times, bearings), color=f"C{k}", linewidth=1)
+            _bearing_axis(axes, "y")
+            axes.set_xlim(0, max(times[-1], network.task["dt"]))
+    label_panels(panels, "time (s)", "bearing (rad)", shared=False)
+    for axes in panels.values():
+        axes.tick_params(labelleft=bool(axes.get_ylabel()))
+    caption(
+        figure,
+        f"Decoded bearings of {TRAJECTORIES} trajectories, awake on the task, and asleep from "
+        f"other starts without input; ±π is one bearing. {first_seed(run).capitalize()}.",
+    )
+    return figure
+
+
+def _velocities(run: StoredRun, networks: list[Network]) -> Figure:
+    figure, panels = row_panels(networks, size=(2.9, 1.9))
+    for network, axes in panels:
+        furthest = 0.0
+        for condition in network.having("turns"):
+            shares = network.arrays[condition]["turns"].astype(float)
+            edges = np.linspace(-np.pi / 2, np.pi / 2, len(shares) + 1) / network.task["dt"]
+            axes.stairs(shares, edges, color=COLOURS[condition], linewidth=1.2)
+            outer = np.maximum(np.abs(edges[1:]), np.abs(edges[:-1]))
+            furthest = max(furthest, float(outer[shares >= RARE].max(initial=0.0)))
+        axes.axvline(0, color="0.4", linestyle=":", linewidth=1)
+        axes.set(xlabel="angular velocity (rad/s)", ylabel="share of steps")
+        axes.set_yscale("log")
+        axes.set_ylim(RARE, 1.2)
+        if furthest > 0:
+            axes.set_xlim(-furthest, furthest)
+    for axes in figure.axes:
+        spec = axes.get_subplotspec()
+        if spec is not None and not spec.is_first_col():
+            axes.set_ylabel("")
+    _legend(figure, networks, "turns")
+    bins = len(networks[0].arrays[networks[0].having("turns")[0]]["turns"])
+    caption(
+        figure,
+        f"Turns of decoded bearings in one step, by the duration of a step, in {bins} bins up to "
+        "±π/2 a step (the last hold larger turns). "
+        f"{first_seed(run).capitalize()}; {simulations(run)}.",
+    )
+    return figure
+
+
+def _activity(run: StoredRun, networks: list[Network]) -> Figure:
+    figure, panels = make_panels(networks, ["projection", "projected"], extra=(1.5, 0.9))
+    drawn = plot_activity(
+        panels,
+        networks,
+        lambda _, bearings: bearings[:, 0],
+        {"vmin": -np.pi, "vmax": np.pi, "cmap": CYCLIC},
+    )
+    bar = figure.colorbar(
+        drawn, ax=list(panels.values()), label="decoded bearing (rad)", aspect=30, pad=0.02
+    )
+    bar.set_ticks(QUARTERS, labels=QUARTER_NAMES)
+    label_panels(panels, "component 1", "component 2", shared=False)
+    caption(
+        figure,
+        "Hidden activity on the first two principal components of the network awake, at some "
+        "moments; dashed: limits of the awake panel. "
+        f"{first_seed(run).capitalize()}; {simulations(run)}.",
+    )
+    return figure

@@ -1,0 +1,506 @@
+"""Measures against NumPy and SciPy; the whole analysis against its parts, on untrained networks."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from torch import Tensor
+
+from rnn_reactivation.analysis import (
+    bearing_histogram,
+    coverage,
+    density_of,
+    drift_field,
+    explained_variance,
+    hollowness,
+    log_gradient,
+    mean_step,
+    output_variance,
+    principal_components,
+    steps_of,
+)
+from rnn_reactivation.configuration import Configuration, HeadDirectionTask, NavigationTask, Rnn
+from rnn_reactivation.density import (
+    CircularDensity,
+    KernelDensity,
+    UniformDensity,
+    kl_divergences,
+)
+from rnn_reactivation.networks import Model
+from rnn_reactivation.reactivation import KINDS, Analysis, Settings, analyse, row_name
+from rnn_reactivation.simulate import Recording, asleep, awake, record
+from sharpwave_shared.errors import InvalidInputError
+from sharpwave_shared.seeding import Streams
+from sharpwave_shared.testing import KilledError, MemoryJournal
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def normal(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=seeded(seed), dtype=torch.float64)
+
+
+def bearings(*values: float) -> Tensor:
+    """One trajectory."""
+    return torch.tensor(values)[:, None, None]
+
+
+# --- measures -------------------------------------------------------------------------------------
+
+
+def test_variance_of_positions_is_over_time():
+    decoded = normal(50, 7, 2) * torch.tensor([1.0, 3.0]) + 10 * normal(1, 7, 2, seed=1)
+    wanted = np.var(decoded.numpy(), axis=0).sum(-1).mean()
+    assert output_variance(decoded) == pytest.approx(wanted, rel=1e-12)
+    assert output_variance(decoded.float()) == pytest.approx(wanted, rel=1e-5)
+    assert output_variance(torch.full((50, 7, 2), 0.1)) == 0
+
+
+def test_variance_of_bearings_is_circular():
+    # Around the seam, where a variance of numbers would be large.
+    spread = torch.linspace(0.1, 2, 7)[:, None]
+    decoded = torch.remainder(2 * math.pi + normal(80, 7, 1) * spread, 2 * math.pi) - math.pi
+    wanted = stats.circvar(decoded.numpy(), high=math.pi, low=-math.pi, axis=0).mean()
+    assert output_variance(decoded) == pytest.approx(wanted, rel=1e-9)
+    assert output_variance(bearings(3.1, -3.1)) < 0.001
+    assert output_variance(bearings(1.0, 1.0, 1.0)) == pytest.approx(0, abs=1e-7)
+    assert output_variance(bearings(0.0, math.pi)) == pytest.approx(1, abs=1e-6)
+
+
+def test_steps_go_the_short_way_round_the_circle():
+    turns = steps_of(bearings(3.0, -3.0, 3.0, 2.5))
+    short = 2 * math.pi - 6
+    torch.testing.assert_close(turns, bearings(short, -short, -0.5), rtol=0, atol=1e-6)
+    assert mean_step(bearings(3.0, -3.0, 3.0, 2.5)) == pytest.approx((2 * short + 0.5) / 3)
+    # Positions have no seam.
+    places = torch.tensor([[[3.0, 0.0]], [[-3.0, 8.0]], [[-3.0, 9.0]]])
+    assert torch.equal(steps_of(places), places[1:] - places[:-1])
+    assert mean_step(places) == pytest.approx((10 + 1) / 2)
+    several = normal(9, 5, 2)
+    wanted = np.linalg.norm(np.diff(several.numpy(), axis=0), axis=-1).mean()
+    assert mean_step(several) == pytest.approx(wanted, rel=1e-12)
+
+
+def activity() -> Tensor:
+    return 4 + normal(200, 6) @ normal(6, 6, seed=1)
+
+
+def test_explained_variance_is_that_of_singular_values():
+    points = activity().numpy()
+    values = np.linalg.svd(points - points.mean(0), compute_uv=False) ** 2
+    wanted = values.cumsum() / values.sum()
+    covariance = torch.from_numpy(np.cov(points.T, bias=True))
+    for components in (1, 3, 6):
+        found = explained_variance(covariance, components)
+        np.testing.assert_allclose(found, wanted[:components], rtol=1e-10)
+    assert explained_variance(covariance, 10).shape == (6,)  # there are no more than units
+    np.testing.assert_allclose(explained_variance(covariance.float(), 6), wanted, rtol=1e-5)
+    line = torch.outer(torch.tensor([1.0, 2.0, 2.0]), torch.tensor([1.0, 2.0, 2.0]))
+    np.testing.assert_allclose(explained_variance(line, 2), 1, rtol=1e-6)
+    assert explained_variance(torch.zeros(3, 3), 2).tolist() == [1, 1]
+
+
+def test_principal_components_are_singular_vectors():
+    points = activity().numpy()
+    *_, vectors = np.linalg.svd(points - points.mean(0))
+    for sign in (1, -1):
+        covariance = torch.from_numpy(np.cov(sign * points.T))
+        found = principal_components(covariance, 3)
+        assert found.shape == (6, 3)
+        for component, vector in zip(found.T.numpy(), vectors[:3], strict=True):
+            assert abs(component @ vector) == pytest.approx(1, rel=1e-9)
+            assert component[abs(component).argmax()] > 0
+    assert torch.equal(principal_components(covariance), found[:, :2])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_histograms_of_bearings(dtype: torch.dtype):
+    values = 1.5 * normal(40, 30, 1).clamp(-2, 2).to(dtype)
+    edges = np.linspace(-math.pi, math.pi, 21)
+    counts, _ = np.histogram(values.double().numpy(), edges)
+    np.testing.assert_allclose(bearing_histogram(values), counts / 1200, rtol=1e-12)
+    ends = torch.tensor([-math.pi, math.pi], dtype=dtype)[:, None, None]
+    share = bearing_histogram(ends)
+    assert (share[0], share[-1], share.sum()) == (0.5, 0.5, 1)
+
+
+def test_coverage_of_the_circle():
+    full = torch.linspace(-math.pi + 1e-3, math.pi - 1e-3, 1000)[:, None, None]
+    assert coverage(full) == 1
+    assert coverage(full[full > 0][:, None, None]) == 0.5
+    assert coverage(torch.full((50, 2, 1), 0.1)) == 0.05
+    # A bin that hardly anything visits does not count: it must have a tenth of an even share.
+    rare, often = torch.full((9, 1, 1), -1.0), torch.full((1991, 1, 1), 0.1)
+    assert coverage(torch.cat([rare, often])) == 0.05
+    assert coverage(torch.cat([rare, rare, often])) == 0.1
+
+
+def test_hollowness_of_rings_and_discs():
+    angle = 2 * math.pi * torch.rand(5000, generator=seeded())
+    circle = torch.stack([angle.cos(), angle.sin()], 1) + torch.tensor([10.0, -5.0])
+    assert hollowness(circle) > 0.95
+    centre = circle.mean(0)
+    radius = torch.rand(5000, 1, generator=seeded(1)).sqrt()
+    disc = centre + radius * (circle - centre)
+    assert hollowness(disc) == pytest.approx((0.05 / 0.5) ** 0.5, abs=0.03)
+    assert hollowness(3 * disc) == pytest.approx(hollowness(disc), rel=1e-3)
+    distances = np.linalg.norm((disc - disc.mean(0)).numpy(), axis=1)
+    low, middle = np.percentile(distances, [5, 50])
+    assert hollowness(disc) == pytest.approx(low / middle, rel=1e-4)
+    assert hollowness(torch.ones(20, 2)) == 0
+
+
+# --- fields ---------------------------------------------------------------------------------------
+
+
+class Well:
+    """A Gaussian density around a place, of variances of its own in both directions."""
+
+    def __init__(self) -> None:
+        self.centre = torch.tensor([0.2, -0.1], dtype=torch.float64)
+        self.variance = torch.tensor([0.09, 0.16], dtype=torch.float64)
+
+    def log_density(self, x: Tensor) -> Tensor:
+        return -((x - self.centre).square() / self.variance).sum(1) / 2
+
+    def sample(self, count: int, generator: torch.Generator) -> Tensor:
+        return self.centre + self.variance.sqrt() * normal(count, 2, seed=9)
+
+    def slope(self, x: Tensor) -> Tensor:
+        return (self.centre - x) / self.variance
+
+
+def simulated(well: Well | None, steps: int = 200, count: int = 2000) -> Tensor:
+    """Langevin dynamics in a well, or diffusion."""
+    noise, share = normal(steps, count, 2, seed=3), 3e-4
+    start = Well() if well is None else well
+    position, found = start.sample(count, seeded()), []
+    for xi in noise:
+        drift = 0.0 if well is None else share * well.slope(position)
+        position = position + drift + (2 * share) ** 0.5 * xi
+        found.append(position)
+    return torch.stack(found)
+
+
+def test_slopes_of_densities():
+    points = 0.3 * normal(300, 2) + torch.tensor([0.2, 0.0])
+    kernels = KernelDensity(points)
+    places = 0.4 * normal(12, 2, seed=2)
+    difference = points - places[:, None]
+    inverse = torch.linalg.inv(kernels.covariance)
+    weights = torch.exp(-((difference @ inverse) * difference).sum(-1) / 2)
+    towards = (weights[..., None] * difference).sum(1) / weights.sum(1)[:, None]
+    torch.testing.assert_close(
+        log_gradient(kernels, places), towards @ inverse, rtol=1e-3, atol=1e-3
+    )
+    torch.testing.assert_close(log_gradient(Well(), places), Well().slope(places))
+    flat = UniformDensity(-torch.ones(2), torch.ones(2))
+    assert not log_gradient(flat, torch.zeros(3, 2, dtype=torch.float64)).any()
+
+
+def test_fields_are_means_over_parts_of_the_box():
+    decoded = torch.tensor([0.4, 0.2]) * normal(40, 20, 2).float()
+    size, parts, lag, least = (1.5, 1.0), 4, 3, 12
+    field = drift_field(decoded, Well(), size, parts=parts, lag=lag, least=least)
+    moved = (decoded[lag:] - decoded[:-lag]).flatten(0, 1).double().numpy()
+    before = decoded[:-lag].flatten(0, 1).numpy()
+    covariance = np.cov(moved.T, bias=True)
+    assert field.places.shape == (16, 2)
+    assert 0 < field.seen.sum() < 16
+    for place, drift, predicted, seen in zip(*field, strict=True):
+        x, y = place.numpy()
+        inside = (abs(before[:, 0] - x) <= size[0] / 8) & (abs(before[:, 1] - y) <= size[1] / 8)
+        assert bool(seen) == (inside.sum() >= least)
+        if seen:
+            np.testing.assert_allclose(drift, moved[inside].mean(0), rtol=1e-5, atol=1e-7)
+        else:
+            assert drift.isnan().all()
+        np.testing.assert_allclose(
+            predicted, covariance @ Well().slope(place).numpy() / 2, rtol=1e-5
+        )
+    a, b = field.drift[field.seen].flatten().numpy(), field.predicted[field.seen].flatten().numpy()
+    cosine = a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+    assert field.agreement == pytest.approx(cosine, rel=1e-9)
+    # The places cover the box.
+    np.testing.assert_allclose(field.places.abs().max(0).values, [1.5 * 3 / 8, 3 / 8])
+
+
+def test_langevin_dynamics_agree_with_their_prediction():
+    well = Well()
+    decoded = simulated(well)
+    field = drift_field(decoded, well, (2.2, 2.2), least=2000)
+    assert field.seen.sum() > 30
+    assert field.agreement > 0.9
+    # In size, too.
+    drift, predicted = field.drift[field.seen], field.predicted[field.seen]
+    slope = float((drift * predicted).sum() / predicted.square().sum())
+    assert slope == pytest.approx(1, abs=0.15)
+    # With the density as it would be estimated.
+    estimated = density_of(decoded[::20, ::10])
+    assert isinstance(estimated, KernelDensity)
+    assert drift_field(decoded, estimated, (2.2, 2.2), least=2000).agreement > 0.85
+
+
+def test_diffusion_does_not_agree_with_the_prediction():
+    field = drift_field(simulated(None), Well(), (2.2, 2.2))
+    assert field.seen.sum() > 40
+    assert abs(field.agreement) < 0.4
+
+
+# --- the whole analysis ---------------------------------------------------------------------------
+
+RNN = Rnn(hidden_size=8, sigma2_rec=0.02)
+TASKS = {
+    "spatial_navigation": NavigationTask(length=6, place_cells_num=20),
+    "head_direction": HeadDirectionTask(length=6, head_direction_cells_num=20),
+}
+NAMES = ("noiseless", "noisy")
+TINY = Settings(
+    configurations=NAMES,
+    trajectories=7,
+    steps=20,
+    samples=40,
+    variance_trajectories=5,
+    variance_steps=12,
+    variance_dropped=4,
+    components=3,
+)
+STANDARD = {"spatial_navigation": 1e-4, "head_direction": 0.01}
+
+
+def networks(task: str, *seeds: int) -> dict[int, list[Model]]:
+    noisy = Configuration("noisy", TASKS[task], RNN)
+    silent = Configuration("noiseless", TASKS[task], replace(RNN, sigma2_rec=0.0))
+    return {seed: [Model.untrained(c, seed) for c in (silent, noisy)] for seed in seeds}
+
+
+def assert_equal(found: Any, wanted: Any) -> None:
+    """Compare numbers in mappings and lists, to the last bit."""
+    assert repr(found) == repr(wanted)
+
+
+@pytest.fixture(scope="module")
+def analysed() -> dict[str, tuple[Analysis, MemoryJournal]]:
+    found = {}
+    for task in TASKS:
+        journal = MemoryJournal()
+        result = analyse(networks(task, 0, 3), replace(TINY, task=task), journal=journal)
+        found[task] = result, journal
+    return found
+
+
+def recordings(task: str, seed: int) -> dict[str, dict[str, Recording]]:
+    """What the analysis must have recorded, from the simulations themselves."""
+    streams = Streams(seed).child("analysis")
+    found: dict[str, dict[str, Recording]] = {}
+    for name, model in zip(NAMES, networks(task, seed)[seed], strict=True):
+        days = awake(model, 7, 3, streams.child("awake", name))
+        found[name] = {"active": record(days, trials=True)}
+        conditions = {"quiescent": 2 * model.configuration.rnn.sigma2_rec}
+        if name == "noiseless":
+            conditions["noise_added"] = 2 * STANDARD[task]
+        for condition, variance in conditions.items():
+            nights = asleep(model, 7, 20, variance, streams.child("asleep", f"{name} {condition}"))
+            found[name][condition] = record(nights)
+    return found
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_numbers_by_network_condition_and_seed(
+    task: str, analysed: dict[str, tuple[Analysis, MemoryJournal]]
+):
+    metrics = analysed[task][0].metrics
+    assert (metrics["task"], metrics["names"], metrics["seeds"]) == (task, list(NAMES), [0, 3])
+    assert metrics["noise"] == {
+        "noiseless": {"quiescent": 0, "noise_added": 2 * STANDARD[task]},
+        "noisy": {"quiescent": 0.04},
+    }
+    for n, seed in enumerate((0, 3)):
+        wanted = recordings(task, seed)
+        for name, conditions in wanted.items():
+            for condition, recording in conditions.items():
+                decoded = recording.decoded
+                found = {
+                    key: metrics[key][name][condition][n] for key in ("distance", "dimensionality")
+                }
+                assert found["distance"] == pytest.approx(mean_step(decoded))
+                shares = explained_variance(recording.covariance, 3).tolist()
+                assert found["dimensionality"] == pytest.approx(shares)
+                if task == "head_direction":
+                    assert metrics["coverage"][name][condition][n] == coverage(decoded)
+                    speed = float(steps_of(decoded).double().mean()) / 0.02
+                    velocity = metrics["angular_velocity"][name][condition][n]
+                    assert velocity == pytest.approx(speed)
+                    active = conditions["active"]
+                    points = recording.activity.flatten(0, 1).double() - active.mean
+                    plane = points @ principal_components(active.covariance)
+                    hollow = metrics["hollowness"][name][condition][n]
+                    assert hollow == pytest.approx(hollowness(plane))
+        for name, model in zip(NAMES, networks(task, seed)[seed], strict=True):
+            for condition, variance in metrics["noise"][name].items():
+                streams = Streams(seed).child("analysis").child("variance", name, condition)
+                chunks = [chunk.decoded for chunk in asleep(model, 5, 12, variance, streams)]
+                value = output_variance(torch.cat(chunks)[4:])
+                found = metrics["variance"][name][condition]
+                assert len(found) == 2
+                assert found[n] == pytest.approx(value)
+    assert ("coverage" in metrics) == (task == "head_direction")
+    # Each condition has random numbers of its own.
+    both = metrics["distance"]["noisy"]
+    assert len({both["active"][0], both["active"][1], both["quiescent"][0]}) == 3
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_table_of_divergences(task: str, analysed: dict[str, tuple[Analysis, MemoryJournal]]):
+    table = analysed[task][0].metrics["kl"]
+    rows = ["noiseless", "noiseless (noise added)", "noisy", "random network"]
+    assert list(table) == [*rows, "uniform distribution"]
+    assert row_name("noiseless", "noise_added") == rows[1]
+    for n, seed in enumerate((0, 3)):
+        wanted = recordings(task, seed)
+        columns = [density_of(conditions["active"].decoded) for conditions in wanted.values()]
+        streams = Streams(seed).child("analysis")
+        untrained = networks(task, seed)[seed][1]
+        random = record(asleep(untrained, 7, 20, 0.04, streams.child("asleep", "random network")))
+        sides = [1.1, 1.1] if task == "spatial_navigation" else [math.pi]
+        half = torch.tensor(sides, dtype=torch.float64)
+        densities = {
+            "noiseless": density_of(wanted["noiseless"]["quiescent"].decoded),
+            "noiseless (noise added)": density_of(wanted["noiseless"]["noise_added"].decoded),
+            "noisy": density_of(wanted["noisy"]["quiescent"].decoded),
+            "random network": density_of(random.decoded),
+            "uniform distribution": UniformDensity(-half, half),
+        }
+        kind = KernelDensity if task == "spatial_navigation" else CircularDensity
+        assert isinstance(densities["noisy"], kind)
+        for row, density in densities.items():
+            values = kl_divergences(density, columns, 40, streams.torch("samples", row))
+            found = [table[row][name][n] for name in NAMES]
+            assert found == pytest.approx(values.tolist(), rel=1e-6)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_arrays_for_figures(task: str, analysed: dict[str, tuple[Analysis, MemoryJournal]]):
+    arrays, wanted = analysed[task][0].arrays, recordings(task, 0)
+    for name, conditions in wanted.items():
+        for condition, recording in conditions.items():
+            key = f"{name}/{condition}"
+            assert arrays[f"{key}/trajectories"].dtype == np.float32
+            decoded = recording.decoded[:, :12].numpy()
+            np.testing.assert_allclose(arrays[f"{key}/trajectories"], decoded, rtol=1e-6)
+            assert arrays[f"{key}/projection"].shape == (recording.meanwhile[..., 0].numel(), 2)
+            np.testing.assert_allclose(
+                arrays[f"{key}/projected"], recording.meanwhile.flatten(0, 1), rtol=1e-6
+            )
+            if task == "head_direction":
+                assert arrays[f"{key}/density"].shape == (181,)
+                mass = np.trapezoid(arrays[f"{key}/density"], np.linspace(-np.pi, np.pi, 181))
+                assert mass == pytest.approx(1, abs=0.01)
+                histogram = bearing_histogram(recording.decoded)
+                np.testing.assert_allclose(arrays[f"{key}/bearings"], histogram, rtol=1e-6)
+                turns = arrays[f"{key}/turns"]
+                edges = np.linspace(-np.pi / 2, np.pi / 2, 82)
+                steps = steps_of(recording.decoded).double().clamp(edges[0], edges[-1])
+                counts, _ = np.histogram(steps.numpy(), edges)
+                np.testing.assert_allclose(turns, counts / steps.numel(), atol=1e-6)
+            else:
+                assert arrays[f"{key}/density"].shape == (40, 40)
+                middle = density_of(recording.decoded).log_density(torch.full((1, 2), 1.1 / 39))
+                assert arrays[f"{key}/density"][20, 20] == pytest.approx(
+                    float(middle.exp()), rel=1e-3, abs=1e-30
+                )
+                assert (f"{key}/field" in arrays) == (condition != "active")
+
+
+def test_analyses_go_on_where_they_were_cut_off(
+    analysed: dict[str, tuple[Analysis, MemoryJournal]], monkeypatch: pytest.MonkeyPatch
+):
+    whole, _ = analysed["head_direction"]
+    settings = replace(TINY, task="head_direction")
+    journal = MemoryJournal()
+    parts = 0
+    while True:
+        parts += 1
+        journal.killed_at_drop = True  # each part is killed right after it is kept
+        try:
+            found = analyse(networks("head_direction", 0, 3), settings, journal=journal)
+        except KilledError:
+            continue
+        break
+    # Two networks awake and asleep, their variances, and the table: for each seed.
+    assert parts == 2 * (2 + 2 + 1) + 1
+    assert_equal(found.metrics, whole.metrics)
+    assert found.arrays.keys() == whole.arrays.keys()
+    for name, values in whole.arrays.items():
+        np.testing.assert_array_equal(found.arrays[name], values)
+    # Nothing that is kept is simulated again.
+    monkeypatch.setattr("rnn_reactivation.reactivation.asleep", None)
+    monkeypatch.setattr("rnn_reactivation.reactivation.awake", None)
+    again = analyse(networks("head_direction", 0, 3), settings, journal=journal)
+    assert_equal(again.metrics, whole.metrics)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_alone(kind: str, analysed: dict[str, tuple[Analysis, MemoryJournal]]):
+    whole = analysed["spatial_navigation"][0].metrics
+    found, arrays = analyse(networks("spatial_navigation", 0, 3), TINY, [kind])
+    assert found.keys() == {"task", "names", "seeds", "noise", kind}
+    assert_equal(found[kind], whole[kind])
+    assert bool(arrays) == (kind != "variance")
+
+
+# --- settings -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("noise", "noiseless", "noisy"),
+    [
+        ("scaled", {"quiescent": 0, "noise_added": 0.02}, {"quiescent": 0.06}),
+        ("same", {"quiescent": 0, "noise_added": 0.02}, {"quiescent": 0.03}),
+        ("absolute", {"quiescent": 0.02}, {"quiescent": 0.02}),
+    ],
+)
+def test_noise_conditions(noise: str, noiseless: dict[str, float], noisy: dict[str, float]):
+    settings = Settings(task="head_direction", noise=noise)
+    for variance, wanted in ((0.0, noiseless), (0.03, noisy)):
+        configuration = Configuration(task=HeadDirectionTask(), rnn=Rnn(sigma2_rec=variance))
+        assert settings.variances(configuration) == pytest.approx(wanted)
+    assert Settings().standard_variance == 1e-4
+
+
+def test_the_usual_configurations():
+    assert set(Settings().names) == {
+        f"{n}_{b}" for n in ("noisy", "no-noise") for b in ("biased", "unbiased")
+    }
+    assert Settings(configurations=("a", "b")).names == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"task": "maze"}, "task=maze: must be one of spatial_navigation, head_direction"),
+        ({"noise": "loud"}, "noise=loud: must be one of scaled, same, absolute"),
+        ({"trajectories": 0}, "trajectories=0: must be at least 1"),
+        ({"steps": 1}, "steps=1: must be at least 2"),
+        ({"samples": 0}, "samples=0: must be at least 1"),
+        ({"variance_trajectories": 0}, "variance_trajectories=0: must be at least 1"),
+        ({"variance_steps": 0}, "variance_steps=0: must be at least 1"),
+        ({"variance_dropped": -1}, "variance_dropped=-1: must be at least 0"),
+        ({"components": 0}, "components=0: must be at least 1"),
+        (
+            {"variance_steps": 5, "variance_dropped": 5},
+            "variance_dropped=5: must be below variance_steps=5",
+        ),
+        ({"configurations": ("a", "b", "a")}, "configurations=[a, b, a]: one is given twice"),
+    ],
+)
+def test_settings_out_of_range(values: dict[str, Any], words: str):
+    with pytest.raises(InvalidInputError) as caught:
+        Settings(**values)
+    assert str(caught.value) == words
