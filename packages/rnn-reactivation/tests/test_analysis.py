@@ -32,7 +32,7 @@ from rnn_reactivation.density import (
 )
 from rnn_reactivation.networks import Model
 from rnn_reactivation.reactivation import KINDS, Analysis, Settings, analyse, row_name
-from rnn_reactivation.simulate import Recording, asleep, awake, record
+from rnn_reactivation.simulate import Chunk, Recording, asleep, awake, record
 from sharpwave_shared.errors import InvalidInputError
 from sharpwave_shared.seeding import Streams
 from sharpwave_shared.testing import KilledError, MemoryJournal
@@ -104,6 +104,13 @@ def test_explained_variance_is_that_of_singular_values():
     line = torch.outer(torch.tensor([1.0, 2.0, 2.0]), torch.tensor([1.0, 2.0, 2.0]))
     np.testing.assert_allclose(explained_variance(line, 2), 1, rtol=1e-6)
     assert explained_variance(torch.zeros(3, 3), 2).tolist() == [1, 1]
+
+
+def test_activity_that_never_changes_has_no_components():
+    states = torch.tensor([0.7, 0.8, 0.9]).expand(100, 50, 3)
+    recording = record(iter([Chunk(states, torch.zeros(100, 50, 1), None)] * 2))
+    assert recording.covariance.abs().max() < 1e-9
+    assert explained_variance(recording.covariance, 2).tolist() == [1, 1]
 
 
 def test_principal_components_are_singular_vectors():
@@ -327,9 +334,12 @@ def test_numbers_by_network_condition_and_seed(
             for condition, recording in conditions.items():
                 decoded = recording.decoded
                 found = {
-                    key: metrics[key][name][condition][n] for key in ("distance", "dimensionality")
+                    key: metrics[key][name][condition][n]
+                    for key in ("distance", "distance_late", "dimensionality")
                 }
-                assert found["distance"] == pytest.approx(mean_step(decoded))
+                # The first and the last steps, as many as a trial has.
+                assert found["distance"] == pytest.approx(mean_step(decoded[:6]))
+                assert found["distance_late"] == pytest.approx(mean_step(decoded[-6:]))
                 shares = explained_variance(recording.covariance, 3).tolist()
                 assert found["dimensionality"] == pytest.approx(shares)
                 if task == "head_direction":
@@ -394,7 +404,10 @@ def test_arrays_for_figures(task: str, analysed: dict[str, tuple[Analysis, Memor
             assert arrays[f"{key}/trajectories"].dtype == np.float32
             decoded = recording.decoded[:, :12].numpy()
             np.testing.assert_allclose(arrays[f"{key}/trajectories"], decoded, rtol=1e-6)
-            assert arrays[f"{key}/projection"].shape == (recording.meanwhile[..., 0].numel(), 2)
+            active = conditions["active"]
+            points = recording.activity.flatten(0, 1).double() - active.mean
+            plane = points @ principal_components(active.covariance)
+            np.testing.assert_allclose(arrays[f"{key}/projection"], plane, rtol=1e-3, atol=1e-4)
             np.testing.assert_allclose(
                 arrays[f"{key}/projected"], recording.meanwhile.flatten(0, 1), rtol=1e-6
             )
@@ -416,6 +429,14 @@ def test_arrays_for_figures(task: str, analysed: dict[str, tuple[Analysis, Memor
                     float(middle.exp()), rel=1e-3, abs=1e-30
                 )
                 assert (f"{key}/field" in arrays) == (condition != "active")
+
+
+@pytest.mark.parametrize("names", [("kl", "b"), ("b", "b-variance")])
+def test_results_are_kept_apart_whatever_networks_are_called(names: tuple[str, str]):
+    settings = replace(TINY, configurations=names)
+    models = networks("spatial_navigation", 0)
+    found = analyse(models, settings, journal=MemoryJournal())
+    assert_equal(found.metrics, analyse(models, settings).metrics)
 
 
 def test_analyses_go_on_where_they_were_cut_off(
@@ -450,8 +471,10 @@ def test_analyses_go_on_where_they_were_cut_off(
 def test_each_kind_alone(kind: str, analysed: dict[str, tuple[Analysis, MemoryJournal]]):
     whole = analysed["spatial_navigation"][0].metrics
     found, arrays = analyse(networks("spatial_navigation", 0, 3), TINY, [kind])
-    assert found.keys() == {"task", "names", "seeds", "noise", kind}
-    assert_equal(found[kind], whole[kind])
+    late = {"distance_late"} if kind == "distance" else set()
+    assert found.keys() == {"task", "names", "seeds", "noise", kind} | late
+    for key in (kind, *late):
+        assert_equal(found[key], whole[key])
     assert bool(arrays) == (kind != "variance")
 
 

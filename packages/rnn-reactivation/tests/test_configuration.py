@@ -366,7 +366,7 @@ def test_an_anchor_has_two_numbers():
     ("override", "allowed"),
     [
         ("task.head_direction_cells_num=0", "must be at least 1"),
-        ("task.head_direction_cells_sigma=0", "must be above 0"),
+        ("task.head_direction_cells_sigma=0", "must lie in [0.001, 1000]"),
         ("task.nearest=600", "must not be above task.head_direction_cells_num=512"),
         ("task.length=0", "must be at least 1"),
         ("task.turn_sd=-1", "must not be negative"),

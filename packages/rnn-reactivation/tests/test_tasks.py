@@ -319,6 +319,11 @@ def test_wrapped_angles_at_the_seam(dtype: torch.dtype):
     assert wrapped.max() < pi
 
 
+def test_no_number_is_no_angle():
+    """A network that diverged has no bearing."""
+    assert wrap(torch.tensor([math.nan, math.inf])).isnan().all()
+
+
 # --- place cells ----------------------------------------------------------------------------------
 
 

@@ -223,6 +223,9 @@ def test_checkpoints_that_do_not_fit_are_refused(prefix: str):
     transposed = tensors | {f"{prefix}readout": tensors[f"{prefix}readout"].mT}
     with pytest.raises(InvalidInputError, match=rf"{prefix}readout is \(6, 9\), not \(9, 6\)"):
         Learner.restore(NAVIGATION, 0, transposed)
+    halved = tensors | {f"{prefix}readout": tensors[f"{prefix}readout"].half()}
+    with pytest.raises(InvalidInputError, match=f"{prefix}readout holds torch.float16"):
+        Learner.restore(NAVIGATION, 0, halved)
     with pytest.raises(InvalidInputError):
         Learner.restore(GATED, 0, Learner.new(BEARING, 0).tensors())
 

@@ -167,7 +167,9 @@ class HeadDirectionTask:
         check = _Check("task", self)
         check.one_of("name", ("head_direction",))
         check.counts("length", "head_direction_cells_num", "nearest")
-        check.above_zero("dt", "head_direction_cells_sigma")
+        check.above_zero("dt")
+        sigma = self.head_direction_cells_sigma
+        check.that("head_direction_cells_sigma", 1e-3 <= sigma <= 1e3, "must lie in [0.001, 1000]")
         check.not_negative("turn_sd")
         check.not_above("nearest", "head_direction_cells_num")
 

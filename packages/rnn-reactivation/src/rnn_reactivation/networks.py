@@ -1,6 +1,7 @@
 """Trained networks in their folders: what training leaves, and how it is read back."""
 
 import json
+import operator
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from rnn_reactivation.recurrence import Parameters, initialise, shapes
 from rnn_reactivation.tasks import Cells, make_cells
 from sharpwave_shared.errors import InvalidInputError
 from sharpwave_shared.files import atomic_path, read_tensors, write_tensors
+from sharpwave_shared.seeding import check_seed
 
 CONFIGURATION_FILE = "configuration.yml"
 MODEL = "model"
@@ -84,8 +86,9 @@ def read_model(path: Path) -> Model:
     tensors, described = read_tensors(path)
     try:
         model = json.loads(described[MODEL])
-        values, seed, epoch = dict(model["configuration"]), int(model["seed"]), int(model["epoch"])
-    except (KeyError, ValueError, TypeError) as error:
+        values = dict(model["configuration"])
+        seed, epoch = check_seed(operator.index(model["seed"])), operator.index(model["epoch"])
+    except (KeyError, ValueError, TypeError, InvalidInputError) as error:
         raise InvalidInputError(f"{path}: holds no network of this package") from error
     try:
         configuration = Configuration.from_values(values)

@@ -62,7 +62,8 @@ class Settings:
         that was trained without noise is also left alone with the last.
     trajectories, steps
         Of the simulations that are decoded. Awake, the steps are divided into trials of the length
-        that the network was trained with.
+        that the network was trained with. Distances are those of the first steps asleep, as many
+        as a trial has, and of the last (`distance_late`).
     samples
         Of the Monte Carlo estimates of divergences.
     variance_trajectories, variance_steps, variance_dropped
@@ -234,9 +235,10 @@ class _Seed:
                 found["variance"][name] = self._variance(name)
                 self.advance(1)
         if "distance" in kinds:
-            found["distance"] = self._each(mean_step)
+            found["distance"] = self._each(lambda decoded, trial: mean_step(decoded[:trial]))
+            found["distance_late"] = self._each(lambda decoded, trial: mean_step(decoded[-trial:]))
             if self.settings.task == "head_direction":
-                found["coverage"] = self._each(coverage)
+                found["coverage"] = self._each(lambda decoded, _: coverage(decoded))
                 found["angular_velocity"] = self._each(self._velocity)
         if "dimensionality" in kinds:
             found["dimensionality"] = {
@@ -262,13 +264,16 @@ class _Seed:
         return found
 
     def _each(self, measure: Any) -> dict[str, dict[str, float]]:
-        """Measure every condition of every network on its decoded outputs."""
+        """Measure every condition of every network, by decoded outputs and the length of a trial."""
         return {
-            name: {condition: measure(r.decoded) for condition, r in recordings.items()}
+            name: {
+                condition: measure(r.decoded, self.models[name].configuration.task.length)
+                for condition, r in recordings.items()
+            }
             for name, recordings in self._recordings.items()
         }
 
-    def _velocity(self, decoded: Tensor) -> float:
+    def _velocity(self, decoded: Tensor, trial: int) -> float:
         """Give the mean angular velocity (rad/s)."""
         return float(steps_of(decoded).double().mean()) / self._first.configuration.task.dt
 
@@ -299,7 +304,7 @@ class _Seed:
                 for field, values in recording._asdict().items()
             }
 
-        kept = self.journal.once(f"{self.seed}-{name}", compute)
+        kept = self.journal.once(f"{self.seed}-record-{name}", compute)
         return {
             condition: Recording(*(kept[f"{condition}.{field}"] for field in Recording._fields))
             for condition in (ACTIVE, *variances)
@@ -327,7 +332,7 @@ class _Seed:
                 found[condition] = torch.tensor(value, dtype=torch.float64)
             return found
 
-        kept = self.journal.once(f"{self.seed}-{name}-variance", compute)
+        kept = self.journal.once(f"{self.seed}-variance-{name}", compute)
         return {condition: float(kept[condition]) for condition in variances}
 
     def _divergences(self) -> dict[str, dict[str, float]]:
@@ -342,7 +347,7 @@ class _Seed:
                 found[row] = values.cpu()
             return found
 
-        kept = self.journal.once(f"{self.seed}-kl", compute)
+        kept = self.journal.once(f"{self.seed}-divergences", compute)
         return {
             row: dict(zip(self.models, values.tolist(), strict=True))
             for row, values in kept.items()

@@ -157,16 +157,20 @@ def record(chunks: Iterator[Chunk], *, trials: bool = False) -> Recording:
     Chunks follow each other in time, unless they are `trials`: those count as more trajectories.
     """
     decoded, activity = [], []
-    count, total, products = 0, torch.zeros(()), torch.zeros(())
+    count, total, products, first = 0, torch.zeros(()), torch.zeros(()), None
     for chunk in chunks:
         decoded.append(chunk.decoded.cpu())
         activity.append(chunk.states[:, :KEPT].cpu().clone())
-        flat = chunk.states.flatten(0, 1)
+        # From the first state on, so that activity at rest has no variance, to the last bit.
+        first = chunk.states[0, 0].clone() if first is None else first
+        flat = chunk.states.flatten(0, 1) - first
         count += len(flat)
         total = total + flat.sum(0).double().cpu()
         products = products + (flat.mT @ flat).double().cpu()
-    mean = total / count
-    covariance = products / count - mean[:, None] * mean
+    if first is None:
+        raise ValueError("a simulation without any steps")
+    covariance = products / count - total[:, None] * total / count**2
+    mean = first.double().cpu() + total / count
     along = 1 if trials else 0
     meanwhile = torch.cat([part[:, :KEPT] for part in decoded], along)
     return Recording(

@@ -65,7 +65,7 @@ def wrap(angles: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
     """Bring angles (rad) into [-pi, pi)."""
     wrapped = torch.remainder(angles + math.pi, 2 * math.pi) - math.pi
     # Just below -pi, the remainder is rounded up to the whole circle.
-    return torch.where(wrapped < math.pi, wrapped, -math.pi)
+    return torch.where(wrapped >= math.pi, -math.pi, wrapped)
 
 
 def make_trajectories(
@@ -116,8 +116,8 @@ def move(task: NavigationTask | HeadDirectionTask, motion: Motion) -> Trajectori
     In the box the animal moves at every step along its heading, then turns; it follows walls
     (Raudies & Hasselmo 2012): near a wall and heading at it, it moves slowly and turns parallel to
     the wall before its random turn. A step that begins further away than the border region may end
-    behind the wall, by at most its length. Head direction: the head turns, to the left only if the
-    task is biased.
+    behind the wall, by at most its length; in corners, where only the nearest wall counts, a little
+    more. Head direction: the head turns, to the left only if the task is biased.
     """
     start, heading, lengths, turns = motion
     if isinstance(task, HeadDirectionTask):
@@ -239,6 +239,14 @@ class HeadDirectionCells:
         """Concentration of the tuning."""
         return 1 / self.sigma**2
 
+    @property
+    def orders(self) -> int:
+        """The number of Fourier components, from 1 on, that are not negligible."""
+        found = 1
+        while 2 * ive(found, self.kappa) > NEGLIGIBLE:
+            found += 1
+        return found - 1
+
     def of(self, network: int) -> "HeadDirectionCells":
         """Give the cells of one of several networks."""
         return replace(self, preferred=self.preferred[network])
@@ -279,10 +287,7 @@ class HeadDirectionCells:
         return torch.cat([constant, weight * angles.cos(), weight * angles.sin()], -1).mT
 
     def _orders(self, like: Tensor) -> Float[Tensor, " orders"]:
-        count = 1
-        while 2 * ive(count, self.kappa) > NEGLIGIBLE:
-            count += 1
-        return torch.arange(1, count, device=like.device, dtype=like.dtype)
+        return torch.arange(1, self.orders + 1, device=like.device, dtype=like.dtype)
 
     def decode(
         self, activations: Float[Tensor, "*networks points cells"]

@@ -1,5 +1,6 @@
 """Training: from the changes of a variable to the activations of cells that are tuned to it."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -70,10 +71,14 @@ class Batch:
             (len(seeds), count, configuration.cells), device=device, dtype=dtype
         )
         # The activations of head direction cells are linear functions of a few harmonics, which
-        # are all that learning needs of them.
+        # are all that learning needs of them (unless their tuning is very sharp).
         self._bearing = self.cells if isinstance(self.cells, HeadDirectionCells) else None
         self._mixing: Tensor | None = None
-        if self._bearing is not None and rnn.sigma2_out == 0:
+        if (
+            self._bearing is not None
+            and rnn.sigma2_out == 0
+            and 2 * self._bearing.orders < configuration.cells
+        ):
             self._mixing = self._bearing.mixing()
         width = configuration.cells if self._mixing is None else self._mixing.shape[-2]
         self._targets = size.buffer(width).flatten(1, 2)
@@ -334,6 +339,10 @@ class Learner:
                     f"the checkpoint does not fit {configuration.name}: {prefix}{name} is "
                     f"{'missing' if found is None else tuple(found.shape)}, not {shape}"
                 )
+            if found.dtype != torch.get_default_dtype():
+                raise InvalidInputError(
+                    f"the checkpoint does not fit: {prefix}{name} holds {found.dtype}"
+                )
         parameters, means, squares = (
             {n: tensors[prefix + n] for n in wanted} for prefix in ("", "mean.", "square.")
         )
@@ -407,11 +416,7 @@ def train(
                 group |= {name: v[n].detach().cpu().clone() for name, v in values.items()}
             learner.losses += found[n]
             for epoch, loss in enumerate(found[n], start + 1):
-                if not -float("inf") < loss < float("inf"):
-                    raise DivergenceError(
-                        f"{learner.configuration.name}, seed {learner.seed}: the loss is {loss} "
-                        f"in epoch {epoch}"
-                    )
+                _refuse_divergence(learner, loss, epoch, "loss")
 
     with journal.reporter.progress("training", n_epochs, first.epoch) as advance:
         for epoch in range(first.epoch + 1, n_epochs + 1):
@@ -428,6 +433,7 @@ def train(
                 update()
             if tests or last:
                 for learner, test in zip(learners, batch.test(parameters), strict=True):
+                    _refuse_divergence(learner, test.loss, epoch, "test loss")
                     learner.tests.append((epoch, test))
                     journal.reporter.detail(
                         f"{learner.configuration.name}, seed {learner.seed}, epoch {epoch}: "
@@ -438,6 +444,14 @@ def train(
                     save(learner)
             if due or last:
                 checkpoint()
+
+
+def _refuse_divergence(learner: Learner, loss: float, epoch: int, what: str) -> None:
+    if not math.isfinite(loss):
+        raise DivergenceError(
+            f"{learner.configuration.name}, seed {learner.seed}: the {what} is {loss} in epoch "
+            f"{epoch}"
+        )
 
 
 def _adam(

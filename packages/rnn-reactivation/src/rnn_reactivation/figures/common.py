@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from rnn_reactivation.reactivation import ACTIVE, NOISE_ADDED, QUIESCENT
 from sharpwave_shared.runs import StoredRun
@@ -48,7 +49,7 @@ def pretty(name: str) -> str:
 def name_seeds(seeds: Sequence[int]) -> str:
     """Say which seeds are shown."""
     if len(seeds) == 1:
-        return f"seed {seeds[0]}"
+        return f"seed\N{NO-BREAK SPACE}{seeds[0]}"
     if len(seeds) > MANY_SEEDS:
         return f"{len(seeds)} seeds"
     return f"seeds {', '.join(map(str, seeds[:-1]))} and {seeds[-1]}"
@@ -59,7 +60,7 @@ def means(values: np.ndarray) -> np.ndarray:
     known = np.isfinite(values)
     counts = known.sum(0)
     total = np.where(known, values, 0).sum(0)
-    return np.where(counts > 0, total / np.maximum(counts, 1), np.nan)
+    return np.where(counts > 0, total / len(values), np.nan)
 
 
 def short(value: float) -> str:
@@ -144,17 +145,19 @@ def make_panels(
     *,
     size: tuple[float, float] = (2.0, 1.95),
     extra: tuple[float, float] = (0.9, 0.9),
-) -> tuple[Figure, Panels]:
-    """Make a panel for every condition (column) of every network (row).
+    bars: bool = False,
+) -> tuple[Figure, Panels, list[Axes]]:
+    """Make a panel for every condition (column) of every network (row), with titled columns.
 
-    Columns are titled, and the panels of the first one carry the names of the networks.
+    With `bars`, a colour bar for each row, too.
     """
     columns = [c for c in CONDITIONS if any(c in n.having(*quantities) for n in networks)]
     figure = plt.figure(
         figsize=(extra[0] + size[0] * len(columns), extra[1] + size[1] * len(networks)),
         layout="compressed",
     )
-    grid = figure.add_gridspec(len(networks), len(columns))
+    widths = [1.0] * len(columns) + [0.06] * bars
+    grid = figure.add_gridspec(len(networks), len(widths), width_ratios=widths)
     panels: Panels = {}
     for row, network in enumerate(networks):
         for condition in network.having(*quantities):
@@ -163,7 +166,8 @@ def make_panels(
             if not any(c == condition for _, c in panels):
                 axes.set_title(CONDITIONS[condition], color=COLOURS[condition])
             panels[network.name, condition] = axes
-    return figure, panels
+    rows = range(len(networks)) if bars else []
+    return figure, panels, [figure.add_subplot(grid[r, -1], label="<colorbar>") for r in rows]
 
 
 def label_panels(panels: Panels, x: str, y: str, *, shared: bool) -> None:
@@ -223,7 +227,7 @@ def asleep_noise(run: StoredRun) -> str:
 
 def first_seed(run: StoredRun) -> str:
     """Name the seed whose networks the pictures show."""
-    return f"seed {run.metrics['seeds'][0]}"
+    return name_seeds(run.metrics["seeds"][:1])
 
 
 def finite_most(arrays: Sequence[np.ndarray], default: float = 1.0) -> float:
@@ -259,7 +263,7 @@ def plot_activity(
     networks: Sequence[Network],
     colours_of: Callable[[Network, np.ndarray], np.ndarray],
     look: Mapping[str, Any],
-    most: int = 1000,
+    most: int = 800,
 ) -> Any:
     """Scatter activity on the first two components; give the last scatter, for a colour bar.
 
@@ -279,13 +283,14 @@ def plot_activity(
                 limits = joined(limits, awake)
                 if np.ptp(limits, axis=0).max() > 1.15 * np.ptp(awake, axis=0).max():
                     axes.add_patch(
-                        plt.Rectangle(
+                        Rectangle(
                             (awake[0, 0], awake[0, 1]),
                             *np.ptp(awake, axis=0),
                             fill=False,
                             edgecolor="0.3",
                             linestyle="--",
                             linewidth=0.8,
+                            zorder=3,
                         )
                     )
             drawn = axes.scatter(
@@ -294,6 +299,7 @@ def plot_activity(
                 c=colours_of(network, stored["projected"][chosen]),
                 s=3,
                 linewidths=0,
+                antialiased=False,
                 rasterized=True,
                 **look,
             )

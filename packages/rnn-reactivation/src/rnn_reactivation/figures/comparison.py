@@ -28,6 +28,10 @@ from sharpwave_shared.runs import StoredRun
 DIMMEST = 1e-3
 """Colours of divergences begin here at the lowest: below it they tell nothing."""
 COLUMNS = 4
+LONG_WORD = 13
+"""Longer names do not fit below a column side by side."""
+SHARES = ("coverage", "hollowness")
+"""Measures from 0 to 1."""
 
 
 def comparison_figures(run: StoredRun) -> dict[str, Figure]:
@@ -103,7 +107,10 @@ def _divergences(run: StoredRun) -> Figure:
     others = [i for i, row in enumerate(table) if row in (RANDOM, UNIFORM)]
     if others and min(others) > 0:
         axes.axhline(min(others) - 0.5, color="white", linewidth=4)
-    axes.set_xticks(range(len(names)), [pretty(name).replace(", ", ",\n") for name in names])
+    columns = [pretty(name).replace(", ", ",\n") for name in names]
+    axes.set_xticks(range(len(names)), columns)
+    if max(len(line) for words in columns for line in words.split("\n")) > LONG_WORD:
+        axes.tick_params(axis="x", labelrotation=45)
     axes.set_yticks(range(len(rows)), [words for words, _ in rows])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
@@ -114,7 +121,7 @@ def _divergences(run: StoredRun) -> Figure:
     caption(
         figure,
         "Kullback-Leibler divergence of decoded outputs asleep (rows) from awake (columns); "
-        f"framed: of a network from itself. {_each_seed(run, 'means over them')}; "
+        f"framed: of a network from itself. {_each_seed(run, 'means over them').capitalize()}; "
         f"{run.config['samples']:,} samples; {simulations(run)}.",
     )
     return figure
@@ -154,10 +161,14 @@ def _bars(run: StoredRun, name: str, measures: Mapping[str, str]) -> Figure:
                 _bar(axes, numbers(values), y, COLOURS[condition])
         axes.axvline(0, color="0.3", linewidth=0.8)
         axes.set_xlabel(label)
-        axes.margins(x=0.22)
+        both = any(p.get_width() < 0 for p in axes.patches if isinstance(p, Rectangle))
+        axes.margins(x=0.4 if both else 0.22)
         axes.xaxis.set_major_locator(MaxNLocator(4))
-        if all(patch.get_width() >= 0 for patch in axes.patches if isinstance(patch, Rectangle)):
+        axes.spines["left"].set_visible(False)
+        if not both:
             axes.set_xlim(left=0)
+        if key in SHARES:
+            axes.set_xticks([0, 0.5, 1])
     panels[0, 0].set_yticks(list(ticks.values()), [pretty(network) for network in ticks])
     panels[0, 0].set_ylim(height - 1.0, -0.8)
     for axes in panels[0]:

@@ -82,8 +82,8 @@ def _histograms(run: StoredRun, networks: list[Network]) -> Figure:
         axes.set_ylim(0, 108 * finite_most([network.arrays[c]["bearings"] for c in held]))
         axes.set_xticks([0, np.pi / 2, np.pi, 3 * np.pi / 2], ["0", "π/2", "±π", "−π/2"])
         axes.yaxis.set_major_locator(MaxNLocator(3))
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g} %")
-        axes.tick_params(labelsize=7.5, pad=1)
+        axes.tick_params(labelsize=7.5, pad=1, labelleft=False)
+        _name_circles(axes)
         axes.grid(linewidth=0.5, color="0.85")
     _legend(figure, networks, "bearings", "even")
     caption(
@@ -92,6 +92,15 @@ def _histograms(run: StoredRun, networks: list[Network]) -> Figure:
         f"{first_seed(run).capitalize()}; {simulations(run)}.",
     )
     return figure
+
+
+def _name_circles(axes: Axes) -> None:
+    """Write the shares on their circles, above the lines."""
+    highest = axes.get_ylim()[1]
+    for value in axes.get_yticks():
+        if 0 < value <= highest:
+            text = axes.text(-np.pi / 4, value, f"{value:g} %", fontsize=7, ha="center", zorder=5)
+            text.set_bbox({"facecolor": "white", "alpha": 0.75, "pad": 0.6, "linewidth": 0})
 
 
 def _bearing_axis(axes: Axes, which: str = "x") -> None:
@@ -111,7 +120,7 @@ def _densities(run: StoredRun, networks: list[Network]) -> Figure:
         axes.set_ylim(0, 1.08 * finite_most([network.arrays[c]["density"] for c in held]))
         _bearing_axis(axes)
         axes.set(xlabel="bearing (rad)", ylabel="density (1/rad)")
-        axes.label_outer(remove_inner_ticks=False)
+        axes.label_outer()
         axes.tick_params(labelleft=True)
     _legend(figure, networks, "density", "even")
     caption(
@@ -128,7 +137,7 @@ def cut_at_wraps(times: np.ndarray, bearings: np.ndarray) -> tuple[np.ndarray, n
 
 
 def _courses(run: StoredRun, networks: list[Network]) -> Figure:
-    figure, panels = make_panels(networks, ["trajectories"], size=(2.3, 1.5), extra=(0.9, 1.0))
+    figure, panels, _ = make_panels(networks, ["trajectories"], size=(2.1, 1.25))
     for network in networks:
         held = network.having("trajectories")
         length = min(len(network.arrays[c]["trajectories"]) for c in held)
@@ -140,9 +149,8 @@ def _courses(run: StoredRun, networks: list[Network]) -> Figure:
                 axes.plot(*cut_at_wraps(times, bearings), color=f"C{k}", linewidth=1)
             _bearing_axis(axes, "y")
             axes.set_xlim(0, max(times[-1], network.task["dt"]))
-    label_panels(panels, "time (s)", "bearing (rad)", shared=False)
-    for axes in panels.values():
-        axes.tick_params(labelleft=bool(axes.get_ylabel()))
+    alike = len({axes.get_xlim() for axes in panels.values()}) == 1
+    label_panels(panels, "time (s)", "bearing (rad)", shared=alike)
     caption(
         figure,
         f"Decoded bearings of {TRAJECTORIES} trajectories, awake on the task, and asleep from "
@@ -175,7 +183,7 @@ def _velocities(run: StoredRun, networks: list[Network]) -> Figure:
     bins = len(networks[0].arrays[networks[0].having("turns")[0]]["turns"])
     caption(
         figure,
-        f"Turns of decoded bearings in one step, by the duration of a step, in {bins} bins up to "
+        f"Turns of decoded bearings in one step, over its duration, in {bins} bins up to "
         "±π/2 a step (the last hold larger turns). "
         f"{first_seed(run).capitalize()}; {simulations(run)}.",
     )
@@ -183,7 +191,7 @@ def _velocities(run: StoredRun, networks: list[Network]) -> Figure:
 
 
 def _activity(run: StoredRun, networks: list[Network]) -> Figure:
-    figure, panels = make_panels(networks, ["projection", "projected"], extra=(1.5, 0.9))
+    figure, panels, _ = make_panels(networks, ["projection", "projected"], extra=(1.5, 0.9))
     drawn = plot_activity(
         panels,
         networks,
@@ -191,7 +199,7 @@ def _activity(run: StoredRun, networks: list[Network]) -> Figure:
         {"vmin": -np.pi, "vmax": np.pi, "cmap": CYCLIC},
     )
     bar = figure.colorbar(
-        drawn, ax=list(panels.values()), label="decoded bearing (rad)", aspect=30, pad=0.02
+        drawn, ax=list(panels.values()), label="decoded bearing (rad)", aspect=50, pad=0.02
     )
     bar.set_ticks(QUARTERS, labels=QUARTER_NAMES)
     label_panels(panels, "component 1", "component 2", shared=False)

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rnn_reactivation.figures.common import (
+    COLOURS,
     CONDITIONS,
     Network,
     finite_most,
@@ -27,7 +28,7 @@ from sharpwave_shared.runs import StoredRun
 TRAJECTORIES = 6
 LAG = 10
 """Steps over which `analysis.drift_field` takes displacements."""
-LONGEST = 2.2
+LONGEST = 1.8
 """Length of the longest arrow, in distances between arrows."""
 
 
@@ -49,8 +50,8 @@ def set_box(axes: Axes, network: Network) -> None:
     """Give a panel the walls of the box."""
     width, height = network.task["box_width"], network.task["box_height"]
     axes.set(xlim=(-width / 2, width / 2), ylim=(-height / 2, height / 2), aspect="equal")
-    axes.set_xticks([-width / 2, 0, width / 2], [f"{-width / 2:g}", "0", f"{width / 2:g}"])
-    axes.set_yticks([-height / 2, 0, height / 2], [f"{-height / 2:g}", "0", f"{height / 2:g}"])
+    for set_ticks, side in ((axes.set_xticks, width), (axes.set_yticks, height)):
+        set_ticks([-side / 2, 0, side / 2], [f"−{side / 2:g}", "0", f"{side / 2:g}"])
     axes.spines[:].set_visible(True)
 
 
@@ -59,7 +60,7 @@ def _same_box(networks: list[Network]) -> bool:
 
 
 def _trajectories(run: StoredRun, networks: list[Network]) -> Figure:
-    figure, panels = make_panels(networks, ["trajectories"])
+    figure, panels, _ = make_panels(networks, ["trajectories"])
     steps = set()
     for network in networks:
         conditions = network.having("trajectories")
@@ -105,8 +106,8 @@ def _trajectories(run: StoredRun, networks: list[Network]) -> Figure:
 
 
 def _densities(run: StoredRun, networks: list[Network]) -> Figure:
-    figure, panels = make_panels(networks, ["density"], extra=(1.5, 0.9))
-    for network in networks:
+    figure, panels, bars = make_panels(networks, ["density"], extra=(1.5, 0.9), bars=True)
+    for network, beside in zip(networks, bars, strict=True):
         conditions = network.having("density")
         highest = finite_most([network.arrays[c]["density"] for c in conditions])
         image = None
@@ -123,9 +124,8 @@ def _densities(run: StoredRun, networks: list[Network]) -> Figure:
                 norm=PowerNorm(0.5, 0, highest),
             )
             set_box(axes, network)
-        own = [panels[network.name, condition] for condition in conditions]
         assert image is not None  # noqa: S101
-        bar = figure.colorbar(image, ax=own, label="density (1/m²)", aspect=14, pad=0.02)
+        bar = figure.colorbar(image, cax=beside, label="density (1/m²)")
         bar.ax.locator_params(nbins=4)
     label_panels(panels, "x (m)", "y (m)", shared=_same_box(networks))
     caption(
@@ -137,7 +137,7 @@ def _densities(run: StoredRun, networks: list[Network]) -> Figure:
 
 
 def _activity(run: StoredRun, networks: list[Network]) -> Figure:
-    figure, panels = make_panels(networks, ["projection", "projected"], extra=(1.5, 0.9))
+    figure, panels, _ = make_panels(networks, ["projection", "projected"], extra=(1.5, 0.9))
     furthest = max(np.hypot(n.task["box_width"], n.task["box_height"]) / 2 for n in networks)
     drawn = plot_activity(
         panels,
@@ -149,7 +149,7 @@ def _activity(run: StoredRun, networks: list[Network]) -> Figure:
         drawn,
         ax=list(panels.values()),
         label="distance of the decoded position from the centre (m)",
-        aspect=30,
+        aspect=50,
         pad=0.02,
     )
     label_panels(panels, "component 1", "component 2", shared=False)
@@ -184,8 +184,8 @@ def _drift(run: StoredRun, networks: list[Network]) -> Figure:
             right = figure.add_subplot(grid[row, column + 1])
             known = np.isfinite(drift).all(1) & np.isfinite(predicted).all(1)
             spacing = _spacing(places)
-            first = _arrows(left, places[known], drift[known], spacing, "C1")
-            second = _arrows(right, places[known], predicted[known], spacing, "C2")
+            first = _arrows(left, places[known], drift[known], spacing, COLOURS[condition])
+            second = _arrows(right, places[known], predicted[known], spacing, "0.35")
             cosine = field_cosine(drift, predicted)
             said = f"cosine {cosine:.2f}" if np.isfinite(cosine) else "cosine undefined"
             said = said.replace("-", "\N{MINUS SIGN}")

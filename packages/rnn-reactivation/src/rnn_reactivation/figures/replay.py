@@ -29,7 +29,7 @@ FRAMES = 50
 FRAMES_PER_SECOND = 10
 TAIL = 8
 """Steps behind a dot that are shown."""
-BETWEEN = 6
+BETWEEN = 12
 """Points on the arc of each turn."""
 INNERMOST = 0.6
 """Radius of the innermost of the circles on which bearings move, as a share of the outermost."""
