@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sharpwave_shared.errors import InvalidInputError
-from sharpwave_shared.plotting import FORMATS, caption, parse_formats, save_figures, style
+from sharpwave_shared.plotting import (
+    FORMATS,
+    caption,
+    name_seeds,
+    parse_formats,
+    save_figures,
+    style,
+)
 
 
 def figures(*names: str):
@@ -106,3 +113,9 @@ def test_style_holds_within_the_block_only():
     okabe_ito = {"0072B2", "D55E00", "009E73", "CC79A7", "E69F00", "56B4E9", "000000", "F0E442"}
     assert set(colours) <= okabe_ito | {f"#{colour}" for colour in okabe_ito}
     assert len(set(colours)) == len(colours)
+
+
+def test_seeds_in_words() -> None:
+    assert name_seeds([3]) == "seed 3"
+    assert name_seeds([3, 4, 9]) == "seeds 3, 4 and 9"
+    assert name_seeds(list(range(20))) == "20 seeds"

@@ -529,12 +529,6 @@ def test_comparison_of_failures(store: Store) -> None:
     assert "1 seed a configuration" in words(figures["iterations"]).replace("\n", " ")
 
 
-def test_seeds_in_words() -> None:
-    assert common.name_seeds([3]) == "seed 3"
-    assert common.name_seeds([3, 4, 9]) == "seeds 3, 4 and 9"
-    assert common.name_seeds(list(range(20))) == "20 seeds"
-
-
 def test_medians_leave_out_what_is_unknown() -> None:
     values = numbers([[1, None, None], [3, 5, None]])
     assert np.array_equal(common.medians(values), [2, 5, np.nan], equal_nan=True)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from rnn_reactivation.analysis import (
     bearing_histogram,
+    cosine,
     coverage,
     density_of,
     drift_field,
@@ -527,3 +528,13 @@ def test_settings_out_of_range(values: dict[str, Any], words: str):
     with pytest.raises(InvalidInputError) as caught:
         Settings(**values)
     assert str(caught.value) == words
+
+
+def test_a_cosine_needs_two_fields() -> None:
+    a, none = torch.tensor([[1.0, 2.0], [0.5, -1.0]]), torch.full((2, 2), torch.nan)
+    assert cosine(a, 0.1 * a) == pytest.approx(1)
+    assert cosine(a, a + torch.tensor([[0, torch.nan], [0, 0]])) == pytest.approx(1)
+    assert cosine(a, a.flip(0)) == pytest.approx(-3 / 6.25)
+    assert math.isnan(cosine(a, none))
+    assert math.isnan(cosine(a, 0 * a))
+    assert math.isnan(cosine(a, torch.tensor([[torch.inf, 0], [torch.nan, 0]])))

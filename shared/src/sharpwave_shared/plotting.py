@@ -19,6 +19,8 @@ from sharpwave_shared.files import atomic_path
 from sharpwave_shared.runs import StoredRun
 
 FORMATS = ("png", "pdf", "svg")
+MANY_SEEDS = 8
+"""More seeds than this are counted, not listed."""
 
 
 def parse_formats(text: str) -> list[str]:
@@ -100,6 +102,15 @@ def numbers(values: Any) -> np.ndarray:
     array = np.array(values, dtype=float)
     array[~np.isfinite(array)] = np.nan
     return array
+
+
+def name_seeds(seeds: Sequence[int]) -> str:
+    """Say which seeds a figure shows."""
+    if len(seeds) == 1:
+        return f"seed {seeds[0]}"
+    if len(seeds) > MANY_SEEDS:
+        return f"{len(seeds)} seeds"
+    return f"seeds {', '.join(map(str, seeds[:-1]))} and {seeds[-1]}"
 
 
 def caption(figure: Figure, text: str) -> None:

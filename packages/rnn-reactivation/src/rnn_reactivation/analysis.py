@@ -17,6 +17,8 @@ BINS = 20
 """Bins of the circle in which bearings are counted."""
 COVERED = 0.1
 """A bin counts as covered from this share of what an even distribution would put there."""
+LAG = 10
+"""Steps over which displacements are taken."""
 GRADIENT_STEP = 1e-3
 """Distance (m) over which a density is differentiated."""
 
@@ -120,9 +122,8 @@ class Field(NamedTuple):
 
     @property
     def agreement(self) -> float:
-        """Cosine of the angle between the two fields, as vectors of all parts of the box."""
-        drift, predicted = self.drift[self.seen].flatten(), self.predicted[self.seen].flatten()
-        return float(torch.nn.functional.cosine_similarity(drift, predicted, dim=0))
+        """Cosine between the two fields; see `cosine`."""
+        return cosine(self.drift, self.predicted)
 
 
 def drift_field(
@@ -131,7 +132,7 @@ def drift_field(
     size: tuple[float, float],
     *,
     parts: int = 12,
-    lag: int = 10,
+    lag: int = LAG,
     least: int = 200,
 ) -> Field:
     """Compare the quiescent drift of outputs with Langevin dynamics on the awake density.
@@ -171,6 +172,16 @@ def drift_field(
     covariance = spread.mT @ spread / len(spread)
     predicted = log_gradient(awake, places) @ covariance / 2
     return Field(places, drift, predicted, seen)
+
+
+def cosine(drift: Float[Tensor, "places 2"], predicted: Float[Tensor, "places 2"]) -> float:
+    """Give the cosine between two fields, as vectors of all places where both are known.
+
+    NaN if one of them is zero or known nowhere.
+    """
+    known = (drift.isfinite() & predicted.isfinite()).all(1)
+    a, b = drift[known].double().flatten(), predicted[known].double().flatten()
+    return float(a @ b / (a.norm() * b.norm()))
 
 
 def log_gradient(density: Density, places: Float[Tensor, "places 2"]) -> Float[Tensor, "places 2"]:

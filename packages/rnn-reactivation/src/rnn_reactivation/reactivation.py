@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from rnn_reactivation.analysis import (
+    LAG,
     bearing_histogram,
     coverage,
     density_of,
@@ -264,7 +265,7 @@ class _Seed:
         return found
 
     def _each(self, measure: Any) -> dict[str, dict[str, float]]:
-        """Measure every condition of every network, by decoded outputs and the length of a trial."""
+        """Measure all conditions of all networks by their decoded outputs and length of a trial."""
         return {
             name: {
                 condition: measure(r.decoded, self.models[name].configuration.task.length)
@@ -403,7 +404,7 @@ class _Seed:
                     found[f"{key}/turns"] = _turns(steps_of(decoded))
                 elif condition != ACTIVE:
                     awake = density_of(recordings[ACTIVE].decoded)
-                    if len(decoded) > 10:
+                    if len(decoded) > LAG:
                         field = drift_field(decoded, awake, (extent[0], extent[1]))
                         found[f"{key}/field"] = torch.stack(
                             [field.places, field.drift, field.predicted]

@@ -9,22 +9,11 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 LOG_FROM = 10.0
 """Positive values whose largest is so many times the smallest are shown on a logarithmic axis."""
-MANY_SEEDS = 8
-"""More seeds than this are counted, not listed."""
 SEVERAL_DECADES = 300.0
 """Ratio of the limits from which a logarithmic axis has labels at powers of 10 only."""
 FAINT = "0.65"
 PLAIN = FuncFormatter(lambda value, _: f"{value:,.10g}")
 """Numbers in full, 10,000 say."""
-
-
-def name_seeds(seeds: Sequence[int]) -> str:
-    """Say which seeds are shown."""
-    if len(seeds) == 1:
-        return f"seed {seeds[0]}"
-    if len(seeds) > MANY_SEEDS:
-        return f"{len(seeds)} seeds"
-    return f"seeds {', '.join(map(str, seeds[:-1]))} and {seeds[-1]}"
 
 
 def medians(values: np.ndarray) -> np.ndarray:

@@ -8,9 +8,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
 
-from hybrid_plasticity.figures.common import PLAIN, medians, name_seeds
+from hybrid_plasticity.figures.common import PLAIN, medians
 from hybrid_plasticity.model import short_name
-from sharpwave_shared.plotting import caption, numbers, style
+from sharpwave_shared.plotting import caption, name_seeds, numbers, style
 from sharpwave_shared.runs import StoredRun
 
 BEYOND = 2

@@ -14,13 +14,12 @@ from hybrid_plasticity.figures.common import (
     group_axis,
     log_scale,
     medians,
-    name_seeds,
     nothing,
     plot_groups,
     wide_range,
 )
 from hybrid_plasticity.model import short_name
-from sharpwave_shared.plotting import caption, numbers, style
+from sharpwave_shared.plotting import caption, name_seeds, numbers, style
 from sharpwave_shared.runs import StoredRun
 
 BINS = 40

@@ -17,13 +17,12 @@ from hybrid_plasticity.figures.common import (
     FAINT,
     PLAIN,
     log_scale,
-    name_seeds,
     nothing,
     spread,
     wide_range,
 )
 from hybrid_plasticity.model import short_name
-from sharpwave_shared.plotting import caption, style
+from sharpwave_shared.plotting import caption, name_seeds, style
 from sharpwave_shared.runs import StoredRun
 
 POINTS = 150

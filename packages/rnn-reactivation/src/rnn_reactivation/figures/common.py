@@ -11,12 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from rnn_reactivation.reactivation import ACTIVE, NOISE_ADDED, QUIESCENT
+from sharpwave_shared.plotting import name_seeds
 from sharpwave_shared.runs import StoredRun
 
 CONDITIONS = {ACTIVE: "awake", QUIESCENT: "asleep", NOISE_ADDED: "asleep, noise added"}
 COLOURS = {ACTIVE: "C0", QUIESCENT: "C1", NOISE_ADDED: "C2"}
-MANY_SEEDS = 8
-"""More seeds than this are counted, not listed."""
 NETWORKS_ON_A_PAGE = 4
 LONGEST_NAME = 26
 WORDS = {
@@ -46,21 +45,12 @@ def pretty(name: str) -> str:
     return name.replace("$", r"\$")
 
 
-def name_seeds(seeds: Sequence[int]) -> str:
-    """Say which seeds are shown."""
-    if len(seeds) == 1:
-        return f"seed\N{NO-BREAK SPACE}{seeds[0]}"
-    if len(seeds) > MANY_SEEDS:
-        return f"{len(seeds)} seeds"
-    return f"seeds {', '.join(map(str, seeds[:-1]))} and {seeds[-1]}"
-
-
 def means(values: np.ndarray) -> np.ndarray:
     """Give the mean over the first dimension, leaving NaN out; NaN where nothing is known."""
     known = np.isfinite(values)
     counts = known.sum(0)
     total = np.where(known, values, 0).sum(0)
-    return np.where(counts > 0, total / len(values), np.nan)
+    return np.where(counts > 0, total / np.maximum(counts, 1), np.nan)
 
 
 def short(value: float) -> str:

@@ -16,13 +16,12 @@ from rnn_reactivation.figures.common import (
     CONDITIONS,
     asleep_noise,
     means,
-    name_seeds,
     pretty,
     short,
     simulations,
 )
 from rnn_reactivation.reactivation import NOISE_ADDED, RANDOM, UNIFORM, row_name
-from sharpwave_shared.plotting import caption, numbers, style
+from sharpwave_shared.plotting import caption, name_seeds, numbers, style
 from sharpwave_shared.runs import StoredRun
 
 DIMMEST = 1e-3

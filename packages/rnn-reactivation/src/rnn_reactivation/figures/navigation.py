@@ -2,11 +2,13 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from rnn_reactivation.analysis import LAG, cosine
 from rnn_reactivation.figures.common import (
     COLOURS,
     CONDITIONS,
@@ -26,8 +28,6 @@ from sharpwave_shared.plotting import caption, style
 from sharpwave_shared.runs import StoredRun
 
 TRAJECTORIES = 6
-LAG = 10
-"""Steps over which `analysis.drift_field` takes displacements."""
 LONGEST = 1.8
 """Length of the longest arrow, in distances between arrows."""
 
@@ -162,14 +162,6 @@ def _activity(run: StoredRun, networks: list[Network]) -> Figure:
     return figure
 
 
-def field_cosine(drift: np.ndarray, predicted: np.ndarray) -> float:
-    """Give the cosine between two fields, as vectors of all places where both are known."""
-    known = np.isfinite(drift).all(1) & np.isfinite(predicted).all(1)
-    a, b = drift[known].astype(float).ravel(), predicted[known].astype(float).ravel()
-    sizes = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return float(a @ b) / sizes if sizes > 0 else float("nan")
-
-
 def _drift(run: StoredRun, networks: list[Network]) -> Figure:
     conditions = [c for c in CONDITIONS if any(c in n.having("field") for n in networks)]
     figure = plt.figure(
@@ -186,8 +178,8 @@ def _drift(run: StoredRun, networks: list[Network]) -> Figure:
             spacing = _spacing(places)
             first = _arrows(left, places[known], drift[known], spacing, COLOURS[condition])
             second = _arrows(right, places[known], predicted[known], spacing, "0.35")
-            cosine = field_cosine(drift, predicted)
-            said = f"cosine {cosine:.2f}" if np.isfinite(cosine) else "cosine undefined"
+            agreement = cosine(torch.from_numpy(drift), torch.from_numpy(predicted))
+            said = f"cosine {agreement:.2f}" if np.isfinite(agreement) else "cosine undefined"
             said = said.replace("-", "\N{MINUS SIGN}")
             left.set_title(f"{CONDITIONS[condition]}: drift\n{first}", fontsize=8)
             right.set_title(f"Langevin prediction, {said}\n{second}", fontsize=8)
