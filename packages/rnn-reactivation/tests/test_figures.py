@@ -32,8 +32,15 @@ NAMES = ("noisy_biased", "no-noise_unbiased")
 STEPS, TRAJECTORIES = 6, 4
 DT = 0.02
 PICTURES = {
-    NAVIGATION: {"trajectories", "densities", "activity", "drift"},
-    DIRECTION: {"bearings", "densities", "courses", "angular_velocity", "activity"},
+    NAVIGATION: {"trajectories", "densities", "activity", "activity_densities", "drift"},
+    DIRECTION: {
+        "bearings",
+        "densities",
+        "courses",
+        "angular_velocity",
+        "activity",
+        "activity_densities",
+    },
 }
 NUMBERS = {
     NAVIGATION: {"kl", "variance", "distance", "dimensionality"},
@@ -106,6 +113,8 @@ def make_arrays(
                 "projection": rng.normal(size=(50, 2)),
                 "projected": rng.uniform(-most, most, (50, dims)),
                 "density": rng.random((8, 8) if navigation else 13),
+                "activity_density": 3 * rng.random((6, 6)),
+                "activity_limits": np.array([[-2.0, -1.0], [1.0, 2.0]]),
             }
             if not navigation:
                 own["bearings"] = rng.dirichlet(np.ones(20))
@@ -118,6 +127,7 @@ def make_arrays(
                 own["trajectories"][:] = own["trajectories"][0]
                 own["projection"][:], own["projected"][:] = 0.3, 0.2
                 own["density"][:] = np.nan
+                own["activity_density"][:] = np.nan
                 if navigation:
                     own["field"][1] = 0
                 else:
@@ -508,6 +518,18 @@ def test_cosine_of_drift_and_prediction(store: Store) -> None:
         assert f"longest arrow {longest:,.0f} cm" in found[0, column].get_title()
     caption = figure.get_supxlabel()
     assert f"in {LAG} steps ({LAG * DT:g} s)" in caption
+
+
+@pytest.mark.parametrize("task", [NAVIGATION, DIRECTION])
+def test_densities_of_activity_are_relative_to_their_peaks(store: Store, task: str) -> None:
+    arrays = make_arrays(task, NAMES, "activity_density", "activity_limits")
+    figure = build(store(task, kinds=[], arrays=arrays))["activity_densities"]
+    for row, name in enumerate(NAMES):
+        for column, condition in enumerate(conditions_of(name)):
+            (image,) = panels(figure)[row, column].images
+            stored = arrays[f"{name}/{condition}/activity_density"]
+            assert np.allclose(image.get_array(), stored.T / stored.max())
+            assert image.get_extent() == [-2, 1, -1, 2]
 
 
 def test_no_line_runs_across_the_wrap(store: Store) -> None:

@@ -28,7 +28,12 @@ from rnn_reactivation.configuration import (
     NavigationTask,
     load_configuration,
 )
-from rnn_reactivation.density import Density, UniformDensity, kl_divergences
+from rnn_reactivation.density import (
+    Density,
+    KernelDensity,
+    UniformDensity,
+    kl_divergences,
+)
 from rnn_reactivation.networks import Model
 from rnn_reactivation.simulate import Recording, asleep, awake, record
 from sharpwave_shared.errors import InvalidInputError
@@ -390,6 +395,7 @@ class _Seed:
                 key = f"{name}/{condition}"
                 decoded = recording.decoded
                 points = self._project(name, recording)
+                found[f"{key}/activity_density"], found[f"{key}/activity_limits"] = _on_grid(points)
                 values = recording.meanwhile.flatten(0, 1)
                 every = max(1, len(points) // SHOWN_POINTS)
                 density = density_of(decoded)
@@ -423,6 +429,18 @@ def _extent(configuration: Configuration) -> tuple[float, ...]:
     if isinstance(task, NavigationTask):
         return task.box_width, task.box_height
     return (2 * np.pi,)
+
+
+def _on_grid(points: Tensor) -> tuple[Tensor, Tensor]:
+    """Estimate the density of points in the plane on a square grid around them; give its limits."""
+    low, high = points.amin(0), points.amax(0)
+    # A little more than the points, and something even around a single one.
+    half = max(0.55 * float((high - low).max()), 1e-3)
+    middle = (low + high) / 2
+    limits = torch.stack([middle - half, middle + half])
+    axis = torch.linspace(-half, half, GRID, dtype=torch.float64)
+    places = middle + torch.cartesian_prod(axis, axis)
+    return KernelDensity(points).log_density(places).exp().view(GRID, GRID), limits
 
 
 def _turns(steps: Tensor) -> Tensor:

@@ -53,12 +53,16 @@ def _measures(run: StoredRun) -> dict[str, dict[str, str]]:
     if run.metrics["task"] == "spatial_navigation":
         return {
             "variance": {"variance": "variance of the position over time (m²)"},
-            "distance": {"distance": "mean step of the decoded position (m)"},
+            "distance": {
+                "distance": "mean step of the decoded\nposition, at first (m)",
+                "distance_late": "mean step, in the end (m)",
+            },
         }
     return {
         "variance": {"variance": "circular variance of the bearing over time"},
         "distance": {
-            "distance": "mean turn of the\ndecoded bearing (rad a step)",
+            "distance": "mean turn at first\n(rad a step)",
+            "distance_late": "mean turn in the end\n(rad a step)",
             "angular_velocity": "mean angular\nvelocity (rad/s)",
             "coverage": "share of the circle\ncovered by bearings",
         },
@@ -181,8 +185,8 @@ def _bars(run: StoredRun, name: str, measures: Mapping[str, str]) -> Figure:
         )
     else:
         size = simulations(run)
-    unknown = "" if run.metrics["task"] == "spatial_navigation" else _explain(measures)
-    caption(figure, f"{_each_seed(run).capitalize()}. {size[0].upper()}{size[1:]}.{unknown}")
+    words = f"{_each_seed(run).capitalize()}. {size[0].upper()}{size[1:]}.{_explain(measures)}"
+    caption(figure, words)
     return figure
 
 
@@ -192,9 +196,16 @@ def _explain(measures: Mapping[str, str]) -> str:
             " Hollowness: 5th percentile of the distances from the centre of the activity on two "
             "components, over their median."
         )
-    if "variance" in measures:
+    if "circular" in measures.get("variance", ""):
         return " 0: always the same bearing, 1: no mean direction."
-    return " A twentieth of the circle counts as covered from a tenth of an even share on."
+    text = ""
+    if "distance" in measures:
+        text += (
+            " At first, in the end: the first and the last steps asleep, as many as a trial has."
+        )
+    if "coverage" in measures:
+        text += " A twentieth of the circle counts as covered from a tenth of an even share on."
+    return text
 
 
 def _bar(axes: Axes, values: np.ndarray, y: float, colour: str) -> None:

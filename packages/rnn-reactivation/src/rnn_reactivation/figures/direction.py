@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from rnn_reactivation.figures.activity import QUANTITIES, activity_densities
 from rnn_reactivation.figures.common import (
     COLOURS,
     CONDITIONS,
@@ -45,6 +46,9 @@ def direction_figures(run: StoredRun) -> dict[str, Figure]:
             **on_pages("densities", networks, ["density"], lambda n: _densities(run, n)),
             **on_pages("courses", networks, ["trajectories"], lambda n: _courses(run, n)),
             **on_pages("angular_velocity", networks, ["turns"], lambda n: _velocities(run, n)),
+            **on_pages(
+                "activity_densities", networks, QUANTITIES, lambda n: activity_densities(run, n)
+            ),
             **on_pages(
                 "activity", networks, ["projection", "projected"], lambda n: _activity(run, n)
             ),

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rnn_reactivation.analysis import LAG, cosine
+from rnn_reactivation.figures.activity import QUANTITIES, activity_densities
 from rnn_reactivation.figures.common import (
     COLOURS,
     CONDITIONS,
@@ -39,6 +40,9 @@ def navigation_figures(run: StoredRun) -> dict[str, Figure]:
         return {
             **on_pages("trajectories", networks, ["trajectories"], lambda n: _trajectories(run, n)),
             **on_pages("densities", networks, ["density"], lambda n: _densities(run, n)),
+            **on_pages(
+                "activity_densities", networks, QUANTITIES, lambda n: activity_densities(run, n)
+            ),
             **on_pages(
                 "activity", networks, ["projection", "projected"], lambda n: _activity(run, n)
             ),
