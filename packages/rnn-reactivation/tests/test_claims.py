@@ -106,6 +106,8 @@ def test_path_integration(loss: float | None, error: float | None, holds: bool) 
 def test_path_integration_is_about_noisy_navigation() -> None:
     assert CLAIM["path-integration"].measure(training(1.0, 1.0, sigma2_rec=0.0)) is None
     assert CLAIM["path-integration"].measure(analysis()) is None
+    early = change(training(1.0, 1.0), ["epoch"], 2499)
+    assert CLAIM["path-integration"].measure(early) is None
     turning = training(1.0, 1.0)
     turning.config["task"]["name"] = "head_direction"
     assert CLAIM["path-integration"].measure(turning) is None

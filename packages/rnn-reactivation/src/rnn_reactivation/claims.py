@@ -18,6 +18,8 @@ from sharpwave_shared.runs import StoredRun
 NOISY, NOISELESS = "noisy", "no-noise"
 UNBIASED, BIASED = "unbiased", "biased"
 _VANILLA = [f"{noise}_{bias}" for noise in (NOISY, NOISELESS) for bias in (UNBIASED, BIASED)]
+TRAINED = 2500
+"""Iterations after which the paper's networks are judged."""
 REST = 0.1
 """Share of the awake step below which a decoded trajectory counts as at rest."""
 
@@ -44,7 +46,7 @@ def _seeds(run: StoredRun) -> str:
 def _learns(run: StoredRun) -> Measurement | None:
     if run.experiment != "train" or run.config["task"]["name"] != "spatial_navigation":
         return None
-    if run.config["rnn"]["sigma2_rec"] == 0:
+    if run.config["rnn"]["sigma2_rec"] == 0 or run.metrics["epoch"] < TRAINED:
         return None
     loss, error = numbers([run.metrics["loss"], run.metrics["error"]])
     shown = (
