@@ -283,6 +283,7 @@ def test_reproduce_skips_and_goes_on(tmp_path: Path, capsys: Shown) -> None:
         (["analyze", "kl", "noise=loud"], ["noise=loud", "scaled"]),
         (["analyze", "kl", "step=5"], ["step", "nearest", "steps"]),
         (["analyze", "kl", "samples=0"], ["samples=0"]),
+        (["analyze", "kl", "configurations=[a/b]"], ["a/b", "name of a folder"]),
         (["analyze", "kl", "configurations=[noisy_unbias]"], ["nearest", "noisy_unbiased"]),
         (["reproduce", "--device", "cuda:7"], ["--device cuda:7"]),
         (["--seeds", "3:1"], ["--seeds 3:1"]),

@@ -249,18 +249,6 @@ def test_samples_follow_the_wrapped_kernels(name: str) -> None:
     assert stats.kstest(sample[:, 0].numpy(), interpolated).pvalue > 1e-3
 
 
-def test_wrapped_angles_stay_below_pi() -> None:
-    just_below = math.nextafter(-math.pi, -4)
-    some = torch.tensor([[-math.pi], [math.pi], [just_below], [7.0]], dtype=torch.float64)
-    found = density._wrapped(some)
-    assert found.min() >= -math.pi
-    assert found.max() < math.pi
-    np.testing.assert_allclose(found.cos(), some.cos(), atol=1e-12)
-
-
-# --- the uniform density --------------------------------------------------------------------------
-
-
 def test_a_box() -> None:
     low, high = torch.tensor([-1.0, 2.0]), torch.tensor([1.0, 2.5])
     box = UniformDensity(low, high)

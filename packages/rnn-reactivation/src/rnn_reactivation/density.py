@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from rnn_reactivation.tasks import wrap
 from sharpwave_shared.errors import InvalidInputError
 
 MINIMUM_SPREAD = 1e-3
@@ -138,7 +139,7 @@ class CircularDensity:
         # Angles are counted from their mean: with narrow kernels, differences between large
         # numbers would not be accurate.
         self._points, self._counts = torch.unique(
-            _wrapped(points - self._mean), dim=0, return_counts=True
+            wrap(points - self._mean), dim=0, return_counts=True
         )
         # Queries lie within pi of their closest image, and beyond 2 pi m of images that are left
         # out when m turns are kept: these would add less than exp(-40) of the closest one.
@@ -150,14 +151,14 @@ class CircularDensity:
 
     def log_density(self, x: Float[Tensor, "queries 1"]) -> Float[Tensor, " queries"]:
         """Give the logarithm of the density at every query; whole turns do not matter."""
-        z = _wrapped(_queries(x, self._mean) - self._mean) / self.bandwidth
+        z = wrap(_queries(x, self._mean) - self._mean) / self.bandwidth
         found = _log_sum(z, self._images, self._log_counts)
         return (found - math.log(self._scale)).to(x.device)
 
     def sample(self, count: int, generator: torch.Generator) -> Float[Tensor, "count 1"]:
         """Draw angles, and then from their kernels, in [-pi, pi)."""
         angles = _draw(self._points, self._counts, count, generator)
-        return _wrapped(self._mean + angles + self.bandwidth * _noise(angles, generator))
+        return wrap(self._mean + angles + self.bandwidth * _noise(angles, generator))
 
 
 class UniformDensity:
@@ -298,10 +299,3 @@ def _noise(like: Tensor, generator: torch.Generator) -> Tensor:
         like.shape, generator=generator, device=generator.device, dtype=torch.float64
     )
     return noise.to(like.device)
-
-
-def _wrapped(angles: Tensor) -> Tensor:
-    """Give angles in [-pi, pi)."""
-    found = torch.remainder(angles + math.pi, 2 * math.pi) - math.pi
-    # An angle just below -pi is rounded up to pi.
-    return torch.where(found < math.pi, found, -math.pi)

@@ -1,6 +1,6 @@
 """The analysis of trained networks: how what they do asleep compares with what they did awake."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -25,6 +25,7 @@ from rnn_reactivation.analysis import (
 from rnn_reactivation.configuration import (
     TASKS,
     Configuration,
+    HeadDirectionTask,
     NavigationTask,
     load_configuration,
 )
@@ -40,6 +41,7 @@ from sharpwave_shared.errors import InvalidInputError
 from sharpwave_shared.runs import Journal
 from sharpwave_shared.seeding import Streams
 
+Task = NavigationTask | HeadDirectionTask
 KINDS = ("kl", "variance", "distance", "dimensionality")
 NOISES = ("scaled", "same", "absolute")
 ACTIVE, QUIESCENT, NOISE_ADDED = "active", "quiescent", "noise_added"
@@ -116,6 +118,12 @@ class Settings:
                 f"variance_dropped={self.variance_dropped}: must be below "
                 f"variance_steps={self.variance_steps}"
             )
+        for name in self.configurations:
+            if not name or "/" in name or "\\" in name:
+                raise InvalidInputError(
+                    f"configurations=[{', '.join(self.configurations)}]: {name!r} must be the name "
+                    "of a folder of results, without the task and the seed"
+                )
         if len(set(self.configurations)) < len(self.configurations):
             raise InvalidInputError(
                 f"configurations=[{', '.join(self.configurations)}]: one is given twice"
@@ -220,7 +228,7 @@ class _Seed:
         settings: Settings,
         device: torch.device | str,
         journal: Journal,
-        advance: Any,
+        advance: Callable[[int], None],
     ):
         self.seed, self.settings, self.device = seed, settings, device
         self.journal, self.advance = journal, advance
@@ -241,11 +249,15 @@ class _Seed:
                 found["variance"][name] = self._variance(name)
                 self.advance(1)
         if "distance" in kinds:
-            found["distance"] = self._each(lambda decoded, trial: mean_step(decoded[:trial]))
-            found["distance_late"] = self._each(lambda decoded, trial: mean_step(decoded[-trial:]))
+            found["distance"] = self._each(lambda decoded, task: mean_step(decoded[: task.length]))
+            found["distance_late"] = self._each(
+                lambda decoded, task: mean_step(decoded[-task.length :])
+            )
             if self.settings.task == "head_direction":
                 found["coverage"] = self._each(lambda decoded, _: coverage(decoded))
-                found["angular_velocity"] = self._each(self._velocity)
+                found["angular_velocity"] = self._each(
+                    lambda decoded, task: float(steps_of(decoded).double().mean()) / task.dt
+                )
         if "dimensionality" in kinds:
             found["dimensionality"] = {
                 name: {
@@ -269,19 +281,15 @@ class _Seed:
             self.advance(1)
         return found
 
-    def _each(self, measure: Any) -> dict[str, dict[str, float]]:
-        """Measure all conditions of all networks by their decoded outputs and length of a trial."""
+    def _each(self, measure: Callable[[Tensor, Task], float]) -> dict[str, dict[str, float]]:
+        """Measure all conditions of all networks by their decoded outputs and their task."""
         return {
             name: {
-                condition: measure(r.decoded, self.models[name].configuration.task.length)
+                condition: measure(r.decoded, self.models[name].configuration.task)
                 for condition, r in recordings.items()
             }
             for name, recordings in self._recordings.items()
         }
-
-    def _velocity(self, decoded: Tensor, trial: int) -> float:
-        """Give the mean angular velocity (rad/s)."""
-        return float(steps_of(decoded).double().mean()) / self._first.configuration.task.dt
 
     @property
     def _first(self) -> Model:
