@@ -1,14 +1,13 @@
 """What the figures of an analysis share."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from rnn_reactivation.reactivation import ACTIVE, NOISE_ADDED, QUIESCENT
 from sharpwave_shared.plotting import name_seeds
@@ -226,73 +225,6 @@ def finite_most(arrays: Sequence[np.ndarray], default: float = 1.0) -> float:
     return highest if highest > 0 else default
 
 
-def limits_of(points: np.ndarray) -> np.ndarray:
-    """Give limits (low and high, for each dimension) with a margin; never empty."""
-    known = points[np.isfinite(points).all(1)]
-    if not len(known):
-        return np.array([[-1.0, -1.0], [1.0, 1.0]])
-    low, high = known.min(0).astype(float), known.max(0).astype(float)
-    middle, half = (low + high) / 2, (high - low) / 2
-    # Both components to one scale, and some room around a network at rest.
-    half = np.maximum(half.max() * 1.08, 1e-3) * np.ones(2)
-    return np.stack([middle - half, middle + half])
-
-
-def joined(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Give limits that hold both."""
-    return np.stack([np.minimum(first[0], second[0]), np.maximum(first[1], second[1])])
-
-
 def thinned(count: int, most: int) -> np.ndarray:
     """Give evenly spaced indices, at most so many."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
-
-
-def plot_activity(
-    panels: Panels,
-    networks: Sequence[Network],
-    colours_of: Callable[[Network, np.ndarray], np.ndarray],
-    look: Mapping[str, Any],
-    most: int = 800,
-) -> Any:
-    """Scatter activity on the first two components; give the last scatter, for a colour bar.
-
-    A dashed frame shows the limits of the awake panel where a panel has wider ones.
-    """
-    drawn = None
-    for network in networks:
-        awake = None
-        for condition in network.having("projection", "projected"):
-            axes, stored = panels[network.name, condition], network.arrays[condition]
-            chosen = thinned(len(stored["projection"]), most)
-            points = stored["projection"][chosen]
-            limits = limits_of(points)
-            if condition == ACTIVE:
-                awake = limits
-            elif awake is not None:
-                limits = joined(limits, awake)
-                if np.ptp(limits, axis=0).max() > 1.15 * np.ptp(awake, axis=0).max():
-                    axes.add_patch(
-                        Rectangle(
-                            (awake[0, 0], awake[0, 1]),
-                            *np.ptp(awake, axis=0),
-                            fill=False,
-                            edgecolor="0.3",
-                            linestyle="--",
-                            linewidth=0.8,
-                            zorder=3,
-                        )
-                    )
-            drawn = axes.scatter(
-                points[:, 0],
-                points[:, 1],
-                c=colours_of(network, stored["projected"][chosen]),
-                s=3,
-                linewidths=0,
-                antialiased=False,
-                rasterized=True,
-                **look,
-            )
-            axes.set(xlim=limits[:, 0], ylim=limits[:, 1], box_aspect=1)
-            axes.locator_params(nbins=4)
-    return drawn

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from rnn_reactivation.figures.activity import QUANTITIES, activity_densities
+from rnn_reactivation.figures.activity import QUANTITIES, activity, activity_densities
 from rnn_reactivation.figures.common import (
     COLOURS,
     CONDITIONS,
@@ -20,7 +20,6 @@ from rnn_reactivation.figures.common import (
     label_panels,
     make_panels,
     on_pages,
-    plot_activity,
     row_panels,
     simulations,
     stored_networks,
@@ -195,22 +194,12 @@ def _velocities(run: StoredRun, networks: list[Network]) -> Figure:
 
 
 def _activity(run: StoredRun, networks: list[Network]) -> Figure:
-    figure, panels, _ = make_panels(networks, ["projection", "projected"], extra=(1.5, 0.9))
-    drawn = plot_activity(
-        panels,
+    figure, bar = activity(
+        run,
         networks,
         lambda _, bearings: bearings[:, 0],
         {"vmin": -np.pi, "vmax": np.pi, "cmap": CYCLIC},
-    )
-    bar = figure.colorbar(
-        drawn, ax=list(panels.values()), label="decoded bearing (rad)", aspect=50, pad=0.02
+        "decoded bearing (rad)",
     )
     bar.set_ticks(QUARTERS, labels=QUARTER_NAMES)
-    label_panels(panels, "component 1", "component 2", shared=False)
-    caption(
-        figure,
-        "Hidden activity on the first two principal components of the network awake, at some "
-        "moments; dashed: limits of the awake panel. "
-        f"{first_seed(run).capitalize()}; {simulations(run)}.",
-    )
     return figure

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rnn_reactivation.analysis import LAG, cosine
-from rnn_reactivation.figures.activity import QUANTITIES, activity_densities
+from rnn_reactivation.figures.activity import QUANTITIES, activity, activity_densities
 from rnn_reactivation.figures.common import (
     COLOURS,
     CONDITIONS,
@@ -19,7 +19,6 @@ from rnn_reactivation.figures.common import (
     label_panels,
     make_panels,
     on_pages,
-    plot_activity,
     pretty,
     short,
     simulations,
@@ -141,29 +140,14 @@ def _densities(run: StoredRun, networks: list[Network]) -> Figure:
 
 
 def _activity(run: StoredRun, networks: list[Network]) -> Figure:
-    figure, panels, _ = make_panels(networks, ["projection", "projected"], extra=(1.5, 0.9))
     furthest = max(np.hypot(n.task["box_width"], n.task["box_height"]) / 2 for n in networks)
-    drawn = plot_activity(
-        panels,
+    return activity(
+        run,
         networks,
         lambda _, places: np.hypot(places[:, 0], places[:, 1]),
         {"vmin": 0, "vmax": furthest, "cmap": "viridis"},
-    )
-    figure.colorbar(
-        drawn,
-        ax=list(panels.values()),
-        label="distance of the decoded position from the centre (m)",
-        aspect=50,
-        pad=0.02,
-    )
-    label_panels(panels, "component 1", "component 2", shared=False)
-    caption(
-        figure,
-        "Hidden activity on the first two principal components of the network awake, at some "
-        "moments; dashed: limits of the awake panel. "
-        f"{first_seed(run).capitalize()}; {simulations(run)}.",
-    )
-    return figure
+        "distance of the decoded position from the centre (m)",
+    )[0]
 
 
 def _drift(run: StoredRun, networks: list[Network]) -> Figure:
