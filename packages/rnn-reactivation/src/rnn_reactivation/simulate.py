@@ -165,12 +165,12 @@ def record(chunks: Iterator[Chunk], *, trials: bool = False) -> Recording:
         first = chunk.states[0, 0].clone() if first is None else first
         flat = chunk.states.flatten(0, 1) - first
         count += len(flat)
-        total = total + flat.sum(0).double().cpu()
-        products = products + (flat.mT @ flat).double().cpu()
+        total = total + flat.sum(0).cpu().double()
+        products = products + (flat.mT @ flat).cpu().double()
     if first is None:
         raise ValueError("a simulation without any steps")
     covariance = products / count - total[:, None] * total / count**2
-    mean = first.double().cpu() + total / count
+    mean = first.cpu().double() + total / count
     along = 1 if trials else 0
     meanwhile = torch.cat([part[:, :KEPT] for part in decoded], along)
     return Recording(

@@ -260,9 +260,10 @@ def _factored_error(
     torch.bmm(factors, CW, out=to_states)
     torch.baddbmm(to_states, states, WW, beta=-2 / count, alpha=2 / count, out=to_states)
     to_readout = (W @ HH - C.mT @ FH) * (2 / count)
-    # Large terms that nearly cancel.
+    # Large terms that nearly cancel, in float64 where the device has it.
+    wide = torch.float32 if W.device.type == "mps" else torch.float64
     parts = ((WW, HH, 1), (CW, FH, -2), (C @ C.mT, FF, 1))
-    total = sum(sign * (a.double() * b.double()).sum((1, 2)) for a, b, sign in parts)
+    total = sum(sign * (a.to(wide) * b.to(wide)).sum((1, 2)) for a, b, sign in parts)
     return torch.as_tensor(total / count).to(states.dtype), to_readout
 
 
