@@ -19,8 +19,6 @@ COVERED = 0.1
 """A bin counts as covered from this share of what an even distribution would put there."""
 LAG = 10
 """Steps over which displacements are taken."""
-GRADIENT_STEP = 1e-3
-"""Distance (m) over which a density is differentiated."""
 
 
 def is_bearing(decoded: Decoded) -> bool:
@@ -170,7 +168,7 @@ def drift_field(
     drift = torch.where(seen[:, None], sums / counts[:, None], torch.nan)
     spread = moved - moved.mean(0)
     covariance = spread.mT @ spread / len(spread)
-    predicted = log_gradient(awake, places) @ covariance / 2
+    predicted = log_gradient(awake, places, extent / parts / 2) @ covariance / 2
     return Field(places, drift, predicted, seen)
 
 
@@ -184,10 +182,16 @@ def cosine(drift: Float[Tensor, "places 2"], predicted: Float[Tensor, "places 2"
     return float(a @ b / (a.norm() * b.norm()))
 
 
-def log_gradient(density: Density, places: Float[Tensor, "places 2"]) -> Float[Tensor, "places 2"]:
-    """Differentiate the logarithm of a density, by central differences (1 / m)."""
-    step = GRADIENT_STEP * torch.eye(2, dtype=torch.float64)
+def log_gradient(
+    density: Density, places: Float[Tensor, "places 2"], reach: Float[Tensor, "2"]
+) -> Float[Tensor, "places 2"]:
+    """Differentiate the logarithm of a density (1 / m).
+
+    By central differences over so much (m) to both sides, for each dimension: decoded positions
+    clump, and a derivative on a smaller scale than theirs would show little else.
+    """
     columns = [
-        density.log_density(places + axis) - density.log_density(places - axis) for axis in step
+        (density.log_density(places + step) - density.log_density(places - step)) / (2 * width)
+        for step, width in zip(torch.diag(reach), reach, strict=True)
     ]
-    return torch.stack(columns, 1) / (2 * GRADIENT_STEP)
+    return torch.stack(columns, 1)
