@@ -123,7 +123,11 @@ def test_path_integration_is_about_noisy_navigation() -> None:
         ("tiling", ["kl", "noisy_unbiased", "noisy_unbiased"], [0.1, None]),
         ("noise", ["kl", "no-noise_unbiased", "no-noise_unbiased"], [0.1, 0.2]),
         ("noise", ["kl", "no-noise_biased", "no-noise_biased"], [0.1, 0.2]),
-        ("noise", ["kl", "no-noise_biased (noise added)", "no-noise_biased"], [0.1, 0.2]),
+        (
+            "training-with-noise",
+            ["kl", "no-noise_biased (noise added)", "no-noise_biased"],
+            [0.1, 0.2],
+        ),
         ("bias-variance", ["variance", "noisy_biased", "quiescent"], [0.4, 0.5]),
         ("bias-density", ["kl", "noisy_biased", "noisy_unbiased"], [0.2, 0.3]),
         ("bias-density", ["kl", "noisy_unbiased", "noisy_unbiased"], [3.0, 3.1]),
@@ -160,7 +164,9 @@ def test_head_direction(name: str, path: list[Any], values: list[Any]) -> None:
     assert CLAIM[name].measure(analysis()) is None
 
 
-@pytest.mark.parametrize("name", ["tiling", "noise", "bias-variance", "bias-density", "gru"])
+@pytest.mark.parametrize(
+    "name", ["tiling", "noise", "training-with-noise", "bias-variance", "bias-density", "gru"]
+)
 def test_networks_that_a_claim_needs_and_that_are_not_there(name: str) -> None:
     names = ["noisy_biased", "mine"]
     assert CLAIM[name].measure(analysis(names=names)) is None
