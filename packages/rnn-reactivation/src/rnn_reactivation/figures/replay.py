@@ -25,7 +25,7 @@ from sharpwave_shared.plotting import style
 from sharpwave_shared.runs import StoredRun
 
 TRAJECTORIES = 6
-FRAMES = 50
+FRAMES = 40
 FRAMES_PER_SECOND = 10
 TAIL = 8
 """Steps behind a dot that are shown."""
