@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from rnn_reactivation.configuration import Configuration, load_configuration
 from rnn_reactivation.recurrence import initialise
 from rnn_reactivation.reference import PlainNetwork
-from rnn_reactivation.tasks import make_cells, make_trajectories, squared_error
+from rnn_reactivation.tasks import PlaceCells, make_cells, make_trajectories, squared_error
 from rnn_reactivation.train import Batch, Learner, train
 from sharpwave_shared.benchmarking import alternate
 from sharpwave_shared.devices import describe_device, resolve_device
@@ -102,12 +102,20 @@ class _Plain:
         self.adam = torch.optim.Adam(self.network.parameters())
         self.generator = torch.Generator(device).manual_seed(0)
 
+    def encode(self, states: Tensor) -> Tensor:
+        """Give the activations of the cells as their definition says."""
+        if isinstance(self.cells, PlaceCells):
+            distances = (states[:, None] - self.cells.centres).square().sum(-1)
+            return torch.softmax(-distances / (2 * self.cells.sigma**2), -1)
+        cosines = torch.cos(states - self.cells.preferred[:, 0])
+        return torch.exp(self.cells.kappa * (cosines - 1))
+
     def step(self) -> None:
         """Learn from one batch, and decode its outputs on the CPU."""
         count = self.configuration.trainer.batch_size
         drawn = make_trajectories(self.configuration.task, count, self.generator)
-        start = self.cells.encode(drawn.start)
-        targets = torch.stack([self.cells.encode(states) for states in drawn.states])
+        start = self.encode(drawn.start)
+        targets = torch.stack([self.encode(states) for states in drawn.states])
         outputs = self.network(start, drawn.inputs)
         loss = F.mse_loss(outputs, targets)
         self.adam.zero_grad()
