@@ -25,6 +25,12 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = sorted(path.parent.name for path in ROOT.glob("packages/*/pyproject.toml"))
+# All packages have the same build (a test compares its files): every one is installed from the
+# checkout, and one stands for the others where the way of installing is what is tested.
+ONE_FOR_ALL = [
+    pytest.param(package, marks=[] if package == "sleep-replay" else pytest.mark.slow)
+    for package in PACKAGES
+]
 PROJECTS = {"sharpwave-shared": "shared", **{name: f"packages/{name}" for name in PACKAGES}}
 SHARED_VERSION = "sharpwave-shared==0.1.*"
 
@@ -152,7 +158,7 @@ def dist(uv: str, checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return folder
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize("package", ONE_FOR_ALL)
 def test_uv_run_at_the_root_of_a_clone(
     uv: str, checkout: Path, workspace: Environment, package: str
 ) -> None:
@@ -176,7 +182,7 @@ def test_pip_install_from_the_checkout(
     environment.check_command(package)
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize("package", ONE_FOR_ALL)
 def test_pip_install_editable(checkout: Path, environment: Environment, package: str) -> None:
     environment.pip("install", "--editable", checkout / "packages" / package)
     assert environment.locations(package) == {
@@ -185,14 +191,8 @@ def test_pip_install_editable(checkout: Path, environment: Environment, package:
     }
 
 
-# All packages have the same build; those of one source distribution stand for the others.
-FORMS = [("wheel", package) for package in PACKAGES] + [
-    pytest.param("source", package, marks=[] if package == "sleep-replay" else pytest.mark.slow)
-    for package in PACKAGES
-]
-
-
-@pytest.mark.parametrize(("form", "package"), FORMS)
+@pytest.mark.parametrize("package", ONE_FOR_ALL)
+@pytest.mark.parametrize("form", ["wheel", "source"])
 def test_pip_install_of_a_release(
     dist: Path, environment: Environment, package: str, form: str
 ) -> None:

@@ -680,7 +680,12 @@ def test_divergence_is_a_result_of_the_search(rates: str, tmp_path: Path, capsys
 @pytest.mark.parametrize(
     ("arguments", "point"),
     [
-        (["--steps", 120_000, "--test-steps", 500, "--points", 4], "checkpoint"),
+        # The kill tests of other packages stand for these.
+        pytest.param(
+            ["--steps", 120_000, "--test-steps", 500, "--points", 4],
+            "checkpoint",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             [
                 *("--mode", "SNR", "--steps", 100_000, "--test-steps", 500, "--points", 5),
