@@ -201,6 +201,7 @@ def test_damaged_weights_are_refused(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "safetensors" in err
 
 
+@pytest.mark.slow  # those of shared and of rnn-reactivation are not
 def test_killed_and_resumed_gives_the_same_numbers(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
