@@ -299,16 +299,18 @@ def test_bad_input(arguments: list[str], words: list[str], tmp_path: Path, capsy
 
 
 def test_bad_files(tmp_path: Path, capsys: Shown) -> None:
+    owned = tmp_path / "owned"
     for name, content in (
         ("list.yml", b"- 1\n- 2\n"),
         ("broken.yml", b"task: [1, 2\n"),
         ("binary.yml", bytes(range(128, 200))),
-        ("evil.yml", b"task: !!python/object/apply:os.system ['touch /tmp/owned']\n"),
+        ("evil.yml", f"task: !!python/object/apply:os.system ['touch {owned}']\n".encode()),
     ):
         (tmp_path / name).write_bytes(content)
         code, _, err = run(capsys, "train", tmp_path / name, "--out", tmp_path / "out")
         assert (code, name in err) == (2, True), err
     assert not (tmp_path / "out").exists()
+    assert not owned.exists()
 
 
 def test_an_analysis_before_training_says_how_to_train(tmp_path: Path, capsys: Shown) -> None:

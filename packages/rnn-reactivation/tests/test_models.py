@@ -23,7 +23,6 @@ from rnn_reactivation.networks import (
     MODEL,
     Model,
     check_weights,
-    latest_model,
     model_path,
     read_model,
     write_configuration,
@@ -90,15 +89,6 @@ def test_untrained_networks():
     assert (model.seed, model.epoch) == (7, 0)
     for name, values in initialise(BEARING, [7]).items():
         assert torch.equal(model.parameters[name], values)
-
-
-def test_the_latest_network(tmp_path: Path):
-    assert latest_model(tmp_path) is None
-    for epoch in (900, 1000, 200):
-        write_model(tmp_path, NAVIGATION, 7, epoch, weights(NAVIGATION))
-    for other in ("model_2000.txt", "model_x.safetensors", "model_3000_old.safetensors"):
-        (tmp_path / other).touch()
-    assert latest_model(tmp_path) == model_path(tmp_path, 1000)
 
 
 @pytest.mark.parametrize(

@@ -79,20 +79,15 @@ def train_runs(
         else:
             learners[seed] = Learner.restore(configuration, seed, kept)
 
+    def save(learner: Learner) -> None:
+        directory = folders[learner.seed].directory
+        write_model(directory, configuration, learner.seed, learner.epoch, learner.parameters)
+        _write_curves(directory, learner)
+
     groups: dict[int, list[Learner]] = {}
     for seed, learner in learners.items():
-        groups.setdefault(seed if device.type == "cpu" else -learner.epoch - 1, []).append(learner)
+        groups.setdefault(seed if device.type == "cpu" else learner.epoch, []).append(learner)
     for group in groups.values():
-
-        def save(learner: Learner) -> None:
-            write_model(
-                folders[learner.seed].directory,
-                configuration,
-                learner.seed,
-                learner.epoch,
-                learner.parameters,
-            )
-            _write_curves(folders[learner.seed].directory, learner)
 
         def checkpoint(group: Sequence[Learner] = group) -> None:
             for learner in group:

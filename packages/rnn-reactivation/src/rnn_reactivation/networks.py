@@ -2,7 +2,6 @@
 
 import json
 import operator
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,13 +111,3 @@ def check_weights(path: Path, configuration: Configuration, weights: dict[str, T
     for name, values in weights.items():
         if values.dtype != torch.float32 or not values.isfinite().all():
             raise InvalidInputError(f"{path}: {name} must hold finite numbers in float32")
-
-
-def latest_model(directory: Path) -> Path | None:
-    """Find the file of the most trained network of a folder, or None if there is none."""
-    found = {
-        int(matched[1]): path
-        for path in directory.glob("model_*.safetensors")
-        if (matched := re.fullmatch(r"model_(\d+)", path.stem))
-    }
-    return found[max(found)] if found else None

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -139,7 +140,7 @@ class Settings:
             "no-noise_biased",
         )
 
-    @property
+    @cached_property
     def standard_variance(self) -> float:
         """Variance of the recurrent noise that the task is usually trained with."""
         return load_configuration(f"{self.task}/noisy_unbiased").rnn.sigma2_rec
@@ -235,6 +236,7 @@ class _Seed:
         self.models = dict(zip(settings.names, networks, strict=True))
         self.streams = Streams(seed).child("analysis")
         self._recordings: dict[str, dict[str, Recording]] = {}
+        self._densities: dict[tuple[str, str], Density] = {}
 
     def measure(self, kinds: Sequence[str]) -> dict[str, Any]:
         """Give the numbers of every kind."""
@@ -353,35 +355,44 @@ class _Seed:
         """Give the divergence of every row (asleep, random, uniform) from every network awake."""
 
         def compute(journal: Journal) -> dict[str, Tensor]:
-            columns = [density_of(r[ACTIVE].decoded) for r in self._recordings.values()]
+            columns = [self._density(name, ACTIVE) for name in self.models]
+            densities = {row: self._density(*which) for row, which in asleep.items()}
             found = {}
-            for row, density in self._rows().items():
+            for row, density in (densities | self._yardsticks()).items():
                 generator = self.streams.torch("samples", row)
                 values = kl_divergences(density, columns, self.settings.samples, generator)
                 found[row] = values.cpu()
             return found
 
-        kept = self.journal.once(f"{self.seed}-divergences", compute)
-        return {
-            row: dict(zip(self.models, values.tolist(), strict=True))
-            for row, values in kept.items()
-        }
-
-    def _rows(self) -> dict[str, Density]:
-        rows: dict[str, Density] = {
-            row_name(name, condition): density_of(recording.decoded)
+        asleep = {
+            row_name(name, condition): (name, condition)
             for name, recordings in self._recordings.items()
-            for condition, recording in recordings.items()
+            for condition in recordings
             if condition != ACTIVE
         }
+        kept = self.journal.once(f"{self.seed}-divergences", compute)
+        # In this order, which a file does not keep.
+        return {
+            row: dict(zip(self.models, kept[row].tolist(), strict=True))
+            for row in (*asleep, RANDOM, UNIFORM)
+        }
+
+    def _density(self, name: str, condition: str) -> Density:
+        """Estimate the density of what a network's outputs decode to, once."""
+        which = name, condition
+        if which not in self._densities:
+            self._densities[which] = density_of(self._recordings[name][condition].decoded)
+        return self._densities[which]
+
+    def _yardsticks(self) -> dict[str, Density]:
+        """Give what reactivation is compared with."""
         noisy = [m for m in self.models.values() if m.configuration.rnn.sigma2_rec > 0]
         chosen = noisy[0] if noisy else self._first
         untrained = Model.untrained(chosen.configuration, self.seed)
         variance = list(self.settings.variances(chosen.configuration).values())[-1]
-        rows[RANDOM] = density_of(self._asleep(RANDOM, untrained, variance).decoded)
+        random = density_of(self._asleep(RANDOM, untrained, variance).decoded)
         half = torch.tensor(_extent(self._first.configuration), dtype=torch.float64) / 2
-        rows[UNIFORM] = UniformDensity(-half, half)
-        return rows
+        return {RANDOM: random, UNIFORM: UniformDensity(-half, half)}
 
     def _project(self, name: str, recording: Recording) -> Tensor:
         """Give the kept activity on the first two components of the network awake."""
@@ -406,7 +417,7 @@ class _Seed:
                 found[f"{key}/activity_density"], found[f"{key}/activity_limits"] = _on_grid(points)
                 values = recording.meanwhile.flatten(0, 1)
                 every = max(1, len(points) // SHOWN_POINTS)
-                density = density_of(decoded)
+                density = self._density(name, condition)
                 found[f"{key}/trajectories"] = decoded[:SHOWN_STEPS, :SHOWN_TRAJECTORIES]
                 found[f"{key}/projection"] = points[::every]
                 found[f"{key}/projected"] = values[::every]
@@ -416,13 +427,12 @@ class _Seed:
                 if is_bearing(decoded):
                     found[f"{key}/bearings"] = bearing_histogram(decoded)
                     found[f"{key}/turns"] = _turns(steps_of(decoded))
-                elif condition != ACTIVE:
-                    awake = density_of(recordings[ACTIVE].decoded)
-                    if len(decoded) > LAG:
-                        field = drift_field(decoded, awake, (extent[0], extent[1]))
-                        found[f"{key}/field"] = torch.stack(
-                            [field.places, field.drift, field.predicted]
-                        )
+                elif condition != ACTIVE and len(decoded) > LAG:
+                    experience = self._density(name, ACTIVE)
+                    field = drift_field(decoded, experience, (extent[0], extent[1]))
+                    found[f"{key}/field"] = torch.stack(
+                        [field.places, field.drift, field.predicted]
+                    )
         return {name: values.numpy().astype(np.float32) for name, values in found.items()}
 
 

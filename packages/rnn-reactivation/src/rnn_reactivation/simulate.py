@@ -30,13 +30,10 @@ class Chunk(NamedTuple):
         Hidden states after every step; overwritten by the next chunk.
     decoded
         The decoded outputs (m, or rad).
-    true
-        What they should be; None in quiescence.
     """
 
     states: Float[Tensor, "steps trajectories units"]
     decoded: Float[Tensor, "steps trajectories dims"]
-    true: Float[Tensor, "steps trajectories dims"] | None
 
 
 class Recording(NamedTuple):
@@ -100,7 +97,7 @@ def awake(
             inputs += disturbance
         network.forward(weights, inputs)
         states = network.states[0, 1:]
-        yield Chunk(states, _decode(cells, states, weights), drawn.states)
+        yield Chunk(states, _decode(cells, states, weights))
 
 
 def asleep(
@@ -141,7 +138,7 @@ def asleep(
         fill_with_noise(network.states[:, 1:], float(variance), noise, rnn.noise_distribution)
         network.forward(weights, None)
         states = network.states[0, 1 : 1 + min(size.steps, steps - first)]
-        yield Chunk(states, _decode(cells, states, weights), None)
+        yield Chunk(states, _decode(cells, states, weights))
 
 
 def _decode(

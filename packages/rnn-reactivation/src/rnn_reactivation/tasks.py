@@ -7,6 +7,7 @@ Times are in s, lengths in m, angles in rad.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -239,7 +240,7 @@ class HeadDirectionCells:
         """Concentration of the tuning."""
         return 1 / self.sigma**2
 
-    @property
+    @cached_property
     def orders(self) -> int:
         """The number of Fourier components, from 1 on, that are not negligible."""
         found = 1
