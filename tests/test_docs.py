@@ -11,7 +11,13 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("packages/*/README.md")])
-COMMANDS = ("sleep-replay", "impression-learning", "hybrid-plasticity", "rnn-reactivation")
+COMMANDS = (
+    "sleep-replay",
+    "impression-learning",
+    "hybrid-plasticity",
+    "rnn-reactivation",
+    "synaptic-consolidation",
+)
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -58,7 +64,7 @@ def help_of(command: str, subcommand: str | None) -> str:
 @pytest.mark.parametrize("line", COMMAND_LINES)
 def test_commands_and_options_of_the_examples_exist(line: str) -> None:
     command, *words = line.split()
-    subcommand = words[0] if words and re.fullmatch(r"[a-z]+", words[0]) else None
+    subcommand = words[0] if words and re.fullmatch(r"[a-z][a-z0-9-]*", words[0]) else None
     known = help_of(command, subcommand)
     for option in (word.partition("=")[0] for word in words if word.startswith("--")):
         assert re.search(rf"{option}\b", known), f"{option} is not an option of {line!r}"

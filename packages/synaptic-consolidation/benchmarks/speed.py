@@ -1,0 +1,208 @@
+"""Speed of synaptic-consolidation against plain transcriptions, in one run.
+
+    uv run python packages/synaptic-consolidation/benchmarks/speed.py [--device cpu] [--n 1000]
+
+The baseline of learning is a step in eager torch with all tensors materialised, the leave-one-out
+products of every synapse included, for all rows at once and on all processors. The start is that of
+learning (`early`), and a network that has learnt for some time, part of it pruned (`late`); both
+sides go on from the same state. Before anything is timed, both take the same steps and must agree.
+That of fluctuating synapses is `reference.plain_fluctuations`. Sides alternate; the ratio is that
+of the medians.
+"""
+
+import argparse
+import json
+import os
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sharpwave_shared.benchmarking import alternate
+from sharpwave_shared.compiled import workers
+from sharpwave_shared.devices import describe_device, resolve_device
+from sharpwave_shared.seeding import Streams
+from synaptic_consolidation.fluctuations import Fluctuations, simulate
+from synaptic_consolidation.learning import advance
+from synaptic_consolidation.model import Rows, initial_rows, signs
+from synaptic_consolidation.networks import Plan, memory_of
+from synaptic_consolidation.reference import plain_fluctuations
+from synaptic_consolidation.spines import draw_counts, norm_variation
+
+LOAD = 0.2
+PLAIN_STEPS = 2
+PLAIN_NOISE_STEPS = 2000
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--n", type=int, default=1000)
+    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--late", type=int, default=20_000)
+    parser.add_argument("--repeat", type=int, default=5)
+    arguments = parser.parse_args()
+    device = resolve_device(arguments.device)
+    report: dict[str, object] = {"device": describe_device(device), "torch": torch.__version__}
+    report["processors"] = len(os.sched_getaffinity(0))
+    report |= {"n": arguments.n, "load": LOAD}
+    with torch.no_grad():
+        for z in (2, 4):
+            report |= _learning(z, arguments, device)
+        if device.type == "cpu":
+            report |= _fluctuations(arguments.repeat)
+            report |= _bootstraps(arguments.repeat)
+    print(json.dumps(report, indent=2))
+
+
+def _learning(z: int, arguments: argparse.Namespace, device: torch.device) -> dict[str, object]:
+    plan = Plan(n=arguments.n, loads=(LOAD,), factors=(z,))
+    patterns = memory_of(plan, 0, LOAD).patterns
+    rule = plan.rule(z)
+    rng = np.random.default_rng(0)
+    factors = plan.u0 * rng.uniform(0.7, 1.3, (plan.n, z, plan.n))
+    early = initial_rows(np.arange(plan.n), factors.astype(np.float32), plan.f)
+    _check(plan, patterns, z, device)
+    rates = np.full(arguments.steps, rule.eta), np.full(arguments.steps, rule.eta_theta)
+    report: dict[str, object] = {}
+    with workers(plan.n) as in_parallel:
+        late = early.select(np.arange(plan.n))
+        before = np.full(arguments.late, rule.eta), np.full(arguments.late, rule.eta_theta)
+        advance(late, patterns, patterns, rule, *before, device=device, in_parallel=in_parallel)
+        for name, rows in (("early", early), ("late", late)):
+
+            def fast(rows: Rows = rows) -> None:
+                copy = rows.select(np.arange(plan.n))
+                advance(
+                    copy, patterns, patterns, rule, *rates, device=device, in_parallel=in_parallel
+                )
+
+            plain = PlainRows(rows, patterns, patterns, device)
+
+            def slow(plain: PlainRows = plain) -> None:
+                # Within `workers` torch has one thread.
+                torch.set_num_threads(len(os.sched_getaffinity(0)))
+                plain.advance(PLAIN_STEPS, rule.eta, rule.eta_theta, rule.beta, rule.norm)
+                torch.set_num_threads(1)
+
+            seconds = alternate({"plain": slow, "fast": fast}, arguments.repeat, device)
+            plain_step = seconds["plain"] / PLAIN_STEPS
+            step = seconds["fast"] / arguments.steps
+            report |= {
+                f"z{z}_{name}_density": round(float(rows.living.mean()), 3),
+                f"z{z}_{name}_plain_ms_per_step": round(1e3 * plain_step, 2),
+                f"z{z}_{name}_ms_per_step": round(1e3 * step, 3),
+                f"z{z}_{name}_ratio": round(plain_step / step, 1),
+            }
+    return report
+
+
+class PlainRows:
+    """Rows with every tensor materialised: u is rows x inputs x factors."""
+
+    def __init__(
+        self, rows: Rows, patterns: np.ndarray, labels: np.ndarray, device: torch.device
+    ) -> None:
+        dtype = torch.from_numpy(rows.theta).dtype
+        self.u = torch.from_numpy(rows.factors).to(device).permute(0, 2, 1).contiguous()
+        self.living = torch.from_numpy(rows.living).to(device)
+        self.theta = torch.from_numpy(rows.theta).to(device)
+        self.mean = torch.from_numpy(rows.mean).to(device)
+        self.xi = torch.from_numpy(patterns).to(device, dtype)
+        self.y = torch.from_numpy(signs(labels)).to(device, dtype)
+
+    def advance(self, steps: int, eta: float, eta_theta: float, beta: float, norm: float) -> None:
+        """Take steps, written as the equations are."""
+        z = self.u.shape[2]
+        kept = ~torch.eye(z, dtype=torch.bool, device=self.u.device)
+        for _ in range(steps):
+            w = self.u.prod(2) * self.living
+            h = self.xi @ w.T - self.theta
+            margin = self.y * h
+            lowest, worst = margin.min(0)
+            current = h.abs().mean(0)
+            mean = torch.where(self.mean > 0, self.mean, current)
+            p = torch.softmax(-beta * h.abs() / mean, 0)
+            chosen = torch.nn.functional.one_hot(worst, len(h)).T
+            share = torch.where(lowest <= 0, chosen * self.y, p * h.sign())
+            g = share.T @ self.xi
+            self.mean = current
+            # rows x inputs x factors x factors, the k-th without the k-th factor
+            others = torch.where(
+                kept, self.u[:, :, None, :], torch.ones_like(self.u[:, :, None, :])
+            )
+            step = eta * g[:, :, None] * others.prod(3)
+            self.u = torch.where(self.living[:, :, None], (self.u + step).clamp(min=1e-20), self.u)
+            self.living = self.living & (self.u.prod(2) > 1e-10)
+            self.u = self.u * (norm / (self.u**2).sum((1, 2))).sqrt()[:, None, None]
+            self.theta = self.theta - eta_theta * share.sum(0)
+
+
+def _check(plan: Plan, patterns: np.ndarray, z: int, device: torch.device) -> None:
+    """Both sides must do the same, in double precision, on some rows."""
+    rng = np.random.default_rng(1)
+    rows = initial_rows(np.arange(4), plan.u0 * rng.uniform(0.7, 1.3, (4, z, plan.n)), plan.f)
+    labels = np.ascontiguousarray(patterns[:, :4])
+    rule = plan.rule(z)
+    plain = PlainRows(rows, patterns, labels, device)
+    plain.advance(50, rule.eta, rule.eta_theta, rule.beta, rule.norm)
+    rates = np.full(50, rule.eta), np.full(50, rule.eta_theta)
+    advance(rows, patterns, labels, rule, *rates, device=device)
+    _agree(torch.from_numpy(rows.factors).permute(0, 2, 1), plain.u)
+    _agree(torch.from_numpy(rows.theta), plain.theta)
+
+
+def _agree(one: Tensor, other: Tensor) -> None:
+    torch.testing.assert_close(one, other.cpu(), rtol=1e-9, atol=1e-12)
+
+
+def _fluctuations(repeat: int) -> dict[str, object]:
+    """Time fluctuating synapses, noise included, on one core."""
+    parameters = Fluctuations(duration=100)
+    steps = parameters.duration * parameters.steps_per_sample
+    rng = np.random.default_rng(0)
+    report: dict[str, object] = {}
+    for z in (2, 5):
+
+        def slow(z: int = z) -> None:
+            xi = rng.standard_normal((PLAIN_NOISE_STEPS, 2, parameters.synapses))
+            plain_fluctuations(z, xi, every=parameters.steps_per_sample)
+
+        sides = {"plain": slow, "fast": lambda z=z: simulate(z, parameters, Streams(0))}
+        seconds = alternate(sides, repeat, torch.device("cpu"))
+        plain_step, step = seconds["plain"] / PLAIN_NOISE_STEPS, seconds["fast"] / steps
+        report |= {
+            f"syn_noise_z{z}_plain_us_per_step": round(1e6 * plain_step, 1),
+            f"syn_noise_z{z}_us_per_step": round(1e6 * step, 2),
+            f"syn_noise_z{z}_ratio": round(plain_step / step, 1),
+        }
+    return report
+
+
+def _bootstraps(repeat: int) -> dict[str, object]:
+    """Time norms of resampled populations: products with counts against resampling."""
+    rng = np.random.default_rng(0)
+    sizes = rng.lognormal(0, 0.5, (1000, 144))
+    exponents = np.arange(1, 45) / 10
+    few = 5
+
+    def slow() -> None:
+        for _ in range(few):
+            sample = sizes[rng.integers(1000, size=1000)]
+            for q in exponents:
+                norms = (sample**q).mean(0) ** (1 / q)
+                norms.std() / norms.mean()
+
+    def fast() -> None:
+        norm_variation(sizes, draw_counts(1000, 1000, rng), exponents)
+
+    seconds = alternate({"plain": slow, "fast": fast}, repeat, torch.device("cpu"))
+    return {
+        "bootstraps_1000_s": round(seconds["fast"], 3),
+        "bootstraps_ratio": round(seconds["plain"] / few * 1000 / seconds["fast"], 1),
+    }
+
+
+if __name__ == "__main__":
+    main()

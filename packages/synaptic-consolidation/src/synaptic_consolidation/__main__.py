@@ -1,0 +1,5 @@
+"""`python -m synaptic_consolidation`."""
+
+from synaptic_consolidation.cli import main
+
+main()

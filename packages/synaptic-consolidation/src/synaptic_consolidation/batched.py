@@ -1,0 +1,72 @@
+"""The consolidation step on any device: all rows in every operation."""
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from synaptic_consolidation.model import (
+    PRUNED,
+    SMALLEST_FACTOR,
+    Labels,
+    Patterns,
+    Rows,
+    Rule,
+    signs,
+)
+
+
+@torch.no_grad()
+def advance_rows(
+    rows: Rows,
+    patterns: Patterns,
+    labels: Labels,
+    rule: Rule,
+    eta: Float[np.ndarray, " steps"],
+    eta_theta: Float[np.ndarray, " steps"],
+    device: torch.device,
+) -> None:
+    """Let rows take as many steps as there are learning rates; see `model`."""
+    dtype = torch.from_numpy(rows.theta).dtype
+
+    def give(values: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(values).to(device, dtype)
+
+    u, theta, mean = (
+        give(rows.factors).transpose(0, 1).contiguous(),
+        give(rows.theta),
+        give(rows.mean),
+    )
+    living = torch.from_numpy(rows.living).to(device)
+    xi, y = give(patterns), give(signs(labels)).T.contiguous()
+    before, after = torch.empty_like(u), torch.empty_like(u)
+    for rate, rate_theta in zip(eta.tolist(), eta_theta.tolist(), strict=True):
+        w = u.prod(0).mul_(living)
+        h = (w @ xi.T).sub_(theta[:, None])
+        distance = h.abs()
+        current = distance.mean(1)
+        steepness = rule.beta / torch.where(mean > 0, mean, current)
+        share = torch.softmax(-steepness[:, None] * distance, 1).mul_(h.sign())
+        if rule.error_driven:
+            lowest, worst = (y * h).min(1, keepdim=True)
+            corrected = torch.zeros_like(h).scatter_(1, worst, y.gather(1, worst))
+            share = torch.where(lowest <= 0, corrected, share)
+        mean = current
+        g = (share @ xi).mul_(living).mul_(rate)
+        _products_of_others(u, before, after)
+        u.addcmul_(before.mul_(after), g[None]).clamp_(min=SMALLEST_FACTOR)
+        # The self-connection has no factors that could count in the norm.
+        u[:, torch.arange(len(rows)), rows.neurons] = 0
+        living &= u.prod(0) > PRUNED
+        u.mul_((rule.norm / u.square().sum((0, 2))).sqrt()[None, :, None])
+        theta = theta - rate_theta * share.sum(1)
+    rows.factors[:] = u.transpose(0, 1).cpu().numpy()
+    rows.living[:] = living.cpu().numpy()
+    rows.theta[:], rows.mean[:] = theta.cpu().numpy(), mean.cpu().numpy()
+
+
+def _products_of_others(u: torch.Tensor, before: torch.Tensor, after: torch.Tensor) -> None:
+    """Write the products of the factors before each one, and of those after it."""
+    before[0], after[-1] = 1, 1
+    for k in range(1, len(u)):
+        torch.mul(before[k - 1], u[k - 1], out=before[k])
+        torch.mul(after[-k], u[-k], out=after[-k - 1])

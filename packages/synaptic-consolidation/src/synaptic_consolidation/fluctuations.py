@@ -1,0 +1,315 @@
+"""Synapses that fluctuate on their own: the simulation of Figures 5 and 6.
+
+A weight is a fast factor u times z - 1 slow ones, which follow it. The slow ones start alike and
+obey the same equation, so that they stay alike: one number v stands for all, and w = u v^(z - 1).
+The plain transcription, with every factor of its own, is `reference.plain_fluctuations`.
+"""
+
+import math
+from dataclasses import dataclass, fields
+
+import numpy as np
+from jaxtyping import Float
+
+from sharpwave_shared.compiled import jit
+from sharpwave_shared.errors import DivergenceError, InvalidInputError
+from sharpwave_shared.seeding import Streams
+
+FACTORS = (1, 2, 3, 4, 5, 10)
+"""Numbers of factors z that the paper simulates."""
+MOST_FACTORS = 100
+CHUNK_NUMBERS = 1 << 16
+"""Random numbers drawn at once (256 KiB): the cache of a processor holds them."""
+
+Noise = Float[np.ndarray, "steps numbers"]
+Weights = Float[np.ndarray, "synapses samples"]
+
+
+@dataclass(frozen=True)
+class Fluctuations:
+    """Parameters of fluctuating synapses; times are in the paper's unit (10 min).
+
+    Attributes
+    ----------
+    synapses
+        Their number.
+    duration
+        T; the first sample is taken at 0, the last at T.
+    dt
+        Step of Euler's method; a whole number of steps makes a unit of time.
+    sigma
+        Standard deviation s of the noise, per square root of time.
+    mixture
+        Share k of the noise that is multiplied with the slow factors: 0 to 1.
+    drift
+        Mean b of the noise, relative to `sigma`.
+    gain
+        Rate of homeostasis.
+    tau
+        Time constant of the slow factors.
+    common
+        Whether the noise that is multiplied with the slow factors (xi_2) is one number for all
+        synapses at a time, or one for each. See `simulate`.
+
+    Raises
+    ------
+    InvalidInputError
+        If one of them is out of range.
+    """
+
+    synapses: int = 1000
+    duration: int = 999
+    dt: float = 5e-3
+    sigma: float = 0.05
+    mixture: float = 0.5
+    drift: float = 0.1
+    gain: float = 10.0
+    tau: float = 30.0
+    common: bool = True
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not math.isfinite(value):
+                raise InvalidInputError(f"{field.name}: got {value}, expected a finite number")
+        for name in ("synapses", "duration"):
+            value = getattr(self, name)
+            if not 1 <= value <= 10**9:
+                raise InvalidInputError(f"{name}: got {value}, expected 1 to 10^9")
+        if not 1e-6 <= self.dt <= 1 or abs(1 / self.dt - self.steps_per_sample) > 1e-6 / self.dt:
+            raise InvalidInputError(
+                f"dt: got {self.dt}, expected 1 divided by a whole number, 1e-6 to 1"
+            )
+        for name in ("sigma", "gain"):
+            value = getattr(self, name)
+            if value < 0:
+                raise InvalidInputError(f"{name}: got {value}, expected at least 0")
+        if not 0 <= self.mixture <= 1:
+            raise InvalidInputError(f"mixture: got {self.mixture}, expected 0 to 1")
+        if self.tau < self.dt:
+            raise InvalidInputError(f"tau: got {self.tau}, expected at least dt ({self.dt})")
+
+    @property
+    def steps_per_sample(self) -> int:
+        """Steps in a unit of time."""
+        return round(1 / self.dt)
+
+    @property
+    def numbers(self) -> int:
+        """Random numbers that a step takes: xi_1 of every synapse, then xi_2."""
+        return self.synapses + (1 if self.common else self.synapses)
+
+
+def simulate(factors: int, parameters: Fluctuations, streams: Streams) -> Weights:
+    """Let synapses of z factors fluctuate.
+
+    With v^(z - 1) the product of the slow factors, all from the state before a step::
+
+        du = s [(1 - k) xi_1 + k v^(z-1) xi_2] sqrt(dt) + b s [(1 - k) + k v^(z-1)] dt + 10 H u dt
+        dv = (u - v) dt / tau + 10 H v dt / tau,   H = 1 - mean of w^(2/z) over living synapses
+
+    Factors are clipped at 0; a synapse that reaches 0 is dead for good. With z = 1 there is no
+    slow factor, and the empty product is 1. All factors start at 1, where H is 0.
+
+    Parameters
+    ----------
+    factors
+        z.
+    parameters
+        All others.
+    streams
+        Noise comes from the purpose ("fluctuations", z), in float32.
+
+    Returns
+    -------
+    ndarray
+        Weights (synapses x 1 + duration) at times 0, 1, 2, ...; those of dead synapses are 0.
+
+    Raises
+    ------
+    InvalidInputError
+        If `factors` is out of range.
+    DivergenceError
+        If weights are no finite numbers any more (steps too long for the gain, say).
+
+    Notes
+    -----
+    Iatropoulos, Gerstner & Brea 2024, Figures 5 and 6. It is open whether xi_2 is one number for
+    all synapses or one for each. The published slopes of noise against size (0.45 for z = 2) are
+    closer with one (0.51) than with separate ones (0.67), with which, from z = 3 on, most synapses
+    die and a few grow without limit.
+    """
+    state = start(factors, parameters)
+    generator = streams.numpy("fluctuations", factors)
+    p = parameters
+    weights = np.zeros((p.synapses, p.duration + 1))
+    steps = p.duration * p.steps_per_sample
+    chunk = max(1, CHUNK_NUMBERS // p.numbers)
+    noise = np.empty((chunk, p.numbers), np.float32)
+    for first in range(0, steps, chunk):
+        part = noise[: min(chunk, steps - first)]
+        generator.standard_normal(out=part, dtype=np.float32)
+        advance(factors, p, state, part, first, weights)
+    weights[:, -1] = state[0] * state[1] ** (factors - 1)
+    return weights
+
+
+def start(factors: int, parameters: Fluctuations) -> Float[np.ndarray, "2 synapses"]:
+    """Give the fast factor and the slow ones at the beginning: all are 1.
+
+    Raises
+    ------
+    InvalidInputError
+        If `factors` is out of range.
+    """
+    if not 1 <= factors <= MOST_FACTORS:
+        raise InvalidInputError(f"factors: got {factors}, expected 1 to {MOST_FACTORS}")
+    return np.ones((2, parameters.synapses))
+
+
+def advance(
+    factors: int,
+    parameters: Fluctuations,
+    state: Float[np.ndarray, "2 synapses"],
+    noise: Noise,
+    first: int,
+    weights: Weights,
+) -> None:
+    """Take as many steps as there are rows of noise.
+
+    Parameters
+    ----------
+    factors
+        z.
+    parameters
+        All others.
+    state
+        Fast factor and slow ones; changed in place.
+    noise
+        Standard normal numbers for every step: `parameters.numbers` columns.
+    first
+        Number of steps taken before.
+    weights
+        Its columns of the times that these steps begin at are written.
+
+    Raises
+    ------
+    DivergenceError
+        If weights are no finite numbers any more.
+    """
+    p = parameters
+    failed = _advance(
+        state[0],
+        state[1],
+        noise,
+        first,
+        factors,
+        p.sigma * (1 - p.mixture) * math.sqrt(p.dt),
+        p.sigma * p.mixture * math.sqrt(p.dt),
+        p.drift * p.sigma * (1 - p.mixture) * p.dt,
+        p.drift * p.sigma * p.mixture * p.dt,
+        p.gain,
+        p.dt,
+        p.dt / p.tau,
+        p.common,
+        p.steps_per_sample,
+        weights,
+    )
+    if failed >= 0:
+        raise DivergenceError(
+            f"synapses of {factors} factors diverge at step {first + failed}: "
+            "shorter steps (dt) or a lower gain may help"
+        )
+
+
+@jit
+def _advance(
+    fast,
+    slow,
+    noise,
+    first,
+    z,
+    additive,
+    multiplicative,
+    additive_drift,
+    multiplicative_drift,
+    gain,
+    dt,
+    relaxation,
+    common,
+    every,
+    weights,
+):
+    """Take steps; give the first one at which weights are not finite, or -1."""
+    n = fast.size
+    w = np.empty(n)
+    product = np.ones(n)
+    for t in range(noise.shape[0]):
+        xi = noise[t]
+        if z == 2:
+            for i in range(n):
+                product[i] = slow[i]
+        elif z > 2:
+            for i in range(n):
+                product[i] = _power(slow[i], z - 1)
+        living = 0
+        for i in range(n):
+            w[i] = fast[i] * product[i]
+            living += w[i] > 0.0
+        total = _total(w, z)
+        if not total < np.inf:
+            return t
+        if (first + t) % every == 0:
+            column = (first + t) // every
+            for i in range(n):
+                weights[i, column] = w[i]
+        H = 1.0 - total / living if living > 0 else 0.0
+        growth = 1.0 + gain * H * dt
+        relaxed = 1.0 + (gain * H - 1.0) * relaxation
+        if common:
+            shared = multiplicative * xi[n] + multiplicative_drift
+            for i in range(n):
+                u = growth * fast[i] + additive * xi[i] + additive_drift + product[i] * shared
+                v = relaxed * slow[i] + relaxation * fast[i]
+                fast[i] = u if (u > 0.0) & (w[i] > 0.0) else 0.0
+                slow[i] = v if v > 0.0 else 0.0
+        else:
+            for i in range(n):
+                own = multiplicative * xi[n + i] + multiplicative_drift
+                u = growth * fast[i] + additive * xi[i] + additive_drift + product[i] * own
+                v = relaxed * slow[i] + relaxation * fast[i]
+                fast[i] = u if (u > 0.0) & (w[i] > 0.0) else 0.0
+                slow[i] = v if v > 0.0 else 0.0
+    return -1
+
+
+@jit
+def _power(value, exponent):
+    """Give a whole power by repeated squaring."""
+    result = 1.0
+    while exponent > 0:
+        if exponent & 1:
+            result *= value
+        value *= value
+        exponent >>= 1
+    return result
+
+
+@jit
+def _total(w, z):
+    """Sum w^(2 / z)."""
+    total = 0.0
+    if z == 1:
+        for i in range(w.size):
+            total += w[i] * w[i]
+    elif z == 2:
+        for i in range(w.size):
+            total += w[i]
+    elif z == 4:
+        for i in range(w.size):
+            total += math.sqrt(w[i])
+    else:
+        exponent = 2.0 / z
+        for i in range(w.size):
+            total += w[i] ** exponent
+    return total

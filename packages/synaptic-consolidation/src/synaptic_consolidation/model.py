@@ -1,0 +1,170 @@
+"""The consolidation model: neurons whose weights are products of factors.
+
+Each neuron is a perceptron of its own, a row of the weight matrix: the synapse from input j has the
+weight w_j = u_1j u_2j ... u_zj >= 0, and the neuron fires if h = w xi - theta > 0. It is to answer
+y = +-1 to the patterns xi. A consolidation step (Iatropoulos, Gerstner & Brea 2024; section "Model"
+of the specification) is, for every row on its own:
+
+- while there is an error, the gradient of the worst pattern, g = y xi with the smallest y h; else
+  replay, g = sum_mu p_mu sign(h_mu) xi_mu with p_mu ~ exp(-beta |h_mu| / mean |h|), the mean being
+  that of the step before;
+- u_kj += eta g_j prod_(l != k) u_lj, clipped at `SMALLEST_FACTOR`;
+- synapses of a weight of at most `PRUNED` are pruned for good;
+- homeostasis: all factors of the row are scaled so that sum u^2 = z length;
+- theta -= eta_theta y, in replay with the mean of sign(h) in place of y.
+
+The step is done by `fused` on the CPU and by `batched` elsewhere; `reference` has it plainly.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, UInt8
+from scipy.special import erfinv
+
+from sharpwave_shared.errors import InvalidInputError
+
+PRUNED = 1e-10
+"""Synapses of at most this weight are pruned."""
+SMALLEST_FACTOR = 1e-20
+MOST_FACTORS = 10
+
+Patterns = UInt8[np.ndarray, "patterns inputs"]
+Labels = UInt8[np.ndarray, "patterns rows"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Parameters of the consolidation step.
+
+    Attributes
+    ----------
+    factors
+        z.
+    length
+        Half of the target of sum u^2, for z = 2; z-th part of it in general.
+    eta, eta_theta
+        Learning rates of factors and threshold.
+    beta
+        How strongly replay favours patterns near the threshold.
+    error_driven
+        Whether errors are corrected; without, everything is replayed as it is recalled (asleep).
+
+    Raises
+    ------
+    InvalidInputError
+        If one of them is out of range.
+    """
+
+    factors: int
+    length: float
+    eta: float
+    eta_theta: float
+    beta: float = 100.0
+    error_driven: bool = True
+
+    def __post_init__(self) -> None:
+        check_factors(self.factors)
+        for name in ("length", "eta", "eta_theta", "beta"):
+            value = getattr(self, name)
+            if not 0 < value < math.inf:
+                raise InvalidInputError(f"{name}: got {value}, expected a number above 0")
+
+    @property
+    def norm(self) -> float:
+        """What sum u^2 of a row is held at."""
+        return self.factors * self.length
+
+
+def check_factors(factors: int) -> None:
+    """Refuse numbers of factors that are out of range."""
+    if not 1 <= factors <= MOST_FACTORS:
+        raise InvalidInputError(f"factors: got {factors}, expected 1 to {MOST_FACTORS}")
+
+
+@dataclass
+class Rows:
+    """The state of some neurons of a network, changed in place by learning.
+
+    Attributes
+    ----------
+    neurons
+        Which neurons of the network these are; input `neurons[i]` of row i is itself.
+    factors
+        u. Those of the self-connection are 0; those of pruned synapses stay, and shrink with the
+        row, but have no weight.
+    living
+        Which synapses are neither pruned nor self-connections.
+    theta
+        Thresholds.
+    mean
+        Mean of |h| over patterns in the last step; 0 before the first.
+    """
+
+    neurons: Int[np.ndarray, " rows"]
+    factors: Float[np.ndarray, "rows factors inputs"]
+    living: Bool[np.ndarray, "rows inputs"]
+    theta: Float[np.ndarray, " rows"]
+    mean: Float[np.ndarray, " rows"]
+
+    @property
+    def weights(self) -> Float[np.ndarray, "rows inputs"]:
+        """The weights w; 0 where there is no synapse."""
+        return np.where(self.living, self.factors.prod(1), 0)
+
+    def __len__(self) -> int:
+        return len(self.neurons)
+
+    def select(self, which: np.ndarray) -> "Rows":
+        """Copy some of the rows."""
+        return Rows(
+            self.neurons[which],
+            self.factors[which],
+            self.living[which],
+            self.theta[which],
+            self.mean[which],
+        )
+
+    def assign(self, which: np.ndarray, rows: "Rows") -> None:
+        """Overwrite some of the rows."""
+        for name in ("factors", "living", "theta", "mean"):
+            getattr(self, name)[which] = getattr(rows, name)
+
+
+def initial_rows(
+    neurons: Int[np.ndarray, " rows"],
+    factors: Float[np.ndarray, "rows factors inputs"],
+    f: float,
+) -> Rows:
+    """Make rows of given factors, with balanced thresholds and no self-connections."""
+    u = factors.copy()
+    u[np.arange(len(neurons)), :, neurons] = 0
+    living = u.prod(1) > PRUNED
+    mean = np.zeros(len(neurons), u.dtype)
+    rows = Rows(neurons, u, living, np.empty(len(neurons), u.dtype), mean)
+    rows.theta[:] = balance(rows.weights, f)
+    return rows
+
+
+def balance(weights: Float[np.ndarray, "rows inputs"], f: float) -> Float[np.ndarray, " rows"]:
+    """Give the thresholds at which neurons fire with probability f, if inputs do so independently.
+
+    f sum w + sqrt(2 f (1 - f) sum w^2) erfinv(1 - 2 f).
+    """
+    w = weights.astype(float)
+    spread = np.sqrt(2 * f * (1 - f) * np.square(w).sum(1))
+    return f * w.sum(1) + spread * erfinv(1 - 2 * f)
+
+
+def inputs_of(rows: Rows, patterns: Patterns) -> Float[np.ndarray, "patterns rows"]:
+    """Give h = w xi - theta of every pattern and row, in float64.
+
+    In single precision, libraries round differently for one row than for many.
+    """
+    return patterns.astype(float) @ rows.weights.astype(float).T - rows.theta
+
+
+def signs(labels: Labels) -> Float[np.ndarray, "patterns rows"]:
+    """Give y = 2 xi - 1."""
+    return 2.0 * labels - 1.0

@@ -1,0 +1,291 @@
+"""Recall of patterns by a network, and how much noise it withstands."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+
+from sharpwave_shared.compiled import workers
+from sharpwave_shared.seeding import Streams
+from synaptic_consolidation.model import Labels, Patterns, Rows
+
+STEPS = 50
+"""Steps of recall."""
+WRONG_SHARE = 0.2
+"""A pattern is recalled if at most this share of N f neurons is wrong."""
+LEVELS = np.linspace(0, 0.49, 200)
+"""Levels of noise; those of synaptic noise are scaled."""
+COARSE = 8
+"""Every which level is always tried; near the maximal noise all are."""
+MEAN_FACTOR = 0.1
+"""Mean factor of surviving synapses that factors are scaled to before noise is added to them."""
+NEURAL = ("flips", "balanced")
+SYNAPTIC = {"all-factors": 0.1, "one-factor": 0.16, "surviving": 0.2}
+"""Kinds of synaptic noise, and what the levels are multiplied with for each: all factors, one
+factor of all synapses, one factor of surviving synapses."""
+
+
+class Curve(NamedTuple):
+    """Recall against noise.
+
+    Attributes
+    ----------
+    level
+        Levels in the unit of the noise, see `tolerances`.
+    recall
+        Share of patterns recalled; NaN where it was not tried.
+    error
+        Share of wrong neurons after one step; NaN likewise.
+    maximum
+        Where recall crosses 1/2; NaN if it does not.
+    """
+
+    level: Float[np.ndarray, " levels"]
+    recall: Float[np.ndarray, " levels"]
+    error: Float[np.ndarray, " levels"]
+    maximum: float
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a network is to recall.
+
+    Attributes
+    ----------
+    patterns
+        Cues.
+    targets
+        Where recall is to end, pattern by pattern: the cues themselves for attractors.
+    after_one
+        What is to follow the cue in one step: the labels.
+    f
+        Activity.
+    """
+
+    patterns: Patterns
+    targets: Patterns
+    after_one: Labels
+    f: float
+
+
+def wrong_per_active(kind: str, level: float, f: float) -> float:
+    """Convert levels of neural noise: expected number of wrong bits of a cue, relative to N f.
+
+    This is the unit in which the paper's tolerances agree with these.
+    """
+    return level / f if kind == "flips" else 2 * level
+
+
+def recall(
+    weights: Float[Tensor, "rows rows"],
+    theta: Float[Tensor, " rows"],
+    cues: Bool[Tensor, "rows cues"],
+    steps: int = STEPS,
+) -> tuple[Bool[Tensor, "rows cues"], Bool[Tensor, "rows cues"]]:
+    """Let states follow s <- Heaviside(W s - theta).
+
+    Returns
+    -------
+    tuple
+        The states after one step and after `steps`.
+    """
+    first = states = _next(weights, theta, cues)
+    final = states.clone()
+    earlier = cues
+    open = torch.arange(cues.shape[1], device=cues.device)
+    for step in range(2, steps + 1):
+        following = _next(weights, theta, states)
+        # A state that was there two steps ago comes back every other step, or has come to rest.
+        closed = (following == earlier).all(0)
+        final[:, open] = following if (steps - step) % 2 == 0 else states
+        earlier, states, open = (x[..., ~closed] for x in (states, following, open))
+        if not len(open):
+            break
+    final[:, open] = states
+    return first, final
+
+
+def _next(weights: Tensor, theta: Tensor, states: Tensor) -> Tensor:
+    return (weights @ states.to(weights.dtype)) > theta[:, None]
+
+
+def tolerances(
+    rows: Rows,
+    memory: Memory,
+    streams: Streams,
+    *,
+    tests: int,
+    device: torch.device,
+    kinds: tuple[str, ...] = (*NEURAL, *SYNAPTIC),
+) -> dict[str, Curve]:
+    """Measure how much noise of each kind a whole network withstands.
+
+    Parameters
+    ----------
+    rows
+        All rows of the network.
+    memory
+        What it recalls.
+    streams
+        The same noise is scaled to all levels.
+    tests
+        Noise is drawn so many times, each time for all patterns.
+
+    Returns
+    -------
+    dict
+        By kind. `flips`: each bit of the cue is flipped with a probability (the level). `balanced`:
+        ones fall silent with the probability p / f and zeros become active with p / (1 - f), which
+        keeps the mean activity; the level is p / f, the share of lost ones. `all-factors`,
+        `one-factor`, `surviving`: Gaussian noise on factors (see `SYNAPTIC`), of a standard
+        deviation of level times the mean factor of surviving synapses.
+    """
+    with workers(tests) as in_parallel:
+        return {
+            kind: _curve(
+                LEVELS if kind == "flips" else LEVELS * _scale(kind, memory.f),
+                (_neural_trial if kind in NEURAL else _synaptic_trial)(
+                    rows, memory, streams, kind, device
+                ),
+                lambda trial: np.mean(in_parallel(trial, range(tests)), axis=0),
+            )
+            for kind in kinds
+        }
+
+
+def _scale(kind: str, f: float) -> float:
+    """Give what levels are multiplied with: balanced noise loses at most all ones."""
+    return 2 * min(1.0, (1 - f) / f) if kind == "balanced" else SYNAPTIC[kind] / MEAN_FACTOR
+
+
+Trial = Callable[[int, float], tuple[float, float]]
+"""Gives recall and error after one step for a test at a level of noise."""
+
+
+def _curve(
+    levels: Float[np.ndarray, " levels"], trial: Trial, mean_of_tests: Callable[..., np.ndarray]
+) -> Curve:
+    """Try every `COARSE`-th level, and all that are needed to find where recall crosses 1/2."""
+    found, errors = np.full((2, len(levels)), np.nan)
+
+    def attempt(index: int) -> float:
+        if math.isnan(found[index]):
+            level = float(levels[index])
+            found[index], errors[index] = mean_of_tests(lambda test: trial(test, level))
+        return float(found[index])
+
+    low = high = None
+    failures = 0
+    for index in [*range(0, len(levels), COARSE), len(levels) - 1]:
+        works = attempt(index) >= 0.5
+        if works and high is None:
+            low = index
+        elif not works and high is None:
+            high = index
+        failures = failures + 1 if found[index] == 0 else 0
+        if failures == 2:
+            break  # more noise does not help
+    maximum = math.nan
+    if low is not None and high is not None:
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if attempt(middle) >= 0.5 else (low, middle)
+        share = (found[low] - 0.5) / (found[low] - found[high])
+        maximum = float(levels[low] + share * (levels[high] - levels[low]))
+    elif low is None:
+        maximum = 0.0
+    return Curve(levels, found, errors, maximum)
+
+
+def _judge(first: Tensor, final: Tensor, memory: Memory) -> tuple[float, float]:
+    wrong = (final != _bits(memory.targets, final.device)).sum(0)
+    good = wrong <= WRONG_SHARE * len(final) * memory.f
+    error = first != _bits(memory.after_one, first.device)
+    return float(good.double().mean()), float(error.double().mean())
+
+
+def _bits(patterns: UInt8[np.ndarray, "patterns neurons"], device: torch.device) -> Tensor:
+    return torch.from_numpy(patterns.T.astype(bool)).to(device)
+
+
+def _neural_trial(
+    rows: Rows, memory: Memory, streams: Streams, kind: str, device: torch.device
+) -> Trial:
+    weights = torch.from_numpy(rows.weights).to(device)
+    theta = torch.from_numpy(rows.theta).to(device)
+    cues = _bits(memory.patterns, device)
+    ones = memory.f / (1 - memory.f)
+
+    def trial(test: int, level: float) -> tuple[float, float]:
+        noise = torch.rand(cues.shape, generator=streams.torch("flips", test)).to(device)
+        p = level if kind == "flips" else torch.where(cues, level, level * ones)
+        return _judge(*recall(weights, theta, cues ^ (noise < p)), memory)
+
+    return trial
+
+
+def _synaptic_trial(
+    rows: Rows, memory: Memory, streams: Streams, kind: str, device: torch.device
+) -> Trial:
+    noisy, theta = noisy_weights(rows, streams, kind, device)
+    cues = _bits(memory.patterns, device)
+
+    def trial(test: int, level: float) -> tuple[float, float]:
+        return _judge(*recall(noisy(test, level), theta, cues), memory)
+
+    return trial
+
+
+def noisy_weights(
+    rows: Rows, streams: Streams, kind: str, device: torch.device
+) -> tuple[Callable[[int, float], Float[Tensor, "rows rows"]], Float[Tensor, " rows"]]:
+    """Scale the factors of a network to a mean of `MEAN_FACTOR` (of surviving synapses), for noise.
+
+    Parameters
+    ----------
+    rows
+        All rows of the network.
+    streams
+        Where noise comes from.
+    kind
+        `all-factors`, `one-factor` or `surviving`; see `tolerances`.
+
+    Returns
+    -------
+    tuple
+        A function of the number of a test and the level of noise, which gives weights; and the
+        thresholds that fit them.
+    """
+    z = rows.factors.shape[1]
+    scale = np.float32(MEAN_FACTOR / rows.factors.transpose(0, 2, 1)[rows.living].mean())
+    u = torch.from_numpy(rows.factors * scale).to(device)
+    theta = torch.from_numpy(rows.theta * scale**z).to(device)
+    living = torch.from_numpy(rows.living).to(device)
+    others = ~torch.eye(len(rows), dtype=torch.bool, device=device)
+    clean, slopes = u.prod(1) * living, u[:, 1:].prod(1)
+
+    def noisy(test: int, level: float) -> Tensor:
+        # One factor after another, so that the first one's noise is the same for all kinds.
+        generator = streams.torch("synaptic", test)
+
+        def draw() -> Tensor:
+            noise = torch.randn(slopes.shape, generator=generator)
+            return noise.to(device).mul_(level * MEAN_FACTOR)
+
+        if kind == "all-factors":
+            w = u[:, 0] + draw()
+            for k in range(1, z):
+                w.mul_(u[:, k] + draw())
+            return w.mul_(others)
+        noise = draw()
+        changed = clean + slopes * noise
+        if kind == "surviving":
+            return torch.where(living, changed, 0)
+        return torch.where(living, changed, slopes * noise.abs()).mul_(others)
+
+    return noisy, theta

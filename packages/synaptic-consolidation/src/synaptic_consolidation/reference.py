@@ -1,0 +1,104 @@
+"""The plain transcription of the equations: NumPy, every factor of its own, one step at a time.
+
+It serves as the oracle of the tests and as the baseline of the benchmark. Nothing else uses it.
+"""
+
+import numpy as np
+
+
+def plain_fluctuations(
+    factors: int,
+    noise: np.ndarray,
+    *,
+    every: int,
+    dt: float = 5e-3,
+    sigma: float = 0.05,
+    mixture: float = 0.5,
+    drift: float = 0.1,
+    gain: float = 10.0,
+    tau: float = 30.0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Let synapses fluctuate from factors of 1.
+
+    `noise` (steps x 2 x synapses) holds xi_1 and xi_2 of every step.
+
+    Returns
+    -------
+    tuple
+        Factors at the end (factors x synapses), and weights before every `every`-th step
+        (synapses x samples).
+    """
+    s, k, b = sigma, mixture, drift
+    u = np.ones((factors, noise.shape[2]))
+    samples = []
+    for t, (xi_1, xi_2) in enumerate(noise.astype(float)):
+        u_slow = np.prod(u[1:], axis=0)
+        w = u[0] * u_slow
+        living = w > 0
+        if t % every == 0:
+            samples.append(w)
+        H = 1 - np.mean(w[living] ** (2 / factors)) if living.any() else 0.0
+        du = np.zeros_like(u)
+        du[0] = (
+            s * ((1 - k) * xi_1 + k * u_slow * xi_2) * np.sqrt(dt)
+            + b * s * ((1 - k) + k * u_slow) * dt
+            + gain * H * u[0] * dt
+        )
+        for j in range(1, factors):
+            du[j] = -(u[1] - u[0]) * dt / tau + gain * H * u[j] * dt / tau
+        u = np.maximum(u + du, 0)
+        u[0, ~living] = 0
+    return u, np.stack(samples, 1)
+
+
+def plain_consolidation(
+    u: np.ndarray,
+    living: np.ndarray,
+    theta: np.ndarray,
+    patterns: np.ndarray,
+    labels: np.ndarray,
+    *,
+    steps: int,
+    eta: float,
+    eta_theta: float,
+    beta: float,
+    length: float,
+    error_driven: bool = True,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Consolidate rows of factors `u` (rows x inputs x factors), all at once.
+
+    `living` (rows x inputs) has no self-connections, `theta` one threshold per row, `patterns`
+    (patterns x inputs) 0 and 1, `labels` (patterns x rows) -1 and 1.
+
+    Returns
+    -------
+    tuple
+        The factors, living synapses and thresholds after the steps.
+    """
+    xi = patterns.astype(u.dtype)
+    mean = None
+    for _ in range(steps):
+        w = np.where(living, np.prod(u, axis=2), 0)
+        h = xi @ w.T - theta
+        y_h = labels * h
+        worst = y_h.argmin(0)
+        rows = np.arange(len(u))
+        distance = np.abs(h)
+        current = distance.mean(0)
+        p = np.exp(-beta * distance / (current if mean is None else mean))
+        replayed = p / p.sum(0) * np.sign(h)
+        corrected = np.zeros_like(h)
+        corrected[worst, rows] = labels[worst, rows]
+        wrong = (y_h.min(0) <= 0) & error_driven
+        share = np.where(wrong, corrected, replayed)
+        g = share.T @ xi
+        y = share.sum(0)
+        mean = current
+        others = np.stack(
+            [np.prod(np.delete(u, k, axis=2), axis=2) for k in range(u.shape[2])], axis=2
+        )
+        u = np.where(living[:, :, None], np.maximum(u + eta * g[:, :, None] * others, 1e-20), u)
+        living = living & (np.prod(u, axis=2) > 1e-10)
+        u = u * np.sqrt(u.shape[2] * length / np.sum(u**2, axis=(1, 2)))[:, None, None]
+        theta = theta - eta_theta * y
+    return u, living, theta

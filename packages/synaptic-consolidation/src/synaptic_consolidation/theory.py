@@ -1,0 +1,442 @@
+"""Optimal margins and densities in the limit of many synapses, by the replica theory.
+
+Each neuron is a perceptron with weights w >= 0 and a free threshold theta, which gives labels
+y = +-1 (+1 with probability f) to M = load * N random patterns of N inputs in {0, 1} with activity
+f. These are the curves that Iatropoulos, Gerstner & Brea (2024) draw beside simulations (section
+"theory" of the specification); nothing is simulated here. With h = w xi - theta and the minimum
+taken over patterns, two margins are maximised:
+
+- l2, what one factor per synapse attains: k = min y h / |w|_2;
+- l1, what two factors attain: rho = min y h / (mean(w) sqrt(N f (1 - f))).
+
+All curves stay the same when f and 1 - f are exchanged. Negative margins, and so loads above the
+critical one, are not covered: the problem is no longer convex there.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple, cast
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy.optimize import brentq
+
+from sharpwave_shared.errors import InvalidInputError
+
+LOWEST_LOAD = 1e-100
+HIGHEST_MARGIN = 1e20
+"""Loads and margins up to which double precision suffices, far beyond what networks can have."""
+HIGHEST_CUT = 30.0
+"""The largest cut B that is tried; a share of H(30) = 5e-198 of the synapses lies above it."""
+
+
+class Optima(NamedTuple):
+    """Solutions with the largest margin that their load permits.
+
+    Attributes
+    ----------
+    load
+        Patterns per input.
+    margin
+        k (l2) or rho (l1), see above; NaN where the load is above the critical one.
+    density
+        Share of the weights that are not 0; NaN likewise.
+    """
+
+    load: Float[np.ndarray, " points"]
+    margin: Float[np.ndarray, " points"]
+    density: Float[np.ndarray, " points"]
+
+
+# --- Gaussian integrals ---------------------------------------------------------------------------
+
+
+def gaussian_tail(x: Float[np.ndarray, " points"]) -> Float[np.ndarray, " points"]:
+    """Give H(x), the probability that a standard normal number exceeds x."""
+    return _each(_tail, x)
+
+
+def mean_square(x: Float[np.ndarray, " points"]) -> Float[np.ndarray, " points"]:
+    """Give G(x) = (1 + x^2) Phi(x) + x phi(x), the mean of max(z + x, 0)^2 over normal z."""
+    return _each(lambda value: _second_moment(-value), x)
+
+
+def least_mean_square(
+    k: Float[np.ndarray, " points"], f: float = 0.5
+) -> Float[np.ndarray, " points"]:
+    """Give F(k, f) = min over v of f G(k + v) + (1 - f) G(k - v).
+
+    This is the mean square of what patterns fall short of the margin k, in units of the standard
+    deviation of h, at the best threshold.
+
+    Parameters
+    ----------
+    k
+        Margins, at least 0.
+    f
+        Share of positive labels.
+
+    Raises
+    ------
+    InvalidInputError
+        If f is not between 0 and 1, or a margin is negative or above `HIGHEST_MARGIN`.
+    """
+    _check_activity(f)
+    _check_margins(k)
+    return _each(lambda value: _shortfall(value, f)[0], k)
+
+
+# --- the largest margins --------------------------------------------------------------------------
+
+
+def critical_load(f: float = 0.5) -> float:
+    """Give the load above which no weights w >= 0 answer all patterns: 0.5 / F(0, f).
+
+    It is 1 at f = 0.5 and grows as patterns become sparser (or denser).
+
+    Raises
+    ------
+    InvalidInputError
+        If f is not between 0 and 1.
+    """
+    _check_activity(f)
+    return _critical(f)
+
+
+def l2_optima_at_margins(margins: Float[np.ndarray, " points"], f: float = 0.5) -> Optima:
+    """Give the load at which each margin is the largest l2 margin.
+
+    load = 0.5 / F(k / sqrt(f (1 - f)), f), and half of the weights are 0.
+
+    Parameters
+    ----------
+    margins
+        k = min y h / |w|_2, at least 0.
+    f
+        Activity of the patterns, and share of positive labels.
+
+    Raises
+    ------
+    InvalidInputError
+        If f is not between 0 and 1, or a margin is negative or above `HIGHEST_MARGIN`.
+    """
+    _check_activity(f)
+    _check_margins(margins)
+    spread = math.sqrt(f * (1 - f))
+    loads = _each(lambda k: 0.5 / _shortfall(k / spread, f)[0], margins)
+    return Optima(loads, np.array(margins, dtype=float), np.full(len(margins), 0.5))
+
+
+def l2_optima_at_loads(loads: Float[np.ndarray, " points"], f: float = 0.5) -> Optima:
+    """Give the largest l2 margin at each load, the inverse of `l2_optima_at_margins`.
+
+    Parameters
+    ----------
+    loads
+        Patterns per input, at least `LOWEST_LOAD`; those above the critical one have no solution.
+    f
+        Activity of the patterns, and share of positive labels.
+
+    Raises
+    ------
+    InvalidInputError
+        If f is not between 0 and 1, or a load is not positive.
+    """
+    _check_activity(f)
+    _check_loads(loads)
+    spread = math.sqrt(f * (1 - f))
+
+    def margin(load: float) -> float:
+        # F(k, f) >= 4 f (1 - f) k^2, its limit for large k, bounds the root.
+        highest = math.sqrt(0.5 / load) / (2 * spread)
+        target = math.log(0.5 / load)
+        return spread * _root(lambda k: math.log(_shortfall(k, f)[0]) - target, 0.0, highest)
+
+    margins = _below(_critical(f), margin, loads)
+    return Optima(np.array(loads, dtype=float), margins, np.where(np.isnan(margins), np.nan, 0.5))
+
+
+def l1_optima_at_margins(margins: Float[np.ndarray, " points"], f: float = 0.5) -> Optima:
+    """Give the load and density at which each margin is the largest l1 margin.
+
+    With the best weights proportional to max(z - B, 0) for normal z, the specification has
+
+        load = max over B of [H(B)^2 / m2(B)] / F(rho m1(B) / sqrt(m2(B)), f), density = H(B),
+
+    where m1 = phi(B) - B H(B) and m2 = (1 + B^2) H(B) - B phi(B). Where the derivative by B is 0,
+    with k = rho m1 / sqrt(m2) and P(k, f) the share of patterns that lie exactly on the margin,
+
+        P(k, f) / F(k, f) = m2(B) / H(B), load = H(B) / P(k, f).
+
+    (As in every basic solution of a linear program, there are as many weights above 0 as patterns
+    on the margin.) Both sides of the first equation are monotonic, so k from 0 to infinity
+    runs through the whole curve, and it has a single maximum.
+
+    Parameters
+    ----------
+    margins
+        rho = min y h / (mean(w) sqrt(N f (1 - f))), at least 0.
+    f
+        Activity of the patterns, and share of positive labels.
+
+    Raises
+    ------
+    InvalidInputError
+        If f is not between 0 and 1, or a margin is negative or above `HIGHEST_MARGIN`.
+    """
+    _check_activity(f)
+    _check_margins(margins)
+
+    def scaled(rho: float) -> float:
+        # k / rho = m1 / sqrt(m2) falls with B, and so with k: at B = 0 it is largest.
+        highest = min(rho * _ratio(0.0), _highest_scaled(f))
+        return _root(lambda k: k - rho * _ratio(_cut(k, f)), 0.0, highest)
+
+    return _l1_optima(_each(scaled, margins), f)._replace(margin=np.array(margins, dtype=float))
+
+
+def l1_optima_at_loads(loads: Float[np.ndarray, " points"], f: float = 0.5) -> Optima:
+    """Give the largest l1 margin and its density at each load; see `l1_optima_at_margins`.
+
+    Parameters
+    ----------
+    loads
+        Patterns per input, at least `LOWEST_LOAD`; those above the critical one have no solution.
+    f
+        Activity of the patterns, and share of positive labels.
+
+    Raises
+    ------
+    InvalidInputError
+        If f is not between 0 and 1, or a load is not positive.
+    """
+    _check_activity(f)
+    _check_loads(loads)
+
+    def scaled(load: float) -> float:
+        target, highest = math.log(load), _highest_scaled(f)
+        return _root(lambda k: target - math.log(_l1_load(k, f)), 0.0, highest)
+
+    found = _l1_optima(_below(_critical(f), scaled, loads), f)
+    return found._replace(load=np.array(loads, dtype=float))
+
+
+# --- the sparsest solutions -----------------------------------------------------------------------
+
+
+def sparsest_loads(
+    densities: Float[np.ndarray, " points"], f: float = 0.5
+) -> Float[np.ndarray, " points"]:
+    """Give the load up to which solutions with at most a certain density may exist.
+
+    load = (B phi(B) + H(B)) / F(0, f) for a density of H(B). At higher loads there is none,
+    whatever the margin; at lower ones it is merely not excluded, as the choice of synapses is
+    not a convex problem. Above a density of 1/2 it is the critical load, for which half of the
+    synapses suffice.
+
+    Parameters
+    ----------
+    densities
+        Shares of the weights that may differ from 0.
+    f
+        Activity of the patterns, and share of positive labels.
+
+    Raises
+    ------
+    InvalidInputError
+        If f or a density is not between 0 and 1 (a density of 1 is allowed).
+    """
+    _check_activity(f)
+    _check_densities(densities)
+
+    def load(density: float) -> float:
+        return _kept(_cut_of(min(density, 0.5))) / _shortfall(0.0, f)[0]
+
+    return _each(load, densities)
+
+
+def sparsest_densities(
+    loads: Float[np.ndarray, " points"], f: float = 0.5
+) -> Float[np.ndarray, " points"]:
+    """Give the density below which there is no solution, the inverse of `sparsest_loads`.
+
+    Parameters
+    ----------
+    loads
+        Patterns per input, at least `LOWEST_LOAD`; NaN results where they are above the critical
+        one.
+    f
+        Activity of the patterns, and share of positive labels.
+
+    Raises
+    ------
+    InvalidInputError
+        If f is not between 0 and 1, or a load is not positive.
+    """
+    _check_activity(f)
+    _check_loads(loads)
+    cost = _shortfall(0.0, f)[0]
+
+    def density(load: float) -> float:
+        target = math.log(load * cost)
+        return _tail(_root(lambda B: target - math.log(_kept(B)), 0.0, HIGHEST_CUT))
+
+    return _below(_critical(f), density, loads)
+
+
+def unsolvable(
+    loads: Float[np.ndarray, " points"],
+    densities: Float[np.ndarray, " points"],
+    f: float = 0.5,
+) -> Bool[np.ndarray, " points"]:
+    """Tell where no solution with at most this density exists at this load, whatever the margin.
+
+    Raises
+    ------
+    InvalidInputError
+        If f or a density is not between 0 and 1 (a density of 1 is allowed), or a load is not
+        positive.
+    """
+    _check_loads(loads)
+    return loads > sparsest_loads(densities, f)
+
+
+# --- single numbers -------------------------------------------------------------------------------
+# Curves are nested searches for roots, in which plain floats are much faster than small arrays.
+
+
+def _tail(x: float) -> float:
+    """H(x), with a small relative error in the tail too."""
+    return math.erfc(x / math.sqrt(2)) / 2
+
+
+def _bell(x: float) -> float:
+    """phi(x), the standard normal density."""
+    return math.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+
+
+def _first_moment(B: float) -> float:
+    """m1(B), the mean of max(z - B, 0) over normal z."""
+    return _bell(B) - B * _tail(B)
+
+
+def _second_moment(B: float) -> float:
+    """m2(B), the mean of max(z - B, 0)^2: the same as G(-B)."""
+    return (1 + B * B) * _tail(B) - B * _bell(B)
+
+
+def _kept(B: float) -> float:
+    """Give the mean square of normal numbers, those below B set to 0."""
+    return B * _bell(B) + _tail(B)
+
+
+def _ratio(B: float) -> float:
+    """Give the mean of the weights over their root mean square: m1 / sqrt(m2)."""
+    return _first_moment(B) / math.sqrt(_second_moment(B))
+
+
+def _shortfall(k: float, f: float) -> tuple[float, float]:
+    """Give F(k, f) and P(k, f), the share of patterns on the margin, for k >= 0.
+
+    Patterns that would fall short of the margin are those that end up exactly on it.
+    """
+    if f > 0.5:
+        f = 1 - f
+    # The sum is convex in v, and its derivative has one sign change. At v = 0 the more frequent
+    # label dominates it; at the upper bound G'(k + v) >= G'(0) and G'(k - v) <= G'(0) f.
+    v = _root(
+        lambda v: f * _first_moment(-k - v) - (1 - f) * _first_moment(v - k),
+        0.0,
+        k + math.sqrt(-2 * math.log(f)),
+    )
+    F = f * _second_moment(-k - v) + (1 - f) * _second_moment(v - k)
+    return F, f * _tail(-k - v) + (1 - f) * _tail(v - k)
+
+
+def _critical(f: float) -> float:
+    return 0.5 / _shortfall(0.0, f)[0]
+
+
+def _cut(k: float, f: float) -> float:
+    """Solve P(k, f) / F(k, f) = m2(B) / H(B) for B, from 0 (at k = 0) to infinity."""
+    F, P = _shortfall(k, f)
+    return _root(lambda B: P / F - _second_moment(B) / _tail(B), 0.0, HIGHEST_CUT)
+
+
+def _cut_of(density: float) -> float:
+    """Solve H(B) = density for B >= 0."""
+    target = math.log(density)
+    return _root(lambda B: target - math.log(_tail(B)), 0.0, HIGHEST_CUT)
+
+
+def _highest_scaled(f: float) -> float:
+    """Bound k where B reaches `HIGHEST_CUT`: P / F <= 1 / F <= 1 / (4 f (1 - f) k^2)."""
+    found = _tail(HIGHEST_CUT) / _second_moment(HIGHEST_CUT)
+    return math.sqrt(found / (4 * f * (1 - f)))
+
+
+def _l1_load(k: float, f: float) -> float:
+    return _tail(_cut(k, f)) / _shortfall(k, f)[1]
+
+
+def _l1_optima(scaled: Float[np.ndarray, " points"], f: float) -> Optima:
+    """Give the points of the l1 curve where k = rho m1 / sqrt(m2) has these values, or is NaN."""
+
+    def point(k: float) -> tuple[float, float, float]:
+        if math.isnan(k):
+            return (math.nan, math.nan, math.nan)
+        B = _cut(k, f)
+        return _l1_load(k, f), k / _ratio(B), _tail(B)
+
+    found = np.array([point(k) for k in scaled.tolist()]).reshape(-1, 3)
+    return Optima(*found.T)
+
+
+def _root(function: Callable[[float], float], low: float, high: float) -> float:
+    """Find the root of an increasing function; the nearer end where rounding hides the root."""
+    if function(low) >= 0:
+        return low
+    if function(high) <= 0:
+        return high
+    return cast(float, brentq(function, low, high, xtol=1e-14, maxiter=1000))
+
+
+# --- arrays and checks ----------------------------------------------------------------------------
+
+
+def _each(
+    function: Callable[[float], float], values: Float[np.ndarray, " points"]
+) -> Float[np.ndarray, " points"]:
+    return np.array([function(value) for value in values.tolist()], dtype=float)
+
+
+def _below(
+    critical: float, function: Callable[[float], float], loads: Float[np.ndarray, " points"]
+) -> Float[np.ndarray, " points"]:
+    """Apply a function to loads, with NaN for those above the critical one."""
+    return _each(lambda load: function(load) if load <= critical else math.nan, loads)
+
+
+def _check_activity(f: float) -> None:
+    if not 0 < f < 1:
+        raise InvalidInputError(f"f: got {f}, expected a number between 0 and 1, both excluded")
+
+
+def _check_margins(margins: Float[np.ndarray, " points"]) -> None:
+    _check("margins", margins, (margins >= 0) & (margins <= HIGHEST_MARGIN), "0", HIGHEST_MARGIN)
+
+
+def _check_loads(loads: Float[np.ndarray, " points"]) -> None:
+    _check("loads", loads, loads >= LOWEST_LOAD, f"{LOWEST_LOAD:g}", math.inf)
+
+
+def _check_densities(densities: Float[np.ndarray, " points"]) -> None:
+    allowed = (densities >= LOWEST_LOAD) & (densities <= 1)
+    _check("densities", densities, allowed, f"{LOWEST_LOAD:g}", 1.0)
+
+
+def _check(name: str, values: np.ndarray, allowed: np.ndarray, lowest: str, highest: float) -> None:
+    # NaN is never allowed: all comparisons with it are false.
+    if not allowed.all():
+        bad = float(values[~allowed][0])
+        raise InvalidInputError(f"{name}: got {bad}, expected numbers from {lowest} to {highest:g}")

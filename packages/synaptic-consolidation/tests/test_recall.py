@@ -1,0 +1,405 @@
+"""Recall against a plain loop, kinds of noise, and how tolerances are found."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import sharpwave_shared.compiled
+from sharpwave_shared.seeding import Streams
+from synaptic_consolidation import recall as module
+from synaptic_consolidation.model import Rows, initial_rows
+from synaptic_consolidation.recall import (
+    LEVELS,
+    Curve,
+    Memory,
+    noisy_weights,
+    recall,
+    tolerances,
+    wrong_per_active,
+)
+
+CPU = torch.device("cpu")
+NEURAL = ("flips", "balanced")
+SYNAPTIC = ("all-factors", "one-factor", "surviving")
+
+
+# Dynamics
+
+
+def loop(w: np.ndarray, theta: np.ndarray, cue: list[bool], steps: int) -> list[list[bool]]:
+    """All states of one cue, by loops."""
+    states = [cue]
+    for _ in range(steps):
+        last = states[-1]
+        h = [sum(w[i, j] for j in range(len(cue)) if last[j]) for i in range(len(cue))]
+        states.append([bool(x > t) for x, t in zip(h, theta, strict=True)])
+    return states
+
+
+def every_cue(n: int) -> torch.Tensor:
+    return torch.tensor([[bool(c >> i & 1) for c in range(2**n)] for i in range(n)])
+
+
+def compare(w: np.ndarray, theta: np.ndarray, steps: int) -> None:
+    cues = every_cue(len(w))
+    kept = cues.clone()
+    first, final = recall(torch.from_numpy(w), torch.from_numpy(theta), cues, steps)
+    for c, cue in enumerate(cues.T.tolist()):
+        expected = loop(w, theta, cue, steps)
+        assert first[:, c].tolist() == expected[1]
+        assert final[:, c].tolist() == expected[-1]
+    assert torch.equal(cues, kept)
+
+
+@settings(max_examples=40)
+@given(
+    n=st.integers(1, 5),
+    steps=st.sampled_from([1, 2, 3, 4, 7, 50]),
+    symmetric=st.booleans(),
+    seed=st.integers(0, 10**6),
+)
+def test_recall_equals_a_plain_loop(n: int, steps: int, symmetric: bool, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    # Multiples of 1/4, so that sums are exact.
+    w = generator.integers(-8, 9, (n, n)) / 4
+    # Symmetric networks come to rest or oscillate with a period of two, others in other ways too.
+    w = np.triu(w) + np.triu(w, 1).T if symmetric else w
+    compare(w, generator.integers(-4, 5, n) / 4 + 1 / 8, steps)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4, 5, 50])
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_recall_of_states_that_go_round(n: int, steps: int) -> None:
+    compare(np.roll(np.eye(n), 1, 0), np.full(n, 0.5), steps)
+
+
+# Levels
+
+
+def search(recalls: np.ndarray, tests: int = 1) -> tuple[Curve, list[int]]:
+    levels = np.linspace(0, 0.49, len(recalls))
+    tried: list[int] = []
+
+    def trial(test: int, level: float) -> tuple[float, float]:
+        index = int(np.abs(levels - level).argmin())
+        tried.append(index)
+        return float(recalls[index]), 1 - float(recalls[index])
+
+    def mean(one: Callable[[int], tuple[float, float]]) -> np.ndarray:
+        return np.mean([one(test) for test in range(tests)], axis=0)
+
+    return module._curve(levels, trial, mean), tried
+
+
+def crossing(recalls: np.ndarray) -> float:
+    """Find where recall crosses 1/2 by going through all levels."""
+    levels = np.linspace(0, 0.49, len(recalls))
+    if recalls[0] < 0.5:
+        return 0.0
+    for i in range(1, len(levels)):
+        if recalls[i] < 0.5:
+            share = (recalls[i - 1] - 0.5) / (recalls[i - 1] - recalls[i])
+            return float(levels[i - 1] + share * (levels[i] - levels[i - 1]))
+    return math.nan
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    count=st.sampled_from([2, 9, 30, 200]),
+    power=st.sampled_from([0.1, 1.0, 6.0]),
+)
+def test_the_crossing_equals_that_of_all_levels(seed: int, count: int, power: float) -> None:
+    # Recall in twentieths, and often flat at 0, 1/2 or 1.
+    steps = np.random.default_rng(seed).random(count) ** power
+    recalls = np.sort(np.round(np.clip(1.4 * steps - 0.2, 0, 1) * 20) / 20)[::-1]
+    curve, tried = search(recalls)
+    assert curve.maximum == pytest.approx(crossing(recalls), abs=1e-12, nan_ok=True)
+    assert len(tried) == len(set(tried))
+    done = ~np.isnan(curve.recall)
+    assert sorted(tried) == np.flatnonzero(done).tolist()
+    np.testing.assert_array_equal(curve.recall[done], recalls[done])
+    np.testing.assert_allclose(curve.error[done], 1 - recalls[done])
+
+
+def test_few_levels_are_tried() -> None:
+    recalls = 1 / (1 + np.exp((np.arange(200) - 37.3) / 2))
+    curve, tried = search(recalls)
+    assert len(tried) < 35
+    # Where recall is gone, more noise is not tried; before that, every eighth level is.
+    recalls[60:] = 0
+    curve, tried = search(recalls)
+    assert max(tried) == 72
+    assert set(range(0, 73, 8)) <= set(tried)
+    assert curve.level[37] < curve.maximum < curve.level[38]
+
+
+# Networks
+
+
+def random_rows(z: int, n: int = 80, seed: int = 0, pruned: float = 0.6) -> Rows:
+    generator = np.random.default_rng(seed)
+    factors = generator.uniform(0.5, 1.5, (n, z, n)).astype(np.float32)
+    gone = generator.random((n, n)) < pruned
+    factors[:, 0][gone] *= 0.05
+    rows = initial_rows(np.arange(n), factors, 0.5)
+    rows.living &= ~gone
+    rows.theta[:] = generator.uniform(1, 9, n)
+    return rows
+
+
+def hebbian(n: int = 60, count: int = 4, f: float = 0.5, z: int = 2) -> tuple[Rows, Memory]:
+    """A network that recalls a few patterns well, with weights above 0."""
+    patterns = (np.random.default_rng(1).random((count, n)) < f).astype(np.uint8)
+    deviation = patterns - f
+    covariance = deviation.T @ deviation
+    w = np.maximum(covariance / covariance.max() + 0.2, 0) + 1e-8
+    factors = np.repeat(w[:, None] ** (1 / z), z, 1).astype(np.float32)
+    rows = initial_rows(np.arange(n), factors, f)
+    h = patterns @ rows.weights.T
+    rows.theta[:] = [
+        (column[own == 1].min() + column[own == 0].max()) / 2
+        if 0 < own.sum() < count
+        else (-1e3 if own.all() else 1e3)
+        for column, own in zip(h.T, patterns.T, strict=True)
+    ]
+    return rows, Memory(patterns, patterns, patterns, f)
+
+
+def measure(rows: Rows, memory: Memory, *kinds: str, seed: int = 0, tests: int = 3) -> Any:
+    return tolerances(
+        rows, memory, Streams(seed), tests=tests, device=CPU, kinds=kinds or (*NEURAL, *SYNAPTIC)
+    )
+
+
+@pytest.mark.parametrize("z", [1, 2, 3])
+def test_tolerances_of_a_network(z: int) -> None:
+    rows, memory = hebbian(z=z)
+    curves = measure(rows, memory)
+    assert set(curves) == {*NEURAL, *SYNAPTIC}
+    for kind, curve in curves.items():
+        assert curve.level.shape == curve.recall.shape == curve.error.shape == LEVELS.shape
+        assert curve.recall[0] == 1
+        assert curve.error[0] == 0
+        assert math.isnan(curve.maximum) or 0 < curve.maximum <= curve.level[-1]
+        done = ~np.isnan(curve.recall)
+        errors = curve.error[done]
+        assert errors[-1] > errors[0] or math.isnan(curve.maximum), kind
+        assert (done.sum() < 200) == bool(np.isnan(curve.error).any()), kind
+    assert not math.isnan(curves["flips"].maximum)
+
+
+def test_tests_do_not_depend_on_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, memory = hebbian(24)
+    found = []
+    for threads in (1, 3):
+        monkeypatch.setattr(sharpwave_shared.compiled, "processors", lambda t=threads: t)
+        found.append(measure(rows, memory, tests=3))
+    for kind, one in found[0].items():
+        for values, others in zip(one, found[1][kind], strict=True):
+            np.testing.assert_array_equal(values, others)
+    # Nor on which other kinds are asked for; but on the seed.
+    alone = measure(rows, memory, "one-factor", tests=3)["one-factor"]
+    np.testing.assert_array_equal(alone.recall, found[0]["one-factor"].recall)
+    other = measure(rows, memory, "flips", tests=3, seed=1)["flips"]
+    assert other.maximum != found[0]["flips"].maximum
+
+
+@pytest.mark.parametrize("kind", [*NEURAL, *SYNAPTIC])
+def test_a_network_that_cannot_recall_tolerates_nothing(kind: str) -> None:
+    rows, memory = hebbian(30)
+    rows.theta[:] = 1e9
+    curve = measure(rows, memory, kind)[kind]
+    assert curve.maximum == 0
+    assert curve.recall[0] == 0
+    # All neurons fall silent: those that were to be active are wrong.
+    assert curve.error[0] == pytest.approx(memory.after_one.mean())
+
+
+@pytest.mark.parametrize("kind", NEURAL)
+def test_a_network_that_always_recalls_has_no_largest_noise(kind: str) -> None:
+    pattern = np.array([[1, 0] * 15], np.uint8)
+    rows = random_rows(1, 30)
+    rows.living[:] = False
+    rows.theta[:] = np.where(pattern[0], -1, 1)
+    curve = measure(rows, Memory(pattern, pattern, pattern, 0.5), kind)[kind]
+    assert math.isnan(curve.maximum)
+    assert (curve.recall[~np.isnan(curve.recall)] == 1).all()
+
+
+@pytest.mark.parametrize(("wrong", "recalled"), [(4, 1.0), (5, 0.0)])
+def test_a_fifth_of_the_active_neurons_may_be_wrong(wrong: int, recalled: float) -> None:
+    # Of 40 neurons, 20 are to be active.
+    pattern = np.array([[1, 0] * 20], np.uint8)
+    rows = random_rows(1, 40)
+    rows.living[:] = False
+    answer = pattern[0].copy()
+    answer[:wrong] ^= 1
+    rows.theta[:] = np.where(answer, -1, 1)
+    curve = measure(rows, Memory(pattern, pattern, pattern, 0.5), "flips")["flips"]
+    assert curve.recall[0] == recalled
+    assert curve.error[0] == pytest.approx(wrong / 40)
+
+
+def test_recall_of_sequences_is_judged_by_its_targets() -> None:
+    # A ring of four neurons hands activity on.
+    patterns = np.eye(4, dtype=np.uint8)
+    rows = initial_rows(np.arange(4), np.roll(np.eye(4), 1, 0)[:, None].astype(np.float32), 0.5)
+    rows.theta[:] = 0.5
+    following = np.roll(patterns, -1, 0)
+    after_fifty = Memory(patterns, np.roll(patterns, -50, 0), following, 0.25)
+    assert measure(rows, after_fifty, "flips")["flips"][1][0] == 1
+    wrong = Memory(patterns, np.roll(patterns, -49, 0), patterns, 0.25)
+    curve = measure(rows, wrong, "flips")["flips"]
+    assert curve.recall[0] == 0
+    assert curve.error[0] == 0.5
+
+
+# Kinds of noise
+
+
+@pytest.fixture
+def cues_at(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[float, np.ndarray]]:
+    """Collects the cues (neurons x patterns) of all tests, by level."""
+
+    def collect(kind: str, memory: Memory) -> dict[float, np.ndarray]:
+        n = memory.patterns.shape[1]
+        rows = random_rows(1, n)
+        seen: list[np.ndarray] = []
+        whole = module._curve
+
+        def watched(w: Any, theta: Any, cues: torch.Tensor) -> Any:
+            seen.append(cues.numpy())
+            return cues, cues
+
+        found: dict[float, np.ndarray] = {}
+
+        def all_levels(levels: np.ndarray, trial: Any, mean: Any) -> Curve:
+            for level in levels[::66].tolist():
+                seen.clear()
+                for test in range(3):
+                    trial(test, level)
+                found[level] = np.array(seen)
+            return whole(levels[:2], lambda test, level: (0.0, 0.0), mean)
+
+        monkeypatch.setattr(module, "recall", watched)
+        monkeypatch.setattr(module, "_curve", all_levels)
+        measure(rows, memory, kind)
+        return found
+
+    return collect
+
+
+@pytest.mark.parametrize("f", [0.1, 0.5, 0.8])
+@pytest.mark.parametrize("kind", NEURAL)
+def test_noise_of_cues(kind: str, f: float, cues_at: Any) -> None:
+    patterns = (np.random.default_rng(0).random((60, 300)) < f).astype(np.uint8)
+    true = patterns.T.astype(bool)
+    found = cues_at(kind, Memory(patterns, patterns, patterns, f))
+    levels = sorted(found)
+    assert levels[0] == 0
+    before = np.zeros_like(true)
+    for level in levels:
+        cues = found[level]
+        assert cues.shape == (3, 300, 60)
+        flipped = cues != true
+        lost, gained = flipped[:, true].mean(), flipped[:, ~true].mean()
+        if kind == "flips":
+            assert lost == pytest.approx(level, abs=0.015)
+            assert gained == pytest.approx(level, abs=0.015)
+        else:
+            assert lost == pytest.approx(level, abs=0.02)
+            assert gained == pytest.approx(level * f / (1 - f), abs=0.02)
+            assert cues.mean() == pytest.approx(f, abs=0.015)
+        # In the unit of the specification.
+        per_active = flipped.sum(1).mean() / (300 * f)
+        assert per_active == pytest.approx(wrong_per_active(kind, level, f), rel=0.1, abs=1e-9)
+        # The same noise is scaled: what is flipped stays flipped.
+        assert not (before & ~flipped).any()
+        assert level == 0 or (flipped[0] != flipped[1]).any()
+        before = flipped
+    if kind == "balanced":
+        # Nearly all ones can be lost, or all zeros gained.
+        assert max(levels) == pytest.approx(LEVELS[198] * 2 * min(1, (1 - f) / f))
+
+
+def living_factors(rows: Rows) -> np.ndarray:
+    return rows.factors.transpose(0, 2, 1)[rows.living]
+
+
+@pytest.mark.parametrize("z", [1, 2, 3])
+@pytest.mark.parametrize("kind", SYNAPTIC)
+def test_without_noise_factors_are_scaled(kind: str, z: int) -> None:
+    rows = random_rows(z)
+    noisy, theta = noisy_weights(rows, Streams(0), kind, CPU)
+    scale = 0.1 / living_factors(rows).mean()
+    w = noisy(0, 0.0).numpy()
+    np.testing.assert_allclose(w[rows.living], rows.weights[rows.living] * scale**z, rtol=1e-4)
+    np.testing.assert_allclose(theta, rows.theta * scale**z, rtol=1e-4)
+    assert not np.diagonal(w).any()
+    if kind == "surviving":
+        assert not w[~rows.living].any()
+
+
+@pytest.mark.parametrize("z", [1, 2, 3])
+def test_noise_of_one_factor(z: int) -> None:
+    rows = random_rows(z)
+    u = rows.factors * (0.1 / living_factors(rows).mean())
+    own = np.eye(80, dtype=bool)
+    others = np.where(own, 1, u[:, 1:].prod(1))
+    draws = {}
+    for kind in ("one-factor", "surviving"):
+        noisy, _ = noisy_weights(rows, Streams(0), kind, CPU)
+        for level in (1.0, 2.0):
+            draws[kind, level] = np.array([noisy(test, level).numpy() for test in range(30)])
+    clean = u.prod(1) * rows.living
+    for level in (1.0, 2.0):
+        # The first factor has gained noise of this level times its mean.
+        w = draws["one-factor", level]
+        noise = ((w - clean) / others)[:, rows.living]
+        assert noise.mean() == pytest.approx(0, abs=0.002)
+        assert noise.std() == pytest.approx(0.1 * level, rel=0.02)
+        assert abs(np.corrcoef(noise[0], noise[1])[0, 1]) < 0.1
+        # Pruned synapses are as noisy, but their weights do not fall below 0.
+        pruned = (w / others)[:, ~rows.living & ~own]
+        assert (pruned >= 0).all()
+        assert pruned.mean() == pytest.approx(0.1 * level * math.sqrt(2 / math.pi), rel=0.02)
+        assert np.square(pruned).mean() == pytest.approx((0.1 * level) ** 2, rel=0.03)
+        assert not w[:, own].any()
+        survivors = draws["surviving", level]
+        np.testing.assert_array_equal(survivors[:, rows.living], w[:, rows.living])
+        assert not survivors[:, ~rows.living].any()
+    one, two = (draws["surviving", level] - clean for level in (1.0, 2.0))
+    np.testing.assert_allclose(two, 2 * one, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("z", [1, 2, 3])
+def test_noise_of_all_factors(z: int) -> None:
+    rows = random_rows(z, 40)
+    u = (rows.factors * (0.1 / living_factors(rows).mean())).astype(float)
+    noisy, _ = noisy_weights(rows, Streams(0), "all-factors", CPU)
+    level = 0.7
+    w = np.array([noisy(test, level).numpy() for test in range(500)])
+    own = np.eye(40, dtype=bool)
+    assert not w[:, own].any()
+    expected = u.prod(1)
+    # The variance of a product of independent numbers.
+    variance = (np.square(u) + (0.1 * level) ** 2).prod(1) - np.square(u).prod(1)
+    others = ~own
+    deviation = (w.mean(0) - expected) / np.sqrt(variance / 500)
+    assert np.abs(deviation[others]).max() < 5.5
+    assert np.square(deviation[others]).mean() == pytest.approx(1, abs=0.15)
+    assert (w.var(0) / variance)[others].mean() == pytest.approx(1, abs=0.02)
+
+
+def test_levels_of_synaptic_noise() -> None:
+    rows, memory = hebbian(20)
+    curves = measure(rows, memory, *SYNAPTIC, tests=1)
+    for kind, scale in zip(SYNAPTIC, (0.1, 0.16, 0.2), strict=True):
+        # In units of the mean factor, 0.1.
+        np.testing.assert_allclose(curves[kind].level, np.linspace(0, 0.49, 200) * scale / 0.1)
