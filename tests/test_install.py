@@ -192,7 +192,11 @@ def test_pip_install_editable(checkout: Path, environment: Environment, package:
 
 
 @pytest.mark.parametrize("package", ONE_FOR_ALL)
-@pytest.mark.parametrize("form", ["wheel", "source"])
+@pytest.mark.parametrize(
+    "form",
+    # `uv build` builds the wheels from the source distributions: installing them stands for both.
+    ["wheel", pytest.param("source", marks=pytest.mark.slow)],
+)
 def test_pip_install_of_a_release(
     dist: Path, environment: Environment, package: str, form: str
 ) -> None:
@@ -205,7 +209,7 @@ def test_pip_install_of_a_release(
     environment.check_command(package)
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize("package", ONE_FOR_ALL)
 def test_pip_without_the_sibling_asks_for_a_version(
     environment: Environment, tmp_path: Path, package: str
 ) -> None:

@@ -50,15 +50,15 @@ def test_equal_figures_are_equal_files(tmp_path, monkeypatch):
     for folder, date in (("first", "1000000000"), ("second", "1600000000")):
         monkeypatch.setenv("SOURCE_DATE_EPOCH", date)  # what matplotlib takes for now
         save_figures(
-            figures("a", "b"), tmp_path / folder, FORMATS, booklet=tmp_path / folder / "all.pdf"
+            figures("a"), tmp_path / folder, FORMATS, booklet=tmp_path / folder / "all.pdf"
         )
+    (other,) = save_figures(figures("b"), tmp_path, ("png",))
     names = sorted(path.name for path in (tmp_path / "first").iterdir())
-    assert names == ["a.pdf", "a.png", "a.svg", "all.pdf", "b.pdf", "b.png", "b.svg"]
+    assert names == ["a.pdf", "a.png", "a.svg", "all.pdf"]
     for name in names:
         first = (tmp_path / "first" / name).read_bytes()
         assert first == (tmp_path / "second" / name).read_bytes(), name
-    a, b = ((tmp_path / "first" / f"{name}.png").read_bytes() for name in "ab")
-    assert a != b
+    assert (tmp_path / "first" / "a.png").read_bytes() != other.read_bytes()
 
 
 def test_kinds_of_files(tmp_path):

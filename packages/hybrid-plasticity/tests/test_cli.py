@@ -5,13 +5,16 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 
 from hybrid_plasticity import batch, cli
+from hybrid_plasticity.figures import DRAWN
 from hybrid_plasticity.model import Configuration
 from hybrid_plasticity.streams import Task
+from sharpwave_shared.runs import StoredRun
 from sharpwave_shared.testing import invoke, kill_at_work
 
 SMALL = ["--hidden-dims", "[6,5]", "--vec-len", "8", "--scene-time", "2", "--VAR", "0.2"]
@@ -27,6 +30,13 @@ def _no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures take seconds."""
     for module in (cli, batch):
         monkeypatch.setattr(module, "draw", lambda run, formats: [])
+
+
+def build(run: StoredRun, formats: list[str]) -> list[Path]:
+    """Make the figures of an analysis; writing them takes seconds, and test_figures.py does."""
+    assert DRAWN[run.experiment](run).keys() >= {"signs", "responses"}
+    plt.close("all")
+    return []
 
 
 def run(shown: Shown, *arguments: object) -> tuple[int, str, str]:
@@ -51,7 +61,9 @@ def results(directory: Path) -> dict[str, bytes]:
     }
 
 
-def test_training_and_what_follows(tmp_path: Path, capsys: Shown) -> None:
+def test_training_and_what_follows(
+    tmp_path: Path, capsys: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
     code, _, err = run(capsys, *EASY, "--max-r", 1, "--out", tmp_path)
     assert code == 0, err
     out = tmp_path / NAME
@@ -80,9 +92,6 @@ def test_training_and_what_follows(tmp_path: Path, capsys: Shown) -> None:
     assert len(shown.split()) == 3
     assert (folder / "Eta_Matrices.png").stat().st_size > 1000
 
-    code, shown, err = run(capsys, "plot", out, "--format", "svg")
-    assert code == 0, err
-    assert (folder / "Hidden_Activity.svg").stat().st_size > 1000
     code, _, err = run(capsys, "verify", out)
     assert code == 1
     assert "no claim speaks about a run of 'train'" in err
@@ -93,12 +102,18 @@ def test_training_and_what_follows(tmp_path: Path, capsys: Shown) -> None:
     assert tested["intervals"] == [1, 3, 9]
     assert np.shape(tested["networks"][0]["true_positive"]) == (3,)
     assert (out / "evaluation" / "figures" / "generalisation.png").exists()
+    # Where those of training go is tested in test_figures.py.
+    code, shown, err = run(capsys, "plot", out / "evaluation", "--format", "svg")
+    assert code == 0, err
+    assert (out / "evaluation" / "figures" / "generalisation.svg").stat().st_size > 1000
     code, shown, _ = run(capsys, "verify", out / "evaluation", "--json")
     (verdict,) = json.loads(shown)
     assert verdict["name"] == "generalisation"
     assert code == (0 if verdict["reproduced"] else 1)
 
-    code, _, err = run(capsys, "analyze", out, "--quick", "--interval", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(cli, "draw", build)
+        code, _, err = run(capsys, "analyze", out, "--quick", "--interval", 1)
     assert code == 0, err
     found = read(out / "analysis" / "metrics.json")
     assert found["networks"][0]["trained_to"] == 1

@@ -53,6 +53,12 @@ def _alone(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(data, "FSDD_ARCHIVES", (CLOSED,))
 
 
+@pytest.fixture(scope="module")
+def speech_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Spectrograms of synthetic speech take seconds; test_speech.py makes them anew."""
+    return tmp_path_factory.mktemp("speech")
+
+
 @pytest.fixture
 def _no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures take seconds; `plot` draws them in the tests of the modes."""
@@ -129,7 +135,16 @@ def test_options_that_the_mode_does_not_use_are_told(tmp_path: Path, capsys: Sho
 
 
 @pytest.mark.parametrize("mode", OF_MODE)
-def test_modes_from_end_to_end(mode: str, tmp_path: Path, capsys: Shown) -> None:
+def test_modes_from_end_to_end(
+    mode: str,
+    tmp_path: Path,
+    capsys: Shown,
+    speech_cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SHARPWAVE_CACHE", str(speech_cache))
+    if mode != "standard":  # the others' figures are drawn once, by `plot`
+        monkeypatch.setattr(cli, "draw", lambda run, formats: [])
     seeds = ["--seeds", "0"] if mode == "Vocal_Digits" else ["--seeds", "3,1"]
     out = tmp_path / "run"
     arguments = ["--mode", mode, *OF_MODE[mode], *seeds, "--device", "cpu", "--out", out]
@@ -153,6 +168,7 @@ def test_modes_from_end_to_end(mode: str, tmp_path: Path, capsys: Shown) -> None
     said = {c["name"] for c in json.loads(claims.read_text())} if claims.exists() else set()
     assert said == CLAIMED.get(mode, set())
 
+    assert any(out.rglob("*.png")) == (mode == "standard")
     code, shown, err = run(capsys, "plot", out, "--format", "png,svg")
     assert code == 0, err
     drawn = [Path(line) for line in shown.split()]
@@ -241,7 +257,10 @@ def check_arrays(mode: str, found: dict[str, np.ndarray], seeds: int) -> None:
 
 
 @pytest.mark.usefixtures("_no_figures")
-def test_speech_with_reinforce(tmp_path: Path, capsys: Shown) -> None:
+def test_speech_with_reinforce(
+    tmp_path: Path, capsys: Shown, speech_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHARPWAVE_CACHE", str(speech_cache))
     out = tmp_path / "run"
     arguments = ["--mode", "vocal-digits", *SYNTHETIC, "--algorithm", "reinforce", "--out", out]
     code, _, err = run(capsys, *arguments)

@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ import torch
 from sharpwave_shared.seeding import Streams
 from sharpwave_shared.testing import invoke, kill_at_work
 from sleep_replay.cli import app
+from sleep_replay.data import Experience, load_experience
 from sleep_replay.model import VAE
 from sleep_replay.weights import InitialModel, weights_cache
 
@@ -28,9 +31,33 @@ def in_process(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "sleep_replay", *map(str, arguments)]
 
 
-def test_main_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def _no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures take seconds; the tests of the other commands draw them."""
+    monkeypatch.setattr("sleep_replay.cli.draw", lambda run, formats: [])
+
+
+@pytest.fixture
+def _few_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep 200 images to train with, of 4,000."""
+
+    def load(*arguments: Any, **more: Any) -> Experience:
+        whole = load_experience(*arguments, **more)
+        return replace(whole, old_train=whole.old_train.subset(torch.arange(200)))
+
+    monkeypatch.setattr("sleep_replay.experiments.load_experience", load)
+
+
+def test_main_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty = [tmp_path / "work", tmp_path / "home"]
+    for folder in empty:
+        folder.mkdir()
+    monkeypatch.chdir(empty[0])
+    monkeypatch.setenv("HOME", str(empty[1]))
     out = tmp_path / "run"
-    code, shown, err = run(capsys, *TINY, "--seeds", "0:2", "--out", out, "--format", "png,svg")
+    code, shown, err = run(capsys, *TINY, "--seeds", "0:2", "--out", out, "--format", "svg")
     assert code == 0, err
     assert "error 1" in shown
     record = json.loads((out / "run.json").read_text())
@@ -41,9 +68,7 @@ def test_main_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     metrics = json.loads((out / "metrics.json").read_text())
     assert np.shape(metrics["conditions"][0]["error_old"]) == (2, 3)
     names = {"schedule", "errors", "collapse", "histograms", "dreams", "reconstructions"}
-    assert {p.name for p in (out / "figures").iterdir()} == {
-        f"{name}.{suffix}" for name in names for suffix in ("png", "svg")
-    }
+    assert {p.name for p in (out / "figures").iterdir()} == {f"{name}.svg" for name in names}
     assert list(out.glob("schedule-inverted-4ep-2cycles*.pdf"))
     assert not list(out.glob("*checkpoint*"))
 
@@ -57,14 +82,15 @@ def test_main_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert code == 2
     assert "seeds" in err
 
-    (out / "figures" / "errors.png").unlink()
     assert run(capsys, "plot", out)[0] == 0
-    assert (out / "figures" / "errors.png").stat().st_size > 1000
+    for name in names:
+        assert (out / "figures" / f"{name}.png").stat().st_size > 1000
 
     code, shown, _ = run(capsys, "verify", out, "--json")
     verdicts = json.loads(shown)
     assert [v["name"] for v in verdicts] == ["initial"]
     assert code == (0 if verdicts[0]["reproduced"] else 1)
+    assert not [path for folder in empty for path in folder.rglob("*")]
 
 
 @pytest.mark.parametrize(
@@ -89,6 +115,7 @@ def test_other_experiments(
     assert not list(out.glob("part-*"))
 
 
+@pytest.mark.usefixtures("_no_figures")
 def test_digits_start_from_their_own_weights(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -97,6 +124,7 @@ def test_digits_start_from_their_own_weights(
     assert "mnist-0-4-small-20: shipped with the package" in err
 
 
+@pytest.mark.usefixtures("_few_images")
 def test_pretrain_stores_weights_that_later_runs_use(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,6 +140,7 @@ def test_pretrain_stores_weights_that_later_runs_use(
     assert "warning: the initial model has collapsed" in err
     assert not weights_cache().exists()
     monkeypatch.setattr("sleep_replay.weights.COLLAPSED", -1.0)
+    monkeypatch.setattr("sleep_replay.cli.draw", lambda run, formats: [])  # drawn above
     code, _, err = run(capsys, "pretrain", *small, "--epochs", 1, "--out", tmp_path / "b")
     assert code == 0, err
     assert (weights_cache() / "mnist-small-3.safetensors").is_file()
@@ -233,13 +262,19 @@ def test_killed_and_resumed_gives_the_same_numbers(
 
 
 def test_nothing_is_written_outside_out_and_the_cache(tmp_path: Path) -> None:
-    """A run in an empty working directory, with a home of its own, leaves both empty."""
+    """A process of its own, in an empty working directory and home, leaves both empty.
+
+    The main command is watched where it is tested.
+    """
     work, home = tmp_path / "work", tmp_path / "home"
     work.mkdir()
     home.mkdir()
     environment = os.environ | {"HOME": str(home), "MPLCONFIGDIR": str(tmp_path / "mpl")}
     result = subprocess.run(
-        in_process(*TINY, "--out", tmp_path / "run"),
+        in_process(
+            *("interleave", "--images", 20, "--blocks", 5, *OFFLINE, "--eval-images", 20),
+            *("--out", tmp_path / "run"),
+        ),
         cwd=work,
         env=environment,
         capture_output=True,
