@@ -155,6 +155,7 @@ def test_the_same_seed_gives_the_same_numbers(tmp_path: Path, capsys: Shown) -> 
     assert one["margin"] != other["margin"]
 
 
+@pytest.mark.slow  # a kill in all experiments is in test_networks.py and test_wake_sleep.py
 def test_a_killed_run_is_resumed(tmp_path: Path, capsys: Shown, monkeypatch: Any) -> None:
     monkeypatch.setattr(cli, "draw", lambda run, formats: [])
     whole, cut = tmp_path / "whole", tmp_path / "cut"

@@ -211,8 +211,9 @@ def test_rules_are_the_papers() -> None:
         [5, 50, 7e-3, 7e-3, 30, True],
     ]
     small = Plan(n=250).rule(2)
-    assert (small.length, small.eta, small.eta_theta) == pytest.approx((5, 1e-2, 1.25e-3))
-    assert Plan(n=250).rule(1).eta == pytest.approx(4e-4)
+    assert (small.length, small.eta, small.eta_theta) == pytest.approx((5, 1e-2, 2.5e-3))
+    small = Plan(n=250).rule(1)
+    assert (small.length, small.eta, small.eta_theta) == pytest.approx((2.5, 4e-4, 1e-3))
 
 
 @pytest.mark.parametrize(

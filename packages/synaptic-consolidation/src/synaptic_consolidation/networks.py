@@ -151,8 +151,9 @@ class Plan:
         """
         z = min(factors, max(ETA))
         scale = self.n / PAPER_N
-        eta = ETA[z] / (scale if z == 1 else math.sqrt(scale))
-        return Rule(factors, LENGTH[z] * scale, eta, ETA_THETA[z] * scale, self.beta)
+        faster = 1 / (scale if z == 1 else math.sqrt(scale))
+        eta, eta_theta = ETA[z] * faster, ETA_THETA[z] * scale * faster
+        return Rule(factors, LENGTH[z] * scale, eta, eta_theta, self.beta)
 
     def steps(self, load: float, factors: int) -> int:
         """Give the limit of steps."""

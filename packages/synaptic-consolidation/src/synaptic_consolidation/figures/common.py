@@ -53,6 +53,11 @@ def shown_loads(run: StoredRun) -> list[float]:
     return [loads[i] for i in dict.fromkeys(places.tolist())]
 
 
+def network_keys(run: StoredRun, load: float, z: int) -> list[str]:
+    """Give the keys of the arrays of each seed's network."""
+    return [f"{seed}/{load}/{z}" for seed in run.record["seeds"]]
+
+
 def about_patterns(run: StoredRun) -> str:
     """Say what kind of patterns networks memorise."""
     task = {"attractors": "attractors", "sequence": "a sequence of patterns"}[run.config["task"]]
@@ -72,6 +77,8 @@ def noise_unit(kind: str, f: float) -> float:
 
 def pooled(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Give mean and standard deviation over the rows of all seeds; NaN where nothing is known.
+
+    All seeds count alike, even if for some of them less is known.
 
     Parameters
     ----------

@@ -13,6 +13,7 @@ from synaptic_consolidation.figures.common import (
     about_patterns,
     legend_of_all,
     look,
+    network_keys,
     pooled,
     shown_loads,
 )
@@ -200,7 +201,7 @@ def _density(run: StoredRun, curves: Curves) -> Figure:
 
 def _weights(run: StoredRun) -> Figure:
     """Draw the distributions of surviving weights, and of all with the pruned ones beside 0."""
-    arrays, seeds = run.arrays(), run.record["seeds"]
+    arrays = run.arrays()
     loads, factors = shown_loads(run), sorted(run.config["factors"])
     figure, panels = plt.subplots(
         *(2, len(loads)),
@@ -211,8 +212,9 @@ def _weights(run: StoredRun) -> Figure:
     )
     for (surviving, everything), load in zip(panels.T, loads, strict=True):
         for i, z in enumerate(factors):
-            keys = [f"{seed}/{load:g}/{z}" for seed in seeds]
-            histogram = np.mean([arrays[f"{key}/histogram"] for key in keys], axis=0)
+            histogram = np.mean(
+                [arrays[f"{key}/histogram"] for key in network_keys(run, load, z)], axis=0
+            )
             at, density, _ = _by_load(run, z, "density")
             left = float(density[at == load].item())
             colour = look(z)["color"]

@@ -106,7 +106,7 @@ def _cycle_axis(axes: Axes, run: StoredRun) -> None:
     """Make the axis of replay cycles logarithmic from the first on, with 0 beside it."""
     last = run.config["cycles"]
     axes.set_xscale("symlog", linthresh=1, linscale=0.4)
-    powers = range(0, int(np.log10(last)) + 1, 2 if last >= 10**4 else 1)
+    powers = range(0, len(str(last)), 2 if last >= 10**4 else 1)
     axes.set_xticks([0, *(10**p for p in powers)], labels=["0", *(f"$10^{p}$" for p in powers)])
     axes.minorticks_off()
     axes.set_xlim(0, last)
@@ -117,8 +117,10 @@ def _course(run: StoredRun, arrays: Arrays) -> Figure:
     figure, (snr, density, norms) = plt.subplots(1, 3, figsize=(9.6, 3.2))
     for i, (z, q) in enumerate(EXPONENTS.items()):
         mean, _ = _course_of(run, arrays, f"snr_z{z}")
+        # A logarithmic axis has no place for the negative ones of patterns that are not kept.
+        mean = np.where(mean > 0, mean, np.nan)
         snr.plot(_cycles(run, arrays), mean, color=f"C{2 + i}", label=f"$q$ = {q}")
-    snr.set_yscale("log", nonpositive="mask")
+    snr.set_yscale("log")
     snr.set_ylabel("SNR")
     snr.legend()
     _plot_course(density, run, arrays, "density", "density", "C0")
@@ -133,8 +135,8 @@ def _course(run: StoredRun, arrays: Arrays) -> Figure:
         _cycle_axis(axes, run)
     caption(
         figure,
-        "SNR: min $yh$ / (mean of $w^q$)$^{1/q}$ $[Nf(1-f)]^{1/2}$. Mean over neurons; bands: "
-        f"s.d. {about_night(run)}",
+        "SNR: min $yh$ / (mean of $w^q$)$^{1/q}$ $[Nf(1-f)]^{1/2}$, where above 0. Mean over "
+        f"neurons; bands: s.d. {about_night(run)}",
     )
     return figure
 

@@ -165,11 +165,10 @@ def _robustness(run: StoredRun) -> Figure:
         x, gain = before[known], (after - before)[known]
         axes.plot(x, gain, "o", color="C0", markersize=3, alpha=0.6)
         if len(np.unique(x)) >= FEWEST_POINTS:
-            fit = linregress(x, gain)
+            slope, intercept, _, p, _ = linregress(x, gain)
             ends = np.array([x.min(), x.max()])
-            label = f"slope {fit.slope:.2f}, $p$ = {fit.pvalue:.1g}"
-            axes.plot(ends, fit.intercept + fit.slope * ends, color="C1", label=label)
-            axes.legend()
+            axes.plot(ends, intercept + slope * ends, color="C1")
+            title += f"\nslope {slope:.2f}, $p$ = {p:.1g}"
         axes.axhline(0, color="0.6", linewidth=0.8, zorder=0)
         axes.set_title(title)
         axes.set_xlabel("robustness before sleep")
@@ -297,7 +296,7 @@ def _plot_tolerance_of_days(
         maximal_noise(arrays, [f"{s}/{day}/{time}" for s in seeds], kind, run.config["f"])
         for day in days
     ]
-    values, sds, _ = zip(*maxima, strict=True)
+    values, sds, _ = map(np.array, zip(*maxima, strict=True))
     axes.errorbar(days, values, sds, color=COLOURS[time], marker="o", markersize=4, linewidth=1.2)
     for day, (value, sd, beyond) in zip(days, maxima, strict=True):
         if beyond:

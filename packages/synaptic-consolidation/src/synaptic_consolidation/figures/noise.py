@@ -23,6 +23,7 @@ from synaptic_consolidation.figures.common import (
     legend_of_all,
     look,
     maximal_noise,
+    network_keys,
     noise_axis,
     recall_axes,
     shown_loads,
@@ -49,10 +50,6 @@ def noise_figures(run: StoredRun) -> dict[str, Figure]:
         return figures
 
 
-def _keys(run: StoredRun, load: float, z: int) -> list[str]:
-    return [f"{seed}/{load:g}/{z}" for seed in run.record["seeds"]]
-
-
 def _noise(run: StoredRun, kinds: Sequence[str]) -> Figure:
     """Draw recall (top) and the maximal noise (bottom) at some loads."""
     arrays, f = run.arrays(), run.config["f"]
@@ -69,11 +66,11 @@ def _noise(run: StoredRun, kinds: Sequence[str]) -> Figure:
             for j, kind in enumerate(kinds):
                 opacity = LIGHT if j else 1.0
                 line = {"color": colour, "alpha": opacity, "linestyle": LINES[j], "linewidth": 1.2}
-                for key in _keys(run, load, z):
+                for key in network_keys(run, load, z):
                     draw_recall(curves, arrays, key, kind, f, zorder=3 - j, **line)
                 width = 0.8 / len(kinds)
                 x = i + (j - (len(kinds) - 1) / 2) * width
-                maxima.append(maximal_noise(arrays, _keys(run, load, z), kind, f))
+                maxima.append(maximal_noise(arrays, network_keys(run, load, z), kind, f))
                 bar = {"color": colour, "alpha": opacity, "hatch": HATCHES[j], "edgecolor": "white"}
                 draw_maximum(bars, x, maxima[-1], width, linewidth=0, **bar)
         recall_axes(curves, kinds[0])
@@ -124,7 +121,7 @@ def _tolerance(run: StoredRun) -> Figure:
     everything = []
     for axes, (kind, *_) in zip(panels, SHOWN.values(), strict=True):
         for z in factors:
-            maxima = [maximal_noise(arrays, _keys(run, load, z), kind, f) for load in loads]
+            maxima = [maximal_noise(arrays, network_keys(run, load, z), kind, f) for load in loads]
             everything += maxima
             value, sd, beyond = map(np.array, zip(*maxima, strict=True))
             point = look(z) | {"markersize": 4.5, "markerfacecolor": "white"}
