@@ -13,6 +13,7 @@ from sharpwave_shared.runs import StoredRun
 from sharpwave_shared.testing import invoke, kill_at_work
 from synaptic_consolidation import cli, networks, wake_sleep
 from synaptic_consolidation.figures import DRAWN
+from synaptic_consolidation.optima import theory_curves
 
 TINY = ["--n", 30, "--loads", "0.2", "--max-steps", 300, "--tests", 1, "--optima", 3]
 NIGHT = ["wake-sleep", "--n", 60, "--f", 0.1, "--patterns", 12, "--passes", 140, "--tests", 1]
@@ -72,6 +73,10 @@ def test_a_run_from_end_to_end(
     name: str, tmp_path: Path, capsys: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     draw_one(name, monkeypatch)
+    # The curves of the theory take seconds under the checks of shapes.
+    monkeypatch.setattr(
+        "synaptic_consolidation.figures.networks.theory_curves", lambda f: theory_curves(f, 4)
+    )
     out = tmp_path / "run"
     first = [*TINY, "--factors", "2,1", "--seeds", "3,0"] if name == "networks" else NIGHT
     arguments = [*first, "--device", "cpu", "--out", out]

@@ -1,5 +1,6 @@
 """What is measured of consolidated rows and networks."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -48,8 +49,16 @@ def measure_rows(
         `margin`: k = min y h / |w|_2; `snr_z1` to `snr_z4`: see `signal_to_noise`, for q = 2 to
         1/2; `synaptic_margin`: min y h / sqrt(sum w^(2 - 2/z)); `density`; `l1` and `l2` norms;
         `wrong`: share of patterns that are answered wrongly; `within` and `across`: see
-        `factor_correlations` (NaN for a single factor).
+        `factor_correlations` (NaN for a single factor). Margins of rows without any synapse are
+        not finite.
     """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return _measured(rows, patterns, labels, f)
+
+
+def _measured(
+    rows: Rows, patterns: Patterns, labels: Labels, f: float
+) -> dict[str, Float[np.ndarray, " rows"]]:
     w = rows.weights.astype(float)
     z = rows.factors.shape[1]
     smallest = smallest_margins(rows, patterns, labels)
@@ -90,6 +99,12 @@ def factor_correlations(
                 within[i] = np.corrcoef(u, v)[0, 1]
                 across[i] = np.corrcoef(u, np.roll(v, 1))[0, 1]
     return within, across
+
+
+def mean_and_sd(values: np.ndarray) -> tuple[float, float]:
+    """Give mean and standard deviation of what is finite; NaN if nothing is."""
+    known = values[np.isfinite(values)]
+    return (float(known.mean()), float(known.std())) if len(known) else (math.nan, math.nan)
 
 
 def symmetry(weights: Float[np.ndarray, "rows inputs"]) -> float:

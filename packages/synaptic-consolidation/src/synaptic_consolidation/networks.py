@@ -20,6 +20,7 @@ from synaptic_consolidation.exact import optima_of_rows
 from synaptic_consolidation.learning import Progress, consolidate
 from synaptic_consolidation.measures import (
     histogram_of_weights,
+    mean_and_sd,
     measure_rows,
     smallest_margins,
     symmetry,
@@ -280,10 +281,12 @@ def _compare(
     part = rows.select(chosen)
     weights = part.weights.astype(float)
     smallest = smallest_margins(part, memory.patterns, labels[:, chosen])
+    with np.errstate(divide="ignore", invalid="ignore"):  # rows without any synapse
+        share = smallest / np.linalg.norm(weights, norm, axis=1) / optima.margins
     return {
         "optimal_margin": optima.margins,
         "optimal_density": optima.densities,
-        "share_of_optimum": smallest / np.linalg.norm(weights, norm, axis=1) / optima.margins,
+        "share_of_optimum": share,
     }
 
 
@@ -303,9 +306,8 @@ def _summary(
         "factors": z,
     }
     for name, values in per_row.items():
-        known = values[~np.isnan(values)] if values.dtype.kind == "f" else values
-        mean, sd = (known.mean(), known.std()) if len(known) else (math.nan, math.nan)
-        summary[name] = {"mean": float(mean), "sd": float(sd)}
+        mean, sd = mean_and_sd(values)
+        summary[name] = {"mean": mean, "sd": sd}
     if "symmetry" in found:
         summary["symmetry"] = float(found["symmetry"])
     summary["tolerance"] = {

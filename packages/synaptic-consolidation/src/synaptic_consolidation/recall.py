@@ -262,7 +262,8 @@ def noisy_weights(
         thresholds that fit them.
     """
     z = rows.factors.shape[1]
-    scale = np.float32(MEAN_FACTOR / rows.factors.transpose(0, 2, 1)[rows.living].mean())
+    surviving = rows.factors.transpose(0, 2, 1)[rows.living]
+    scale = np.float32(MEAN_FACTOR / surviving.mean() if len(surviving) else 1)
     u = torch.from_numpy(rows.factors * scale).to(device)
     theta = torch.from_numpy(rows.theta * scale**z).to(device)
     living = torch.from_numpy(rows.living).to(device)

@@ -22,6 +22,7 @@ from sharpwave_shared.seeding import Streams
 from synaptic_consolidation.learning import BLOCK, advance
 from synaptic_consolidation.measures import (
     histogram_of_weights,
+    mean_and_sd,
     measure_rows,
     sparseness,
 )
@@ -380,13 +381,7 @@ def _examples(plan: Plan, day: int, rows: Rows) -> tuple[np.ndarray, np.ndarray]
 def _snapshot(rows: Rows, patterns: Patterns, f: float) -> dict[str, np.ndarray]:
     """Measure a network at a moment of the night: means and standard deviations over rows."""
     measured = measure_rows(rows, patterns, patterns, f)
-    return {name: np.array(_mean_and_sd(values)) for name, values in measured.items()}
-
-
-def _mean_and_sd(values: np.ndarray) -> tuple[float, float]:
-    """Give mean and standard deviation of what is finite; NaN if nothing is."""
-    known = values[np.isfinite(values)]
-    return (known.mean(), known.std()) if len(known) else (math.nan, math.nan)
+    return {name: np.array(mean_and_sd(values)) for name, values in measured.items()}
 
 
 # --- before and after -----------------------------------------------------------------------------
@@ -537,7 +532,7 @@ def _summary(seed: int, day: int, found: dict[str, np.ndarray]) -> dict[str, Any
         summary[when] = {
             "tolerance": {kind: float(found[f"{when}/{kind}/maximum"]) for kind in KINDS},
             "sparseness": {
-                which: _mean_and_sd(found[f"{when}/sparseness_{which}"])[0]
+                which: mean_and_sd(found[f"{when}/sparseness_{which}"])[0]
                 for which in ("familiar", "novel")
             },
             **{
