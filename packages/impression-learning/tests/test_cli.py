@@ -134,7 +134,11 @@ def test_options_that_the_mode_does_not_use_are_told(tmp_path: Path, capsys: Sho
     assert "does not use it" not in err
 
 
-@pytest.mark.parametrize("mode", OF_MODE)
+@pytest.mark.parametrize(
+    "mode",
+    # Speech goes from end to end in test_speech_with_reinforce as well.
+    [pytest.param(m, marks=pytest.mark.slow) if m == "Vocal_Digits" else m for m in OF_MODE],
+)
 def test_modes_from_end_to_end(
     mode: str,
     tmp_path: Path,

@@ -476,6 +476,7 @@ def test_synthetic_digits_can_be_told_apart() -> None:
 # Files
 
 
+@pytest.mark.slow  # imports and compiles in a process of its own
 def test_nothing_is_written_beside_the_cache(tmp_path: Path) -> None:
     places = {name: tmp_path / name for name in ("HOME", "TMPDIR", "SHARPWAVE_CACHE", "WORK")}
     for place in places.values():

@@ -307,6 +307,19 @@ def test_inputs_can_be_in_any_order(engine: str) -> None:
     np.testing.assert_allclose(got.factors, expected.factors[..., order], rtol=1e-9, atol=1e-15)
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("z", [1, 2, 4])
+def test_a_gpu_takes_the_same_steps(z: int) -> None:
+    rows, patterns, labels = problem(z, 45, 13)
+    rule = Rule(z, 2.0, 5e-3, 5e-3)
+    rates = np.full(200, rule.eta), np.full(200, rule.eta_theta)
+    got = rows.select(np.arange(len(rows)))
+    advance_rows(got, patterns, labels, rule, *rates, torch.device("cuda"))
+    expected = take("batched", rows, patterns, labels, rule, 200)
+    np.testing.assert_allclose(got.factors, expected.factors, rtol=1e-6, atol=1e-12)
+    np.testing.assert_array_equal(got.living, expected.living)
+
+
 # Rows and rules
 
 
