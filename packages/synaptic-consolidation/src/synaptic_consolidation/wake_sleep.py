@@ -247,7 +247,7 @@ def imprint(rows: Rows, patterns: Patterns, plan: Plan, streams: Streams, journa
     would keep the activity at f: halfway between the N (1 - f)-th smallest h and the next. (With
     the former itself, learning ends where silent neurons reach the threshold, and fewer patterns
     become attractors.) Thresholds are balanced again. Nothing is pruned awake, and what is pruned
-    stays so.
+    stays so, its first factor gone.
     """
     passes = range(plan.passes)
     u_1, u_2 = (torch.from_numpy(rows.factors[:, k]) for k in (0, 1))
@@ -270,7 +270,9 @@ def imprint(rows: Rows, patterns: Patterns, plan: Plan, streams: Streams, journa
                 below, above = (float(h.kthvalue(k).values) for k in (rank, rank + 1))
                 d = (below + above) / 2
                 deviation = torch.from_numpy(patterns[index]).float() - plan.f
-                u_1.addr_(deviation, deviation, alpha=ETA_WAKE * abs(d)).clamp_(min=SMALLEST_FACTOR)
+                u_1.addr_(deviation, deviation, alpha=ETA_WAKE * abs(d))
+                # What is pruned must not grow: it would count in the norm of the night.
+                u_1.mul_(living).clamp_(min=SMALLEST_FACTOR)
                 torch.mul(u_1, u_2, out=weights).mul_(living)
                 theta = _balance(weights, plan.f)
                 show(1)
