@@ -223,7 +223,10 @@ def test_each_number_of_factors_favours_its_norm(learnt: dict[int, Progress]) ->
     _, labels = network(1)
     for best, q in ((1, 2.0), (2, 1.0), (3, 2 / 3)):
         found = {
-            z: signal_to_noise(p.rows, PATTERNS, labels, q, 0.5).mean() for z, p in learnt.items()
+            z: signal_to_noise(
+                smallest_margins(p.rows, PATTERNS, labels), p.rows.weights, q, 0.5
+            ).mean()
+            for z, p in learnt.items()
         }
         assert max(found, key=lambda z: found[z]) == best
 

@@ -28,14 +28,17 @@ def mean_norm(weights: Float[np.ndarray, "rows inputs"], q: float) -> Float[np.n
 
 
 def signal_to_noise(
-    rows: Rows, patterns: Patterns, labels: Labels, q: float, f: float
+    margins: Float[np.ndarray, " rows"],
+    weights: Float[np.ndarray, "rows inputs"],
+    q: float,
+    f: float,
 ) -> Float[np.ndarray, " rows"]:
-    """Give the margin relative to a norm: min y h / ((mean of w^q)^(1/q) sqrt(N f (1 - f))).
+    """Give margins relative to a norm: min y h / ((mean of w^q)^(1/q) sqrt(N f (1 - f))).
 
     With q = 1 this is rho of the theory, with q = 2 it is k / sqrt(f (1 - f)).
     """
-    spread = np.sqrt((rows.living.shape[1] - 1) * f * (1 - f))
-    return smallest_margins(rows, patterns, labels) / (mean_norm(rows.weights, q) * spread)
+    spread = np.sqrt((weights.shape[1] - 1) * f * (1 - f))
+    return margins / (mean_norm(weights, q) * spread)
 
 
 def measure_rows(
@@ -61,7 +64,8 @@ def _measured(
 ) -> dict[str, Float[np.ndarray, " rows"]]:
     w = rows.weights.astype(float)
     z = rows.factors.shape[1]
-    smallest = smallest_margins(rows, patterns, labels)
+    margins = signs(labels) * inputs_of(rows, patterns)
+    smallest = margins.min(0)
     # 0^0 = 0 here: with one factor, only surviving synapses are noisy.
     sensitivity = np.where(w > 0, w, 1) ** (2 - 2 / z) * (w > 0)
     within, across = factor_correlations(rows)
@@ -71,12 +75,12 @@ def _measured(
         "density": density(rows),
         "l1": w.sum(1),
         "l2": np.linalg.norm(w, axis=1),
-        "wrong": (signs(labels) * inputs_of(rows, patterns) <= 0).mean(0),
+        "wrong": (margins <= 0).mean(0),
         "within": within,
         "across": across,
     }
     for factors, q in NORMS.items():
-        found[f"snr_z{factors}"] = signal_to_noise(rows, patterns, labels, q, f)
+        found[f"snr_z{factors}"] = signal_to_noise(smallest, w, q, f)
     return found
 
 

@@ -318,7 +318,7 @@ def _sleep(
 ) -> dict[str, Tensor]:
     """Replay, and note the course of it; give that and the rows in the morning."""
     rows = evening.select(np.arange(len(evening)))
-    examples = _examples(plan, day, rows)
+    examples = _examples(rows)
     course: dict[str, list[np.ndarray]] = {}
     looks: dict[str, np.ndarray] = {}
     done = 0
@@ -373,7 +373,7 @@ def _sleep(
     return _as_tensors(state())
 
 
-def _examples(plan: Plan, day: int, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+def _examples(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
     """Choose some synapses."""
     post, pre = np.nonzero(rows.living)
     chosen = np.linspace(0, len(post) - 1, min(EXAMPLES, len(post))).astype(int)
