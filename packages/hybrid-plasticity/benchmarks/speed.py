@@ -9,9 +9,8 @@ that of the medians.
 """
 
 import argparse
-import json
-import os
 import resource
+from collections.abc import Iterator
 
 import torch
 from torch.nn import functional as F
@@ -27,8 +26,7 @@ from hybrid_plasticity import (
 )
 from hybrid_plasticity.reference import plain_network
 from hybrid_plasticity.streams import Streams, make_streams, scenes_of_training
-from sharpwave_shared.benchmarking import alternate
-from sharpwave_shared.devices import describe_device, resolve_device
+from sharpwave_shared.benchmarking import alternate, benchmark
 from sharpwave_shared.seeding import Streams as Seeds
 
 EXAMPLE = Configuration()
@@ -38,56 +36,45 @@ SMALL = (
 )
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--networks", type=int, default=8)
-    parser.add_argument("--iterations", type=int, default=20)
-    parser.add_argument("--repeat", type=int, default=5)
-    arguments = parser.parse_args()
-    device = resolve_device(arguments.device)
-    report: dict[str, object] = {"device": describe_device(device), "torch": torch.__version__}
-    report["processors"] = len(os.sched_getaffinity(0))
-    report["largest_difference_of_gradients"] = _check(device)
+def measure(options: argparse.Namespace, device: torch.device) -> Iterator[dict[str, object]]:
+    """Compare the gradients, then the times."""
+    yield {"what": "gradients", "largest_difference": _check(device)}
     for name, configurations in (("example", (EXAMPLE,)), ("50_50", SMALL)):
-        report |= _compare(name, configurations, device, arguments)
+        yield from _compare(name, configurations, device, options)
     if device.type == "cpu":
-        report |= _long_stream()
-    print(json.dumps(report, indent=2))
+        yield _long_stream()
 
 
 def _compare(
     name: str,
     configurations: tuple[Configuration, ...],
     device: torch.device,
-    arguments: argparse.Namespace,
-) -> dict[str, object]:
+    options: argparse.Namespace,
+) -> Iterator[dict[str, object]]:
     """Time one iteration of a plain network, of one network, and of many as one batch."""
     one = [Network.new(configurations[0], 0)]
     many = [
-        Network.new(configurations[n % len(configurations)], n) for n in range(arguments.networks)
+        Network.new(configurations[n % len(configurations)], n) for n in range(options.networks)
     ]
     plain = _Plain(configurations[0])
 
     def learn(networks: list[Network]) -> None:
         # A threshold out of reach keeps all of them at R = 1.
         training = Training(acc_num=10**9)
-        budget = networks[0].iteration + arguments.iterations
+        budget = networks[0].iteration + options.iterations
         train(networks, training, Limits(max_iterations=budget), device=device)
 
     sides = {"plain": plain.step, "one": lambda: learn(one), "many": lambda: learn(many)}
-    seconds = alternate(sides, arguments.repeat, device)
-    iteration = seconds["one"] / arguments.iterations
-    stream = seconds["many"] / arguments.iterations / len(many)
-    return {
-        f"{name}_plain_ms": round(1e3 * seconds["plain"], 1),
-        f"{name}_one_network_ms": round(1e3 * iteration, 2),
-        f"{name}_one_network_ratio": round(seconds["plain"] / iteration, 1),
-        f"{name}_networks": len(many),
-        f"{name}_networks_ms_per_stream": round(1e3 * stream, 2),
-        f"{name}_networks_ratio": round(seconds["plain"] / stream, 1),
-    }
+    seconds = alternate(sides, options.repeat, device)
+    for which, networks in (("one", one), ("many", many)):
+        stream = seconds[which] / options.iterations / len(networks)
+        yield {
+            "what": f"{name}, {which}",
+            "networks": len(networks),
+            "plain_ms_per_stream": round(1e3 * seconds["plain"], 1),
+            "ms_per_stream": round(1e3 * stream, 3),
+            "ratio": round(seconds["plain"] / stream, 1),
+        }
 
 
 class _Plain:
@@ -150,8 +137,8 @@ def _long_stream() -> dict[str, object]:
     network.interval = 20
     train([network], Training(acc_num=10**9), Limits(max_r=20, max_iterations=2))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"peak_gigabytes_with_400_scenes": round(peak / 1e9, 2)}
+    return {"what": "memory with 400 scenes", "peak_gigabytes": round(peak / 1e9, 2)}
 
 
 if __name__ == "__main__":
-    main()
+    benchmark(__doc__, measure, networks=8, iterations=20, repeat=5)

@@ -9,9 +9,7 @@ medians.
 """
 
 import argparse
-import json
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -25,36 +23,27 @@ from impression_learning.reference import (
 )
 from impression_learning.simulate import chunk_steps
 from impression_learning.stimuli import Sequences
-from sharpwave_shared.benchmarking import alternate
+from sharpwave_shared.benchmarking import alternate, benchmark
 from sharpwave_shared.compiled import workers
-from sharpwave_shared.devices import describe_device, resolve_device
 from sharpwave_shared.seeding import Streams
 
 PLAIN_STEPS = 4000
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--networks", type=int, default=20)
-    parser.add_argument("--steps", type=int, default=50_000)
-    parser.add_argument("--repeat", type=int, default=5)
-    arguments = parser.parse_args()
-    device = resolve_device(arguments.device)
+@torch.no_grad()
+def measure(options: argparse.Namespace, device: torch.device) -> Iterator[dict[str, object]]:
+    """Check that both sides learn the same, then time them."""
     torch.set_num_threads(1)
     _check()
-    report = {"device": describe_device(device), "torch": torch.__version__}
-    report["processors"] = len(os.sched_getaffinity(0))
-    with torch.no_grad():
-        report |= _standard(device, arguments.networks, arguments.steps, arguments.repeat)
-        if device.type == "cpu":
-            report |= _speech(arguments.steps // 4, arguments.repeat)
-        report |= _episodes(device, arguments.repeat)
-    print(json.dumps(report, indent=2))
+    yield from _standard(device, options.networks, options.steps, options.repeat)
+    if device.type == "cpu":
+        yield _speech(options.steps // 4, options.repeat)
+    yield _episodes(device, options.repeat)
 
 
-def _standard(device: torch.device, networks: int, steps: int, repeat: int) -> dict[str, object]:
+def _standard(
+    device: torch.device, networks: int, steps: int, repeat: int
+) -> Iterator[dict[str, object]]:
     """Time one network on one core, and many at once."""
     setting, process = make_plan("standard").conditions("impression")[0]
     one = [Group([Member(setting, process, 0)], device)]
@@ -75,15 +64,15 @@ def _standard(device: torch.device, networks: int, steps: int, repeat: int) -> d
     sides = {"plain": plain, "one": lambda: learn(one[0]), "many": learn_many}
     seconds = alternate(sides, repeat, device)
     plain_step = seconds["plain"] / PLAIN_STEPS
-    one_step, many_step = seconds["one"] / steps, seconds["many"] / steps / networks
-    return {
-        "standard_plain_us_per_step": round(1e6 * plain_step, 2),
-        "standard_one_network_us_per_step": round(1e6 * one_step, 3),
-        "standard_one_network_ratio": round(plain_step / one_step, 1),
-        "standard_networks": networks,
-        "standard_networks_us_per_step_and_network": round(1e6 * many_step, 3),
-        "standard_networks_ratio": round(plain_step / many_step, 1),
-    }
+    for which, count in (("one", 1), ("many", networks)):
+        step = seconds[which] / steps / count
+        yield {
+            "what": f"standard, {which}",
+            "networks": count,
+            "plain_us_per_step": round(1e6 * plain_step, 2),
+            "us_per_step_and_network": round(1e6 * step, 3),
+            "ratio": round(plain_step / step, 1),
+        }
 
 
 def _plain_standard() -> Callable[[], None]:
@@ -141,9 +130,10 @@ def _speech(steps: int, repeat: int) -> dict[str, object]:
     seconds = alternate(sides, repeat, torch.device("cpu"))
     plain_step, one_step = seconds["plain"] / count, seconds["one"] / steps
     return {
-        "speech_plain_us_per_step": round(1e6 * plain_step, 2),
-        "speech_one_network_us_per_step": round(1e6 * one_step, 3),
-        "speech_one_network_ratio": round(plain_step / one_step, 1),
+        "what": "Vocal_Digits, one",
+        "plain_us_per_step": round(1e6 * plain_step, 2),
+        "us_per_step": round(1e6 * one_step, 3),
+        "ratio": round(plain_step / one_step, 1),
     }
 
 
@@ -182,9 +172,10 @@ def _episodes(device: torch.device, repeat: int) -> dict[str, object]:
     seconds = alternate({"plain": plain, "fast": fast}, repeat, device)
     plain_episode, episode = seconds["plain"] / plain_count, seconds["fast"] / count
     return {
-        "snr_plain_us_per_episode": round(1e6 * plain_episode, 1),
-        "snr_us_per_episode": round(1e6 * episode, 3),
-        "snr_ratio": round(plain_episode / episode, 1),
+        "what": "SNR",
+        "plain_us_per_episode": round(1e6 * plain_episode, 1),
+        "us_per_episode": round(1e6 * episode, 3),
+        "ratio": round(plain_episode / episode, 1),
     }
 
 
@@ -224,4 +215,4 @@ def _check() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    benchmark(__doc__, measure, networks=20, steps=50_000, repeat=5)

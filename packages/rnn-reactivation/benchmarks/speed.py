@@ -10,10 +10,8 @@ sides must agree. Sides alternate; the ratio is that of the medians.
 """
 
 import argparse
-import json
-import os
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -24,8 +22,7 @@ from rnn_reactivation.recurrence import initialise
 from rnn_reactivation.reference import PlainNetwork
 from rnn_reactivation.tasks import PlaceCells, make_cells, make_trajectories, squared_error
 from rnn_reactivation.train import Batch, Learner, train
-from sharpwave_shared.benchmarking import alternate
-from sharpwave_shared.devices import describe_device, resolve_device
+from sharpwave_shared.benchmarking import alternate, benchmark
 
 CONFIGURATIONS = {
     "navigation": "spatial_navigation/noisy_unbiased",
@@ -34,44 +31,32 @@ CONFIGURATIONS = {
 }
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--networks", type=int, default=1, help="networks in one batch")
-    parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--only", choices=CONFIGURATIONS)
-    arguments = parser.parse_args()
-    device = resolve_device(arguments.device)
-    report: dict[str, object] = {
-        "device": describe_device(device),
-        "torch": torch.__version__,
-        "processors": len(os.sched_getaffinity(0)),
-        "networks": arguments.networks,
-    }
+def measure(options: argparse.Namespace, device: torch.device) -> Iterator[dict[str, object]]:
+    """Compare the gradients of each configuration, then the times; `--only` takes one of them."""
     if device.type == "cpu":
         train([Learner.new(load_configuration(CONFIGURATIONS["navigation"]), 0)], 2)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        report["peak_gigabytes_navigation"] = round(peak / 1e9, 2)
-    for name in [arguments.only] if arguments.only else CONFIGURATIONS:
+        yield {"what": "memory in navigation", "peak_gigabytes": round(peak / 1e9, 2)}
+    for name in [options.only] if options.only else CONFIGURATIONS:
         configuration = load_configuration(CONFIGURATIONS[name])
-        report[f"{name}_difference_of_gradients"] = _check(configuration, device)
-        ours = _ours(configuration, device, arguments.networks)
+        difference = _check(configuration, device)
+        ours = _ours(configuration, device, options.networks)
         sides = {
             "plain": _Plain(configuration, device).step,
             "ours": ours,
             "products": _products(configuration, device),
         }
-        seconds = alternate(sides, arguments.repeat, device)
-        each = seconds["ours"] / arguments.networks
-        report |= {
-            f"{name}_plain_ms": round(1e3 * seconds["plain"], 1),
-            f"{name}_ms": round(1e3 * each, 1),
-            f"{name}_ratio": round(seconds["plain"] / each, 2),
-            f"{name}_products_ms": round(1e3 * seconds["products"], 1),
-            f"{name}_to_products": round(each / seconds["products"], 2),
+        seconds = alternate(sides, options.repeat, device)
+        each = seconds["ours"] / options.networks
+        yield {
+            "what": name,
+            "difference_of_gradients": difference,
+            "plain_ms": round(1e3 * seconds["plain"], 1),
+            "ms_per_network": round(1e3 * each, 2),
+            "ratio": round(seconds["plain"] / each, 2),
+            "products_ms": round(1e3 * seconds["products"], 2),
+            "to_products": round(each / seconds["products"], 2),
         }
-    print(json.dumps(report, indent=2))
 
 
 def _ours(configuration: Configuration, device: torch.device, networks: int) -> Callable[[], None]:
@@ -177,4 +162,4 @@ def _relative(found: Tensor, wanted: Tensor) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    benchmark(__doc__, measure, networks=1, repeat=5, only="")

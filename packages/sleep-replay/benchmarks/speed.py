@@ -9,29 +9,20 @@ alternate, and the median over repetitions is reported.
 """
 
 import argparse
-import json
+from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
 
-from sharpwave_shared.benchmarking import alternate
-from sharpwave_shared.devices import describe_device, resolve_device
+from sharpwave_shared.benchmarking import alternate, benchmark
 from sharpwave_shared.runs import Journal
 from sleep_replay import Condition, Schedule, ScheduleJob, Training, evaluate, prepare
 from sleep_replay.model import VAE
 from sleep_replay.reference import PlainVAE, plain_sleep
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--total-eps", type=int, default=100)
-    parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--device", default="auto")
-    arguments = parser.parse_args()
-    device = resolve_device(arguments.device)
-
+def measure(options: argparse.Namespace, device: torch.device) -> Iterator[dict[str, object]]:
+    """Time the training of all seeds, then the evaluation of one network."""
     setup = prepare(device=str(device))
     initial = setup.initial_state(Journal())
     data = setup.experience
@@ -44,8 +35,8 @@ def main() -> None:
         old_test=data.old_test.subset(few),
         new_test=data.new_test.subset(few),
     )
-    schedule = Schedule(arguments.total_eps, 20, 0.2, 0.8)
-    seeds = list(range(arguments.seeds))
+    schedule = Schedule(options.total_eps, 20, 0.2, 0.8)
+    seeds = list(range(options.seeds))
     job = ScheduleJob(
         replace(setup, experience=unevaluated), [Condition(schedule)], seeds, 10, Training()
     )
@@ -66,10 +57,17 @@ def main() -> None:
     def fast() -> None:
         batched.append(job.run(Journal()).networks)
 
-    times = alternate({"plain": plain, "batched": fast}, arguments.repeat, device)
+    times = alternate({"plain": plain, "batched": fast}, options.repeat, device)
     steps = schedule.num_cycles * schedule.epochs_per_cycle * 10
-    ratio = times["plain"] / times["batched"]
     _check(plain_networks, batched[-1], data.new_test.all_images())
+    yield {
+        "what": "training",
+        "networks": len(seeds),
+        "steps": steps,
+        "plain_ms_per_step_and_network": round(1e3 * times["plain"] / steps / len(seeds), 3),
+        "ms_per_step_and_network": round(1e3 * times["batched"] / steps / len(seeds), 3),
+        "ratio": round(times["plain"] / times["batched"], 2),
+    }
 
     images = data.old_test.all_images()
     vae = VAE(1).to(device).load_network(initial).eval()
@@ -83,18 +81,13 @@ def main() -> None:
     evaluations = alternate(
         {"plain": plain_evaluation, "fast": lambda: evaluate(vae, images)}, 5, device
     )
-    report = {
-        "device": describe_device(device),
-        "torch": torch.__version__,
-        "seeds": arguments.seeds,
-        "steps_per_seed": steps,
-        "training_ratio": round(ratio, 2),
-        "plain_ms_per_step_and_seed": round(1e3 * times["plain"] / steps / len(seeds), 3),
-        "batched_ms_per_step_and_seed": round(1e3 * times["batched"] / steps / len(seeds), 3),
-        "evaluation_images": len(images),
-        "evaluation_ratio": round(evaluations["plain"] / evaluations["fast"], 2),
+    yield {
+        "what": "evaluation",
+        "images": len(images),
+        "plain_ms": round(1e3 * evaluations["plain"], 1),
+        "ms": round(1e3 * evaluations["fast"], 1),
+        "ratio": round(evaluations["plain"] / evaluations["fast"], 2),
     }
-    print(json.dumps(report, indent=2))
 
 
 def _check(plain: list[PlainVAE], batched: dict[str, torch.Tensor], images: torch.Tensor) -> None:
@@ -108,4 +101,4 @@ def _check(plain: list[PlainVAE], batched: dict[str, torch.Tensor], images: torc
 
 
 if __name__ == "__main__":
-    main()
+    benchmark(__doc__, measure, seeds=10, total_eps=100, repeat=3)

@@ -6,21 +6,22 @@ The baseline of learning is a step in eager torch with all tensors materialised,
 products of every synapse included, for all rows at once and on all processors. The start is that of
 learning (`early`), and a network that has learnt for some time, part of it pruned (`late`); both
 sides go on from the same state. Before anything is timed, both take the same steps and must agree.
+`to_copy` compares with the time that one copy of the living factors takes, which is the floor for
+what reads and writes each of them in every step; the CPU, which keeps rows in its cache, does not.
 That of fluctuating synapses is `reference.plain_fluctuations`. Sides alternate; the ratio is that
 of the medians.
 """
 
 import argparse
-import json
 import os
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from sharpwave_shared.benchmarking import alternate
+from sharpwave_shared.benchmarking import alternate, benchmark
 from sharpwave_shared.compiled import workers
-from sharpwave_shared.devices import describe_device, resolve_device
 from sharpwave_shared.seeding import Streams
 from synaptic_consolidation.fluctuations import Fluctuations, simulate
 from synaptic_consolidation.learning import advance
@@ -34,41 +35,30 @@ PLAIN_STEPS = 2
 PLAIN_NOISE_STEPS = 2000
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--n", type=int, default=1000)
-    parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--late", type=int, default=20_000)
-    parser.add_argument("--repeat", type=int, default=5)
-    arguments = parser.parse_args()
-    device = resolve_device(arguments.device)
-    report: dict[str, object] = {"device": describe_device(device), "torch": torch.__version__}
-    report["processors"] = len(os.sched_getaffinity(0))
-    report |= {"n": arguments.n, "load": LOAD}
-    with torch.no_grad():
-        for z in (2, 4):
-            report |= _learning(z, arguments, device)
-        if device.type == "cpu":
-            report |= _fluctuations(arguments.repeat)
-            report |= _bootstraps(arguments.repeat)
-    print(json.dumps(report, indent=2))
+@torch.no_grad()
+def measure(options: argparse.Namespace, device: torch.device) -> Iterator[dict[str, object]]:
+    """Time learning, and on the CPU fluctuating synapses."""
+    for z in (2, 4):
+        yield from _learning(z, options, device)
+    if device.type == "cpu":
+        yield from _fluctuations(options.repeat)
+        yield _bootstraps(options.repeat)
 
 
-def _learning(z: int, arguments: argparse.Namespace, device: torch.device) -> dict[str, object]:
-    plan = Plan(n=arguments.n, loads=(LOAD,), factors=(z,))
+def _learning(
+    z: int, options: argparse.Namespace, device: torch.device
+) -> Iterator[dict[str, object]]:
+    plan = Plan(n=options.n, loads=(LOAD,), factors=(z,))
     patterns = memory_of(plan, 0, LOAD).patterns
     rule = plan.rule(z)
     rng = np.random.default_rng(0)
     factors = plan.u0 * rng.uniform(0.7, 1.3, (plan.n, z, plan.n))
     early = initial_rows(np.arange(plan.n), factors.astype(np.float32), plan.f)
     _check(plan, patterns, z, device)
-    rates = np.full(arguments.steps, rule.eta), np.full(arguments.steps, rule.eta_theta)
-    report: dict[str, object] = {}
+    rates = np.full(options.steps, rule.eta), np.full(options.steps, rule.eta_theta)
     with workers(plan.n) as in_parallel:
         late = early.select(np.arange(plan.n))
-        before = np.full(arguments.late, rule.eta), np.full(arguments.late, rule.eta_theta)
+        before = np.full(options.late, rule.eta), np.full(options.late, rule.eta_theta)
         advance(late, patterns, patterns, rule, *before, device=device, in_parallel=in_parallel)
         for name, rows in (("early", early), ("late", late)):
 
@@ -86,16 +76,26 @@ def _learning(z: int, arguments: argparse.Namespace, device: torch.device) -> di
                 plain.advance(PLAIN_STEPS, rule.eta, rule.eta_theta, rule.beta, rule.norm)
                 torch.set_num_threads(1)
 
-            seconds = alternate({"plain": slow, "fast": fast}, arguments.repeat, device)
+            # As many copies as steps: a single one would be timed with what its call costs.
+            source = plain.u[plain.living]
+            target = torch.empty_like(source)
+
+            def copy(source: Tensor = source, target: Tensor = target) -> None:
+                for _ in range(options.steps):
+                    target.copy_(source)
+
+            sides = {"plain": slow, "fast": fast, "copy": copy}
+            seconds = alternate(sides, options.repeat, device)
             plain_step = seconds["plain"] / PLAIN_STEPS
-            step = seconds["fast"] / arguments.steps
-            report |= {
-                f"z{z}_{name}_density": round(float(rows.living.mean()), 3),
-                f"z{z}_{name}_plain_ms_per_step": round(1e3 * plain_step, 2),
-                f"z{z}_{name}_ms_per_step": round(1e3 * step, 3),
-                f"z{z}_{name}_ratio": round(plain_step / step, 1),
+            step = seconds["fast"] / options.steps
+            yield {
+                "what": f"z = {z}, {name}",
+                "density": round(float(rows.living.mean()), 3),
+                "plain_ms_per_step": round(1e3 * plain_step, 3),
+                "ms_per_step": round(1e3 * step, 4),
+                "ratio": round(plain_step / step, 1),
+                "to_copy": round(seconds["fast"] / seconds["copy"], 2),
             }
-    return report
 
 
 class PlainRows:
@@ -157,12 +157,11 @@ def _agree(one: Tensor, other: Tensor) -> None:
     torch.testing.assert_close(one, other.cpu(), rtol=1e-9, atol=1e-12)
 
 
-def _fluctuations(repeat: int) -> dict[str, object]:
+def _fluctuations(repeat: int) -> Iterator[dict[str, object]]:
     """Time fluctuating synapses, noise included, on one core."""
     parameters = Fluctuations(duration=100)
     steps = parameters.duration * parameters.steps_per_sample
     rng = np.random.default_rng(0)
-    report: dict[str, object] = {}
     for z in (2, 5):
 
         def slow(z: int = z) -> None:
@@ -172,12 +171,12 @@ def _fluctuations(repeat: int) -> dict[str, object]:
         sides = {"plain": slow, "fast": lambda z=z: simulate(z, parameters, Streams(0))}
         seconds = alternate(sides, repeat, torch.device("cpu"))
         plain_step, step = seconds["plain"] / PLAIN_NOISE_STEPS, seconds["fast"] / steps
-        report |= {
-            f"syn_noise_z{z}_plain_us_per_step": round(1e6 * plain_step, 1),
-            f"syn_noise_z{z}_us_per_step": round(1e6 * step, 2),
-            f"syn_noise_z{z}_ratio": round(plain_step / step, 1),
+        yield {
+            "what": f"syn-noise, z = {z}",
+            "plain_us_per_step": round(1e6 * plain_step, 1),
+            "us_per_step": round(1e6 * step, 2),
+            "ratio": round(plain_step / step, 1),
         }
-    return report
 
 
 def _bootstraps(repeat: int) -> dict[str, object]:
@@ -199,10 +198,11 @@ def _bootstraps(repeat: int) -> dict[str, object]:
 
     seconds = alternate({"plain": slow, "fast": fast}, repeat, torch.device("cpu"))
     return {
-        "bootstraps_1000_s": round(seconds["fast"], 3),
-        "bootstraps_ratio": round(seconds["plain"] / few * 1000 / seconds["fast"], 1),
+        "what": "1,000 bootstraps",
+        "seconds": round(seconds["fast"], 3),
+        "ratio": round(seconds["plain"] / few * 1000 / seconds["fast"], 1),
     }
 
 
 if __name__ == "__main__":
-    main()
+    benchmark(__doc__, measure, n=1000, steps=100, late=20_000, repeat=5)
