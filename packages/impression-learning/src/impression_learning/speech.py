@@ -1,26 +1,22 @@
 """Speech as mel spectrograms: spoken digits prepared for the circuit, and sound from its dreams.
 
-The spectrograms are those of librosa's defaults (`librosa.load`, `librosa.feature.melspectrogram`,
-`librosa.power_to_db(ref=np.max)`), computed with torch and with soxr, librosa's resampler. librosa
-itself is not imported: at its first import it compiles for half a minute functions that nobody
-needs here, and it keeps them as pickles beside itself.
+librosa does the signal processing. It is imported only where it is used: its import takes seconds,
+and the first one of librosa 0.x after its installation compiles for some 20 s.
 """
 
-import functools
 import hashlib
-import math
+import inspect
+import sys
 import warnings
-import wave
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
-import soxr
-import torch
-from jaxtyping import Complex, Float, Int16
-from torch import Tensor
+from jaxtyping import Float, Int16
+from scipy.io import wavfile
 
 from impression_learning.synthetic_speech import synthetic_spoken_digits
 from sharpwave_shared.data import (
@@ -45,7 +41,8 @@ FLOOR_DB = -80.0
 FRAME_SECONDS = HOP / SAMPLE_RATE
 TEST_TAKES = 5
 """The takes 0 to 4 of each speaker and digit are the test set."""
-INVERSION_STEPS = 100
+POWER = 1e3
+"""Power of 0 dB when a spectrum is fitted: librosa's fit stops at an absolute error."""
 PEAK = 0.9
 """The largest amplitude of the sound that is made, as a fraction of full scale."""
 
@@ -98,7 +95,7 @@ def load_speech(
         How many takes of each speaker and digit to use, 6 to 50: 0 to 4 are the test set, the
         others the training set.
     reporter
-        Shows progress.
+        Shows progress, and says that librosa is being loaded.
 
     Raises
     ------
@@ -122,8 +119,7 @@ def load_speech(
         source = free_spoken_digits(data_dir=data_dir)
     recordings = [recording for recording in source.recordings if recording.index < takes]
     levels = _cached_levels(recordings, source.record, takes, reporter or Reporter(quiet=True))
-    starts = np.cumsum([_frame_count(recording) for recording in recordings])[:-1]
-    of_recording = list(zip(recordings, np.split(levels, starts), strict=True))
+    of_recording = list(zip(recordings, levels, strict=True))
     train = [part for recording, part in of_recording if recording.index >= TEST_TAKES]
     test = [part for recording, part in of_recording if recording.index < TEST_TAKES]
     values = np.concatenate(train)
@@ -154,7 +150,9 @@ def decibels(
 
 def band_frequencies() -> Float[np.ndarray, "128"]:
     """Centre frequencies of the mel bands, in Hz."""
-    return _band_edges()[1:-1]
+    import librosa  # without the parts that are slow to load
+
+    return librosa.mel_frequencies(BANDS + 2, fmin=0, fmax=SAMPLE_RATE / 2)[1:-1]
 
 
 def mel_levels(
@@ -174,23 +172,27 @@ def mel_levels(
     Float[np.ndarray, "frames 128"]
         Power in the mel bands, in dB relative to the maximum, at least `FLOOR_DB`.
     """
-    length = _resampled_length(len(waveform), sample_rate)
-    resampled = soxr.resample(np.float32(waveform) / 2**15, sample_rate, SAMPLE_RATE, quality="HQ")
-    # soxr gives a sample more or less than librosa, which cuts or pads.
-    resampled = np.pad(resampled[:length], (0, max(length - len(resampled), 0)))
-    spectrum = _transform(torch.from_numpy(resampled))
-    power = _mel_filters() @ spectrum.abs().square()
-    levels = 10 * power.clamp(min=1e-10).log10()
-    return (levels - levels.max()).clamp(min=FLOOR_DB).T.numpy()
+    import librosa
+
+    samples = waveform.astype(np.float32) / 2**15
+    samples = librosa.resample(samples, orig_sr=sample_rate, target_sr=SAMPLE_RATE)
+    power = librosa.feature.melspectrogram(
+        y=samples, sr=SAMPLE_RATE, n_fft=WINDOW, hop_length=HOP, n_mels=BANDS
+    )
+    return librosa.power_to_db(power, ref=np.max, top_db=-FLOOR_DB).T
 
 
 def to_sound(
-    decibels: Float[np.ndarray, "frames 128"], rng: np.random.Generator, iterations: int = 32
+    decibels: Float[np.ndarray, "frames 128"],
+    rng: np.random.Generator,
+    iterations: int = 32,
+    *,
+    reporter: Reporter | None = None,
 ) -> Int16[np.ndarray, " samples"]:
     """Make sound with a given mel spectrogram.
 
-    The power spectrum is the non-negative one that is found by multiplicative updates; the phases
-    are found by the Griffin-Lim algorithm.
+    The power spectrum is the non-negative one that fits the power in the mel bands best (least
+    squares); the phases are found by the Griffin-Lim algorithm.
 
     Parameters
     ----------
@@ -201,6 +203,8 @@ def to_sound(
         Draws the phases to start from.
     iterations
         Steps of the Griffin-Lim algorithm.
+    reporter
+        Says that librosa is being loaded.
 
     Returns
     -------
@@ -209,113 +213,75 @@ def to_sound(
 
     Notes
     -----
-    Lee & Seung, NIPS 13 (2000). Griffin & Lim, IEEE Trans. ASSP 32, 236 (1984),
-    doi 10.1109/TASSP.1984.1164317.
+    Griffin & Lim, IEEE Trans. ASSP 32, 236 (1984), doi 10.1109/TASSP.1984.1164317; with
+    momentum: Perraudin, Balazs & Søndergaard, WASPAA (2013), doi 10.1109/WASPAA.2013.6701851.
     """
     levels = np.clip(decibels, FLOOR_DB, 0)
-    power = np.where(levels > FLOOR_DB, 10 ** (levels / 10), 0).astype(np.float32)
+    power = np.where(levels > FLOOR_DB, POWER * 10 ** (levels / 10), 0).astype(np.float32)
     if not power.any():
         return np.zeros(HOP * len(power), np.int16)
+    _load_librosa(reporter or Reporter(quiet=True))
+    import librosa
+
     # A transform of n hops has n + 1 frames: the one after the last is silent.
-    magnitude = _spectrum_of(torch.from_numpy(np.pad(power, ((0, 1), (0, 0))).T)).sqrt()
-    phases = np.exp(2j * np.pi * rng.random(magnitude.shape))
-    direction = torch.from_numpy(phases.astype(np.complex64))
-    for _ in range(iterations):
-        rebuilt = _transform(_inverse_transform(magnitude * direction))
-        direction = rebuilt / rebuilt.abs().clamp(min=1e-16)
-    sound = _inverse_transform(magnitude * direction).numpy()
+    power = np.pad(power, ((0, 1), (0, 0))).T
+    magnitude = librosa.feature.inverse.mel_to_stft(power, sr=SAMPLE_RATE, n_fft=WINDOW)
+    # librosa 1.0 renames the argument for the generator.
+    new = "rng" in inspect.signature(librosa.griffinlim).parameters
+    generator: dict[str, Any] = {"rng" if new else "random_state": rng}
+    sound = librosa.griffinlim(
+        magnitude, n_iter=iterations, hop_length=HOP, n_fft=WINDOW, **generator
+    )
     return np.round(sound * (PEAK * 32767 / np.abs(sound).max())).astype(np.int16)
 
 
 def write_wav(path: Path, waveform: Int16[np.ndarray, " samples"], rate: int = SAMPLE_RATE) -> None:
     """Write a mono WAV file, atomically; `rate` is in samples per second."""
-    with atomic_path(path) as temporary, wave.open(str(temporary), "wb") as stream:
-        stream.setnchannels(1)
-        stream.setsampwidth(2)
-        stream.setframerate(rate)
-        stream.writeframes(waveform.astype("<i2").tobytes())
+    with atomic_path(path) as temporary:
+        wavfile.write(temporary, rate, waveform)
+
+
+def _load_librosa(reporter: Reporter) -> None:
+    """Load the parts of librosa that are used, which it would load at their first use: slowly."""
+    if "librosa.feature.spectral" not in sys.modules:
+        reporter.say("loading librosa (the first time, this can take some 20 s)")
+        import librosa.feature.inverse
+        import librosa.feature.spectral  # noqa: F401
 
 
 def _cached_levels(
     recordings: Sequence[Recording], record: DataRecord, takes: int, reporter: Reporter
-) -> Float[np.ndarray, "frames 128"]:
-    """Give the mel spectrograms of all recordings, one after the other, from the cache if there."""
-    parameters = (SAMPLE_RATE, WINDOW, HOP, BANDS, FLOOR_DB, soxr.__version__, torch.__version__)
+) -> list[Float[np.ndarray, "_ 128"]]:
+    """Give the mel spectrograms of the recordings, from the cache if they are there."""
+    versions = (version("librosa"), version("soxr"))  # soxr is librosa's resampler
+    parameters = (SAMPLE_RATE, WINDOW, HOP, BANDS, FLOOR_DB, *versions)
     identity = repr((record.checksum, takes, *map(str, parameters)))
     name = hashlib.sha256(identity.encode()).hexdigest()[:16]
     path = cache_dir() / "impression-learning" / f"{record.name}-{name}.npz"
 
-    def checksum(levels: np.ndarray) -> np.ndarray:
+    def checksum(levels: np.ndarray, frames: np.ndarray) -> np.ndarray:
         digest = hashlib.sha256(identity.encode())
         digest.update(levels.tobytes())
+        digest.update(frames.tobytes())
         return np.frombuffer(digest.digest(), np.uint8)
 
     try:
         stored = read_arrays(path)
-        if np.array_equal(stored["checksum"], checksum(stored["levels"])):
-            return stored["levels"]
+        levels, frames = stored["levels"], stored["frames"]
+        if np.array_equal(stored["checksum"], checksum(levels, frames)):
+            return np.split(levels, np.cumsum(frames)[:-1])
     except (SharpwaveError, KeyError):
         pass  # not there, damaged, or another file
+    _load_librosa(reporter)
     parts = []
     with reporter.progress("mel spectrograms", len(recordings)) as advance:
         for recording in recordings:
             parts.append(mel_levels(recording.waveform, recording.sample_rate))
             advance(1)
-    levels = np.concatenate(parts)
+    levels, frames = np.concatenate(parts), np.array([len(part) for part in parts])
     try:
-        write_arrays(path, levels=levels, checksum=checksum(levels))
+        write_arrays(path, levels=levels, frames=frames, checksum=checksum(levels, frames))
     except OSError as error:
         message = f"the mel spectrograms cannot be kept in the cache: {error}"
         warnings.warn(message, DataWarning, stacklevel=3)
-    return levels
-
-
-def _resampled_length(samples: int, sample_rate: int) -> int:
-    return math.ceil(samples * SAMPLE_RATE / sample_rate)
-
-
-def _frame_count(recording: Recording) -> int:
-    return 1 + _resampled_length(len(recording.waveform), recording.sample_rate) // HOP
-
-
-def _band_edges() -> Float[np.ndarray, "130"]:
-    """Frequencies in Hz, equally spaced on the mel scale of Slaney's Auditory Toolbox (1998).
-
-    The scale is linear up to 1 kHz, at 15 mel, and logarithmic above: 27 mel for a factor of 6.4.
-    """
-    top = 15 + 27 * math.log(SAMPLE_RATE / 2 / 1000) / math.log(6.4)
-    mel = np.linspace(0, top, BANDS + 2)
-    return np.where(mel < 15, mel * 200 / 3, 1000 * 6.4 ** ((mel - 15) / 27))
-
-
-@functools.cache
-def _mel_filters() -> Float[Tensor, "128 1025"]:
-    """Triangles over the frequencies of the transform, each of unit area."""
-    edges = _band_edges()[:, None]
-    frequencies = np.linspace(0, SAMPLE_RATE / 2, WINDOW // 2 + 1)
-    lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]
-    rising = (frequencies - lower) / (centre - lower)
-    falling = (upper - frequencies) / (upper - centre)
-    triangles = np.maximum(0, np.minimum(rising, falling))
-    return torch.from_numpy((triangles * 2 / (upper - lower)).astype(np.float32))
-
-
-def _transform(waveform: Float[Tensor, " samples"]) -> Complex[Tensor, "1025 frames"]:
-    window = torch.hann_window(WINDOW)
-    return torch.stft(
-        waveform, WINDOW, HOP, window=window, pad_mode="constant", return_complex=True
-    )
-
-
-def _inverse_transform(spectrum: Complex[Tensor, "1025 frames"]) -> Float[Tensor, " samples"]:
-    return torch.istft(spectrum, WINDOW, HOP, window=torch.hann_window(WINDOW))
-
-
-def _spectrum_of(power: Float[Tensor, "128 frames"]) -> Float[Tensor, "1025 frames"]:
-    """Find a non-negative power spectrum with the given power in the mel bands."""
-    filters = _mel_filters()
-    spectrum = torch.ones(filters.shape[1], power.shape[1])
-    wanted = filters.T @ power
-    for _ in range(INVERSION_STEPS):
-        spectrum *= wanted / (filters.T @ (filters @ spectrum)).clamp(min=1e-30)
-    return spectrum
+    return parts
