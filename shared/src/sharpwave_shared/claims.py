@@ -1,13 +1,19 @@
 """Claims of a paper as executable checks."""
 
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from sharpwave_shared.runs import StoredRun
+from sharpwave_shared.statistics import wilson
+
+if TYPE_CHECKING:
+    from sharpwave_shared.results import Run
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,8 @@ class Claim:
     band
         In which range a run counts as reproducing it.
     measure
-        Measures it on a finished run; None if the run does not speak to it.
+        Measures it on the results of an experiment, `measure(experiment, data)`; None if they do
+        not speak to it.
     """
 
     name: str
@@ -54,19 +61,19 @@ class Claim:
     source: str
     published: str
     band: str
-    measure: Callable[[StoredRun], Measurement | None]
+    measure: Callable[..., Measurement | None]
 
 
-Verdict = tuple[Claim, Measurement]
+Pair = tuple[Claim, Measurement]
 
 
-def check_claims(claims: Sequence[Claim], run: StoredRun) -> list[Verdict]:
+def check_claims(claims: Sequence[Claim], run: StoredRun) -> list[Pair]:
     """Measure every claim that the run speaks to."""
     measured = ((claim, claim.measure(run)) for claim in claims)
     return [(claim, m) for claim, m in measured if m is not None]
 
 
-def claims_table(verdicts: Sequence[Verdict], title: str) -> Table:
+def claims_table(verdicts: Sequence[Pair], title: str) -> Table:
     """Show verdicts as a table: claim, source, expected, measured, reproduced or not."""
     table = Table(title=title, show_lines=True)
     for heading in ("claim", "published", "counts as reproduced", "measured", "reproduced"):
@@ -80,7 +87,7 @@ def claims_table(verdicts: Sequence[Verdict], title: str) -> Table:
     return table
 
 
-def claims_record(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+def claims_record(verdicts: Sequence[Pair]) -> list[dict[str, Any]]:
     """Give verdicts as JSON values, for `claims.json`."""
     return [
         {
@@ -94,4 +101,113 @@ def claims_record(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
             "reproduced": measurement.reproduced,
         }
         for claim, measurement in verdicts
+    ]
+
+
+# --- runs of experiments --------------------------------------------------------------------------
+
+
+class Verdict(NamedTuple):
+    """A claim, and what a run says of it.
+
+    Attributes
+    ----------
+    claim, measurement
+        The claim and what was measured.
+    holds
+        Whether it is reproduced; None if the run cannot tell, because it was scaled down.
+    seeds_holding, seeds_measured
+        For how many seeds it holds when each is judged alone, of how many that speak to it.
+    """
+
+    claim: Claim
+    measurement: Measurement
+    holds: bool | None
+    seeds_holding: int
+    seeds_measured: int
+
+    @property
+    def word(self) -> str:
+        """The verdict in words."""
+        if self.holds is None:
+            return "not judged (scaled down)"
+        return "reproduced" if self.holds else "not reproduced"
+
+
+def judge(run: "Run") -> list[Verdict]:
+    """Measure every claim that a run speaks to, on all its seeds together and on each alone."""
+    experiment, data = run.experiment, run.data
+    verdicts = []
+    for claim in experiment.claims():
+        measurement = claim.measure(experiment, data)
+        if measurement is None:
+            continue
+        alone = [measurement.reproduced]
+        if data.sizes.get("seed", 1) > 1:
+            each = [
+                claim.measure(experiment, data.isel(seed=[i])) for i in range(data.sizes["seed"])
+            ]
+            alone = [found.reproduced for found in each if found is not None]
+        holds = None if run.record.quick else bool(measurement.reproduced)
+        verdicts.append(Verdict(claim, measurement, holds, sum(map(bool, alone)), len(alone)))
+    return verdicts
+
+
+WIDEST = 100
+"""Columns of a verdict, at most."""
+
+
+def show_verdicts(verdicts: Sequence[Verdict], title: str, console: Console) -> None:
+    """Print verdicts as blocks of lines: the claim, what was published and measured."""
+    width = min(WIDEST, console.width if console.is_terminal else 80)
+    styles = {True: "green", False: "red", None: "yellow"}
+    console.print(Text(title, "bold"))
+    for verdict in verdicts:
+        claim = verdict.claim
+        console.print()
+        first = f"[{verdict.word}] {claim.statement} ({claim.source})"
+        lines = textwrap.wrap(first, width, subsequent_indent="  ")
+        text = Text("\n".join(lines))
+        text.stylize(styles[verdict.holds], 0, len(verdict.word) + 2)
+        console.print(text)
+        facts = [
+            ("published", claim.published),
+            ("counts if", claim.band),
+            ("measured", verdict.measurement.shown),
+        ]
+        if verdict.seeds_measured > 1:
+            _, low, high = wilson(verdict.seeds_holding, verdict.seeds_measured)
+            facts.append(
+                (
+                    "seeds",
+                    f"{verdict.seeds_holding} of {verdict.seeds_measured} alone "
+                    f"(share {low:.2f} to {high:.2f}, 95 %)",
+                )
+            )
+        for name, fact in facts:
+            lead = f"  {name:<10}"
+            for line in fact.splitlines() or [""]:
+                wrapped = textwrap.wrap(
+                    line, width, initial_indent=lead, subsequent_indent=" " * len(lead)
+                )
+                console.print(Text("\n".join(wrapped)))
+                lead = " " * len(lead)
+
+
+def verdict_values(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+    """Give verdicts as JSON values, for `claims.json`."""
+    return [
+        {
+            "name": claim.name,
+            "statement": claim.statement,
+            "source": claim.source,
+            "published": claim.published,
+            "band": claim.band,
+            "measured": measurement.shown,
+            "values": measurement.values,
+            "reproduced": holds,
+            "seeds_holding": holding,
+            "seeds_measured": measured,
+        }
+        for claim, measurement, holds, holding, measured in verdicts
     ]

@@ -26,9 +26,8 @@ import numpy as np
 import typer
 
 from sharpwave_shared.claims import Claim, check_claims, claims_record, claims_table
-from sharpwave_shared.data import DataWarning
 from sharpwave_shared.devices import resolve_device
-from sharpwave_shared.errors import InvalidInputError, SharpwaveError
+from sharpwave_shared.errors import DataWarning, InvalidInputError, SharpwaveError
 from sharpwave_shared.files import json_values, write_json
 from sharpwave_shared.plotting import parse_formats
 from sharpwave_shared.reporting import Reporter

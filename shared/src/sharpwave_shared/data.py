@@ -34,7 +34,7 @@ from sharpwave_shared.downloads import (
     from_first_good,
     locked_workspace,
 )
-from sharpwave_shared.errors import InvalidInputError, SharpwaveError
+from sharpwave_shared.errors import DataWarning, InvalidInputError, SharpwaveError
 
 # Checksums are of the uncompressed content: mirrors differ in the gzip wrapper.
 MNIST_SHA256: Mapping[str, str] = {
@@ -71,10 +71,6 @@ KAUFMAN_SHA256 = "8494609976cc0b11980819fbeb890c6033448812ddab6825c72e22adc41724
 MAXIMUM_RECORDING_BYTES = 2**17  # the longest real recording has 36,568 bytes
 T = TypeVar("T")
 MnistName = Literal["auto", "mnist", "mnist-5k"]
-
-
-class DataWarning(UserWarning):
-    """The run goes on, but with other data than one would expect, or after a repair."""
 
 
 @dataclass(frozen=True)

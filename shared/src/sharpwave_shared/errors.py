@@ -1,4 +1,4 @@
-"""The errors that a command turns into one line and an exit code."""
+"""The errors that a command turns into one line and an exit code, and the warning it shows."""
 
 
 class SharpwaveError(Exception):
@@ -6,11 +6,63 @@ class SharpwaveError(Exception):
 
 
 class InvalidInputError(SharpwaveError):
-    """Input that cannot be used, found before any work starts (exit code 2).
+    """Input that cannot be used, found before any work starts (exit code 2)."""
 
-    The message names the option, its value, and what is allowed.
+
+class ParameterError(InvalidInputError):
+    """A parameter whose value cannot be used: `n: got 1, expected a whole number from 2 to 5,000`.
+
+    Raised with the parameter's name in Python; a command line shows the option's instead.
+
+    Parameters
+    ----------
+    name
+        Of the parameter; of one within a section, `section.name`.
+    got
+        Its value, or words that describe it.
+    expected
+        What is allowed, in words.
     """
+
+    def __init__(self, name: str, got: object, expected: str):
+        self.name, self.got, self.expected = name, got, expected
+        super().__init__(self.naming(name))
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.name, self.got, self.expected)
+
+    def naming(self, name: str) -> str:
+        """Give the message with another name for the parameter, that of an option say."""
+        return f"{name}: got {show(self.got)}, expected {self.expected}"
 
 
 class DivergenceError(SharpwaveError):
     """Training met a loss that is not a finite number; the message names the step."""
+
+
+class DataWarning(UserWarning):
+    """The run goes on, but with other data than one would expect, or after a repair."""
+
+
+LONGEST = 60
+"""Characters of a value in a message, at most."""
+
+
+def show(value: object) -> str:
+    """Write a value as one would on a command line: `0.1`, `1,2,3`, `true`, `none`."""
+    match value:
+        case None:
+            text = "none"
+        case bool():
+            text = str(value).lower()
+        case int() if value.bit_length() > 4 * LONGEST:
+            text = "a huge number"
+        case float():
+            text = repr(float(value)).removesuffix(".0")
+        case tuple() | list():
+            text = ",".join(show(part) for part in value[:LONGEST]) if value else "nothing"
+        case _:
+            text = str(value)
+    if not text.isprintable():
+        text = ascii(text)[1:-1]
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."

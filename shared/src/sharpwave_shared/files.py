@@ -135,6 +135,117 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise SharpwaveError(f"{path} is not a readable safetensors file: {error}") from error
 
 
+def write_tree(path: Path, tree: Any) -> None:
+    """Write a tree as safetensors, atomically.
+
+    Parameters
+    ----------
+    path
+        The file.
+    tree
+        Dictionaries with texts as keys, lists and tuples, of tensors, arrays (of numbers, truth
+        values or texts), numbers, texts, None, and xarray datasets.
+
+    Raises
+    ------
+    TypeError
+        If it holds anything else.
+    """
+    tensors: dict[str, Tensor] = {}
+    shape = json.dumps(_shape_of(tree, tensors))
+    write_tensors(path, tensors, {"tree": shape})
+
+
+def read_tree(path: Path) -> Any:
+    """Read what `write_tree` wrote; tensors are on the CPU.
+
+    Raises
+    ------
+    SharpwaveError
+        If the file is not such a file.
+    """
+    tensors, metadata = read_tensors(path)
+    try:
+        return _tree_of(json.loads(metadata["tree"]), tensors)
+    except (KeyError, ValueError, TypeError, RecursionError, AttributeError) as error:
+        raise SharpwaveError(f"{path} does not hold what a run keeps: {error}") from error
+
+
+def _shape_of(tree: Any, tensors: dict[str, Tensor]) -> list[Any]:
+    """Describe a tree as a kind and its content; put tensors aside under numbers."""
+
+    def aside(kind: str, tensor: Tensor) -> list[Any]:
+        tensors[str(len(tensors))] = tensor
+        return [kind, str(len(tensors) - 1)]
+
+    match tree:
+        case None | bool() | int() | float() | str():
+            # Of NumPy's numbers, float64 alone is a float.
+            return ["value", float(tree) if isinstance(tree, float) else tree]
+        case np.generic():
+            return _shape_of(tree.item(), tensors)
+        case Tensor():
+            return aside("tensor", tree)
+        case np.ndarray() if tree.dtype.kind in "OSU":
+            return ["texts", np.asarray(tree, dtype=str).tolist()]
+        case np.ndarray():
+            return aside("array", torch.from_numpy(np.array(tree)))
+        case list() | tuple():
+            return [type(tree).__name__, [_shape_of(part, tensors) for part in tree]]
+        case Mapping():
+            if not all(isinstance(key, str) for key in tree):
+                raise TypeError("keys of a tree must be texts")
+            return ["dict", {key: _shape_of(part, tensors) for key, part in tree.items()}]
+    if type(tree).__name__ == "Dataset":
+        return ["dataset", _shape_of(_parts_of(tree), tensors)]
+    raise TypeError(f"a tree cannot hold a {type(tree).__name__}")
+
+
+def _parts_of(data: Any) -> dict[str, Any]:
+    """Take a dataset apart."""
+
+    def parts(variables: Any) -> dict[str, Any]:
+        return {
+            str(name): {"dims": list(v.dims), "values": v.values, "attrs": dict(v.attrs)}
+            for name, v in variables.items()
+        }
+
+    return {
+        "coords": parts(data.coords),
+        "variables": parts(data.data_vars),
+        "attrs": dict(data.attrs),
+    }
+
+
+def _tree_of(shape: list[Any], tensors: Mapping[str, Tensor]) -> Any:
+    kind, content = shape
+    match kind:
+        case "value":
+            return content
+        case "tensor":
+            return tensors[content]
+        case "array":
+            return tensors[content].numpy()
+        case "texts":
+            return np.array(content, dtype=str)
+        case "list":
+            return [_tree_of(part, tensors) for part in content]
+        case "tuple":
+            return tuple(_tree_of(part, tensors) for part in content)
+        case "dict":
+            return {key: _tree_of(part, tensors) for key, part in content.items()}
+        case "dataset":
+            import xarray as xr  # takes a second, which few trees need
+
+            parts = _tree_of(content, tensors)
+            return xr.Dataset(
+                {name: tuple(v.values()) for name, v in parts["variables"].items()},
+                {name: tuple(v.values()) for name, v in parts["coords"].items()},
+                parts["attrs"],
+            )
+    raise ValueError(f"a part of unknown kind {kind!r}")
+
+
 def sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as stream:

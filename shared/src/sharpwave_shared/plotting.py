@@ -1,5 +1,6 @@
 """Figures that look alike in all packages, drawn without a display."""
 
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import as_file, files
@@ -19,6 +20,8 @@ from sharpwave_shared.files import atomic_path
 from sharpwave_shared.runs import StoredRun
 
 FORMATS = ("png", "pdf", "svg")
+MARGIN: Mapping[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.12}
+"""Nothing is cut off, nothing touches the edge, whatever stands outside of the axes."""
 MANY_SEEDS = 8
 """More seeds than this are counted, not listed."""
 
@@ -68,7 +71,7 @@ def save_figures(
                 path = directory / f"{name}.{suffix}"
                 metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(suffix)
                 with atomic_path(path) as temporary:
-                    figure.savefig(temporary, format=suffix, metadata=metadata)
+                    figure.savefig(temporary, format=suffix, metadata=metadata, **MARGIN)
                 paths.append(path)
         if booklet is not None:
             with (
@@ -76,7 +79,7 @@ def save_figures(
                 PdfPages(temporary, metadata={"CreationDate": None}) as pdf,
             ):
                 for figure in figures.values():
-                    pdf.savefig(figure)
+                    pdf.savefig(figure, **MARGIN)
             paths.append(booklet)
     for figure in figures.values():
         plt.close(figure)
@@ -113,6 +116,19 @@ def name_seeds(seeds: Sequence[int]) -> str:
     return f"seeds {', '.join(map(str, seeds[:-1]))} and {seeds[-1]}"
 
 
+CAPTION_SIZE = 8
+
+
 def caption(figure: Figure, text: str) -> None:
-    """Write a caption below a figure."""
-    figure.supxlabel(text, fontsize=8, color="0.3", wrap=True)
+    """Write a caption below a figure, in lines that fit its width."""
+    # A letter is about half as wide as the font is high.
+    letters = int(figure.get_figwidth() * 72 / (0.5 * CAPTION_SIZE))
+    figure.supxlabel(
+        "\n".join(textwrap.wrap(text, max(letters, 30))), fontsize=CAPTION_SIZE, color="0.3"
+    )
+
+
+def title(figure: Figure, text: str) -> None:
+    """Write a title above a figure, in lines that fit its width."""
+    letters = int(figure.get_figwidth() * 72 / (0.55 * 10))
+    figure.suptitle("\n".join(textwrap.wrap(text, max(letters, 30))), fontsize=10)

@@ -22,12 +22,11 @@ from impression_learning.synthetic_speech import synthetic_spoken_digits
 from sharpwave_shared.data import (
     FSDD_TAKES,
     DataRecord,
-    DataWarning,
     Recording,
     cache_dir,
     free_spoken_digits,
 )
-from sharpwave_shared.errors import InvalidInputError, SharpwaveError
+from sharpwave_shared.errors import DataWarning, InvalidInputError, SharpwaveError
 from sharpwave_shared.files import atomic_path, read_arrays, write_arrays
 from sharpwave_shared.reporting import Reporter
 

@@ -1,0 +1,584 @@
+"""The command line of a package, made of its experiments.
+
+    app = App("synaptic-consolidation", "Two-factor synaptic consolidation: ...")
+    app.main(Networks)
+    app.add(Night, Theory)
+
+gives `synaptic-consolidation [options]`, `synaptic-consolidation night [options]` and so on, with
+options, help and checks from the parameters, and `verify RUN_DIR` and `plot RUN_DIR`. Dashes and
+underscores, capitals and small letters are the same in names of options and commands.
+"""
+
+import importlib
+import importlib.metadata
+import inspect
+import sys
+import traceback
+import typing
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import NoneType
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import typer
+from pydantic.fields import FieldInfo
+
+from sharpwave_shared.errors import (
+    DataWarning,
+    InvalidInputError,
+    ParameterError,
+    SharpwaveError,
+    show,
+)
+from sharpwave_shared.experiment import COMMON, Experiment, Format, Options
+from sharpwave_shared.parameters import (
+    Parameters,
+    Positional,
+    Repeated,
+    Spelled,
+    describe,
+    marker,
+    parse,
+    section,
+)
+from sharpwave_shared.reporting import Reporter
+
+GROUP = "sharpwave"
+"""The entry points that name the packages' apps."""
+# What typer hands over is no typer.Context but its base, click's, which may be a private copy.
+Context = Any
+
+RunDirectory = Annotated[
+    Path, typer.Argument(metavar="RUN_DIR", help="Directory of a finished run.")
+]
+
+
+@dataclass(frozen=True)
+class _Command:
+    """A subcommand: a function of typer's kind, or an experiment."""
+
+    name: str
+    function: Callable[..., None]
+
+
+class App:
+    """The command line of a package.
+
+    Parameters
+    ----------
+    package
+        Name of the package and the command.
+    help
+        What it is, in a line.
+    """
+
+    def __init__(self, package: str, help: str):
+        self.package, self.help = package, help
+        self.experiments: dict[str, type[Experiment]] = {}
+        self._main: Callable[..., None] | None = None
+        self._commands: list[_Command] = []
+
+    def main(self, *kinds: type[Experiment], choose: str | None = None) -> None:
+        """Make an experiment the main command; of several, an option chooses.
+
+        Parameters
+        ----------
+        kinds
+            The experiments; the first is the default.
+        choose
+            Name of the option, `mode` say; its values are the names of the experiments.
+        """
+        self.experiments |= {kind.name: kind for kind in kinds}
+        self._main = _experiment_command(kinds, choose)
+
+    def add(self, *kinds: type[Experiment]) -> None:
+        """Make experiments subcommands."""
+        for kind in kinds:
+            self.experiments[kind.name] = kind
+            self._commands.append(_Command(kind.name, _experiment_command([kind], None)))
+
+    def know(self, *kinds: type[Experiment]) -> None:
+        """Let runs of experiments be read that have no command of their own."""
+        self.experiments |= {kind.name: kind for kind in kinds}
+
+    def command(
+        self, name: str | None = None, *, quick: Mapping[str, Any] | None = None
+    ) -> Callable[[Callable[..., None]], Callable[..., None]]:
+        """Make a function the subcommand `name`, or the main command.
+
+        Its parameters are options and arguments of typer's; one may be called `options` and be of
+        type `Options`, another `reporter`; parameters whose type is a class of `Parameters` are
+        made of its fields. `quick` says what `--quick` makes of parameters that are not given.
+        """
+
+        def decorate(function: Callable[..., None]) -> Callable[..., None]:
+            made = _function_command(function, quick or {})
+            if name is None:
+                self._main = made
+            else:
+                self._commands.append(_Command(name, made))
+            return function
+
+        return decorate
+
+    def __call__(self, arguments: Sequence[str] | None = None) -> None:
+        """Run the command line."""
+        self.build()(None if arguments is None else list(arguments))
+
+    def build(self) -> typer.Typer:
+        """Build typer's application."""
+        app = typer.Typer(
+            name=self.package,
+            help=self.help,
+            pretty_exceptions_enable=False,
+            add_completion=False,
+            context_settings={
+                "help_option_names": ["-h", "--help"],
+                "token_normalize_func": _normalised,
+            },
+            rich_markup_mode=None,
+        )
+        if self._main is not None:
+            app.callback(invoke_without_command=True)(self._main)
+        for command in self._commands:
+            app.command(command.name)(command.function)
+        app.command("verify")(_function_command(self._verify, {}))
+        app.command("plot")(_function_command(self._plot, {}))
+        return app
+
+    def _verify(
+        self,
+        run_dir: RunDirectory,
+        json_output: Annotated[
+            bool, typer.Option("--json", help="Print JSON instead of text.")
+        ] = False,
+        debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    ) -> None:
+        """Check the paper's claims on a finished run; exit code 1 if one is not reproduced."""
+        from sharpwave_shared.claims import verdict_values
+        from sharpwave_shared.execution import report_claims
+        from sharpwave_shared.files import json_values
+
+        run = self._open(run_dir)
+        reproduced = report_claims(run, Reporter(), quiet=json_output)
+        if reproduced is None:
+            raise SharpwaveError(f"no claim speaks about a run of {run.record.experiment!r}")
+        if json_output:
+            import json
+
+            typer.echo(json.dumps(json_values(verdict_values(run.verify())), indent=2))
+        if not reproduced:
+            raise typer.Exit(1)
+
+    def _plot(
+        self,
+        run_dir: RunDirectory,
+        format: Annotated[str, typer.Option(help="Figure formats: png,pdf,svg.")] = "png",
+        debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    ) -> None:
+        """Draw the figures of a finished run again, from its stored data."""
+        formats = Options(format=parse("format", Options.model_fields["format"], format)).format
+        from sharpwave_shared.execution import draw_run
+
+        for path in draw_run(self._open(run_dir), formats):
+            typer.echo(path)
+
+    def _open(self, run_dir: Path) -> Any:
+        from sharpwave_shared.results import open_run
+
+        run = open_run(run_dir)
+        if run.record.package != self.package:
+            raise InvalidInputError(
+                f"{run_dir}: a run of {run.record.package}, not of {self.package}"
+            )
+        return run
+
+
+def installed_apps() -> dict[str, App]:
+    """Find the apps of all installed packages of the project."""
+    points = importlib.metadata.entry_points(group=GROUP)
+    return {point.name: point.load() for point in sorted(points, key=lambda p: p.name)}
+
+
+def find_experiment(package: str, name: str) -> type[Experiment]:
+    """Find an experiment of an installed package.
+
+    Raises
+    ------
+    InvalidInputError
+        If the package is not installed, or has no such experiment.
+    """
+    points = importlib.metadata.entry_points(group=GROUP, name=package)
+    if not points:
+        raise InvalidInputError(f"a run of {show(package)}, which is not installed")
+    app: App = next(iter(points)).load()
+    if name not in app.experiments:
+        raise InvalidInputError(
+            f"a run of {package} {show(name)}, which this version does not know; it has "
+            f"{', '.join(app.experiments)}"
+        )
+    return app.experiments[name]
+
+
+# --- from parameters to options -------------------------------------------------------------------
+
+
+def _normalised(name: str) -> str:
+    return name.replace("_", "-").lower()
+
+
+def option(name: str) -> str:
+    """Give the option that sets a parameter."""
+    return "--" + name.replace("_", "-")
+
+
+def _field_parameters(
+    kind: type[Parameters], without: Sequence[str] = ()
+) -> list[inspect.Parameter]:
+    """Make typer's parameters of fields: texts, or flags; None where nothing is given."""
+    return [
+        _field_parameter(kind, name, field)
+        for name, field in kind.model_fields.items()
+        if name not in without and section(field.annotation) is None
+    ]
+
+
+def _field_parameter(kind: type[Parameters], name: str, field: FieldInfo) -> inspect.Parameter:
+    flag = field.annotation is bool
+    repeated = marker(field, Repeated) is not None
+    annotation: Any = bool | None if flag else list[str] | None if repeated else str | None
+    help = " ".join((field.description or "").split())
+    positional = marker(field, Positional)
+    default = field.get_default(call_default_factory=True)
+    if positional is None and not flag and not field.is_required() and default not in (None, ()):
+        help += f" Default: {show(default)}."
+    if positional is not None:
+        info: Any = typer.Argument(metavar=positional.shown, help=help, show_default=False)
+    else:
+        more = marker(field, Spelled)
+        info = typer.Option(
+            *_spellings(name, more.spellings if more else (), flag=flag),
+            help=help,
+            show_default=False,
+            rich_help_panel=_panel(kind, name),
+            metavar=None if flag or repeated else _metavar(field.annotation),
+        )
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        annotation=Annotated[annotation, info],
+        default=None,
+    )
+
+
+def _spellings(name: str, more: Sequence[str], *, flag: bool) -> list[str]:
+    pair = next((spelling for spelling in more if "/" in spelling), None)
+    plain = [spelling for spelling in more if "/" not in spelling]
+    if pair is not None:
+        return [pair, *plain]
+    if flag:
+        return [f"{option(name)}/--no-{name.replace('_', '-')}", *plain]
+    return [option(name), *plain]
+
+
+def _panel(kind: type[Parameters], name: str) -> str:
+    """Give the heading of the class that declares a parameter."""
+    for base in kind.__mro__:
+        if name in inspect.get_annotations(base):
+            return getattr(base, "panel", "Parameters")
+    return "Parameters"
+
+
+def _metavar(annotation: Any) -> str:
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _metavar(parts[0])
+    if origin is Literal:
+        return "|".join(map(show, parts))
+    if origin is tuple:
+        return f"{_metavar(parts[0])},..."
+    if parts:
+        return _metavar(next(part for part in parts if part is not NoneType))
+    return {int: "N", float: "X", str: "TEXT", Path: "PATH"}.get(annotation, "VALUE")
+
+
+def _options_of(kinds: Sequence[type[Experiment]] | None) -> list[inspect.Parameter]:
+    """Make the common options, without those that mean nothing to these experiments."""
+    without = []
+    if kinds is not None and not any(kind.reads_data for kind in kinds):
+        without.append("data_dir")
+    version = inspect.Parameter(
+        "version",
+        inspect.Parameter.KEYWORD_ONLY,
+        annotation=Annotated[
+            bool,
+            typer.Option(
+                "--version",
+                callback=_show_version,
+                is_eager=True,
+                help="Show the version and stop.",
+                rich_help_panel=COMMON,
+            ),
+        ],
+        default=False,
+    )
+    return [*_field_parameters(Options, without), version]
+
+
+def _show_version(context: Context, value: bool) -> bool:
+    if value:
+        package = context.find_root().command.name or ""
+        typer.echo(f"{package} {importlib.metadata.version(package)}")
+        raise typer.Exit
+    return value
+
+
+def _read(kind: type[Parameters], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the values of the fields that are given as texts or flags."""
+    fields = kind.model_fields
+    return {
+        name: parse(name, fields[name], value) if isinstance(value, str) else value
+        for name, value in given.items()
+        if name in fields and value is not None
+    }
+
+
+# --- commands -------------------------------------------------------------------------------------
+
+
+def _experiment_command(
+    kinds: Sequence[type[Experiment]], choose: str | None
+) -> Callable[..., None]:
+    """Make typer's command of an experiment, or of several among which an option chooses."""
+    parameters: dict[str, inspect.Parameter] = {}
+    if choose is not None:
+        names = ", ".join(kind.name for kind in kinds)
+        parameters[choose] = inspect.Parameter(
+            choose,
+            inspect.Parameter.KEYWORD_ONLY,
+            annotation=Annotated[
+                str, typer.Option(help=f"One of {names}; case and dashes do not matter.")
+            ],
+            default=kinds[0].name,
+        )
+    for kind in kinds:
+        for parameter in _field_parameters(kind):
+            if parameter.name in parameters:
+                continue
+            parameters[parameter.name] = parameter
+        for flag, preset in kind.presets.items():
+            says = ", ".join(f"{option(name)} {show(value)}" for name, value in preset.items())
+            parameters.setdefault(
+                flag,
+                inspect.Parameter(
+                    flag,
+                    inspect.Parameter.KEYWORD_ONLY,
+                    annotation=Annotated[
+                        bool, typer.Option(option(flag), help=f"Stands for {says}.")
+                    ],
+                    default=False,
+                ),
+            )
+    for parameter in _options_of(kinds):
+        parameters.setdefault(parameter.name, parameter)
+
+    def run(context: Context, **given: Any) -> None:
+        kind = kinds[0] if choose is None else _chosen(kinds, choose, given.pop(choose))
+        with _errors_as_exit_codes(kind, given):
+            _refuse_options_before_subcommand(context)
+            if context.invoked_subcommand is not None:
+                return
+            options = Options(**_read(Options, given))
+            values = _read(kind, given)
+            flags = [flag for flag in kind.presets if given.get(flag)]
+            presets = [kind.presets[flag] for flag in flags] + [kind.quick] * options.quick
+            for preset in presets:
+                values = {**preset, **values}
+            with _telling(options) as reporter:
+                _warn_of_unused(kind, kinds, given, reporter)
+                _start(kind, values, options, reporter)
+
+    return _as_command(run, kinds[0].__doc__, list(parameters.values()))
+
+
+def _start(
+    kind: type[Experiment], values: Mapping[str, Any], options: Options, reporter: Reporter
+) -> None:
+    experiment = kind(**values)
+    from sharpwave_shared.execution import parse_sweep, run_all
+
+    for warning in experiment.warnings():
+        reporter.warn(warning)
+    if not kind.uses_device and options.device not in ("auto", "cpu"):
+        reporter.warn(f"--device {options.device}: {kind.name} computes on the CPU")
+    for run in run_all([experiment], options, reporter, parse_sweep(kind, options.sweep)):
+        reporter.say(f"results: {run.directory} ({run.record.wall_time_s:.0f} s)")
+
+
+def _chosen(kinds: Sequence[type[Experiment]], choose: str, text: str) -> type[Experiment]:
+    def plain(name: str) -> str:
+        return name.strip().casefold().replace("-", "_")
+
+    for kind in kinds:
+        if plain(kind.name) == plain(text):
+            return kind
+    error = ParameterError(choose, repr(text), f"one of {', '.join(k.name for k in kinds)}")
+    print("error:", error.naming(option(choose)), file=sys.stderr)
+    raise typer.Exit(2)
+
+
+def _warn_of_unused(
+    kind: type[Experiment],
+    kinds: Sequence[type[Experiment]],
+    given: Mapping[str, Any],
+    reporter: Reporter,
+) -> None:
+    """Tell which of the given options the chosen experiment does not have."""
+    known = {name for other in kinds for name in other.model_fields} - set(kind.model_fields)
+    for name in sorted(known):
+        if given.get(name) is not None:
+            reporter.warn(f"{option(name)}: {kind.name} does not use it")
+
+
+def _function_command(
+    function: Callable[..., None], quick: Mapping[str, Any]
+) -> Callable[..., None]:
+    """Make typer's command of a function."""
+    hints = typing.get_type_hints(function, include_extras=True)
+    groups: dict[str, type[Parameters]] = {}
+    parameters: list[inspect.Parameter] = []
+    own = [p for p in inspect.signature(function).parameters.values() if p.name != "reporter"]
+    for parameter in own:
+        hint = hints[parameter.name]
+        if isinstance(hint, type) and issubclass(hint, Parameters):
+            groups[parameter.name] = hint
+            made = _options_of(None) if hint is Options else _field_parameters(hint)
+            parameters += [p for p in made if p.name not in {q.name for q in parameters}]
+        else:
+            kind = inspect.Parameter.KEYWORD_ONLY
+            parameters.append(parameter.replace(annotation=hint, kind=kind))
+    wants_reporter = "reporter" in inspect.signature(function).parameters
+
+    def run(context: Context, **given: Any) -> None:
+        kinds = list(groups.values())
+        with _errors_as_exit_codes(kinds[0] if kinds else Parameters, given):
+            _refuse_options_before_subcommand(context)
+            if context.invoked_subcommand is not None:
+                return
+            arguments: dict[str, Any] = {}
+            for name, kind in groups.items():
+                values = _read(kind, given)
+                if given.get("quick") and kind is not Options:
+                    values = {
+                        **{k: v for k, v in quick.items() if k in kind.model_fields},
+                        **values,
+                    }
+                arguments[name] = kind(**values)
+            plain = {p.name for p in own} - set(groups)
+            arguments |= {name: given[name] for name in plain}
+            if given.get("quick"):
+                arguments |= {
+                    name: value
+                    for name, value in quick.items()
+                    if name in plain and _source(context, name) == "DEFAULT"
+                }
+            options = next((a for a in arguments.values() if isinstance(a, Options)), Options())
+            with _telling(options) as reporter:
+                if wants_reporter:
+                    arguments["reporter"] = reporter
+                function(**arguments)
+
+    return _as_command(run, function.__doc__, parameters)
+
+
+def _as_command(
+    run: Callable[..., None], doc: str | None, parameters: list[inspect.Parameter]
+) -> Callable[..., None]:
+    """Give a function the signature that typer reads."""
+    context = inspect.Parameter(
+        "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
+    )
+    parameters = [context, *parameters]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    run.__doc__ = (inspect.cleandoc(doc or "")).partition("\n\n\n")[0]
+    return run
+
+
+def _source(context: Context, name: str) -> str | None:
+    """Tell where an option's value comes from: COMMANDLINE, DEFAULT, ..."""
+    source = context.get_parameter_source(name)
+    return None if source is None else source.name
+
+
+def _refuse_options_before_subcommand(context: Context) -> None:
+    """Options of the main command do not reach a subcommand: say so instead of ignoring them."""
+    if context.invoked_subcommand is None:
+        return
+    given = [name for name in context.params if _source(context, name) == "COMMANDLINE"]
+    if given:
+        spelling = next(p.opts[0] for p in context.command.params if p.name == given[0])
+        raise InvalidInputError(
+            f"{spelling} stands before {context.invoked_subcommand}; options follow the subcommand"
+        )
+
+
+@contextmanager
+def _telling(options: Options) -> Iterator[Reporter]:
+    """Give a reporter that tells warnings about data, and what the shared package logs, too."""
+    reporter = Reporter(quiet=options.quiet, verbose=options.verbose)
+    with warnings.catch_warnings(), reporter.show_log("sharpwave_shared"):
+        show_other = warnings.showwarning
+
+        def showwarning(message: Any, category: Any, *rest: Any) -> None:
+            if issubclass(category, DataWarning):
+                reporter.warn(str(message))
+            else:
+                show_other(message, category, *rest)
+
+        warnings.simplefilter("always", DataWarning)
+        warnings.showwarning = showwarning
+        yield reporter
+
+
+@contextmanager
+def _errors_as_exit_codes(kind: type[Parameters], given: Mapping[str, Any]) -> Iterator[None]:
+    """Turn errors into a line on standard error, and an exit code.
+
+    2 for input that cannot be used, 1 for failures, 130 after Ctrl-C.
+    """
+    try:
+        yield
+    except (typer.Exit, typer.Abort, typer.BadParameter):
+        raise
+    except (Exception, KeyboardInterrupt) as error:
+        if given.get("debug"):
+            traceback.print_exception(error)
+        match error:
+            case KeyboardInterrupt():
+                message, code = "interrupted; --resume goes on from the last checkpoint", 130
+            case ParameterError():
+                message, code = error.naming(_shown_name(kind, error.name, given)), 2
+            case InvalidInputError():
+                message, code = str(error), 2
+            case SharpwaveError():
+                message, code = str(error), 1
+            case _:
+                message, code = f"{type(error).__name__}: {error} (--debug shows where)", 1
+        print("error:", " ".join(message.split()), file=sys.stderr)
+        raise typer.Exit(code) from error
+
+
+def _shown_name(kind: type[Parameters], name: str, given: Mapping[str, Any]) -> str:
+    """Give the name by which the command line knows a parameter."""
+    field = kind.model_fields.get(name)
+    positional = None if field is None else marker(field, Positional)
+    if positional is not None:
+        return positional.shown
+    return option(name) if name in given else name
+
+
+__all__ = ["App", "Format", "RunDirectory", "describe", "find_experiment", "installed_apps"]

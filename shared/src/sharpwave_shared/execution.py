@@ -1,0 +1,507 @@
+"""Running experiments: one or many, here or in workers, each into its run directory."""
+
+import hashlib
+import importlib.metadata
+import itertools
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import xarray as xr
+
+from sharpwave_shared.claims import show_verdicts, verdict_values
+from sharpwave_shared.devices import describe_device
+from sharpwave_shared.errors import InvalidInputError, ParameterError, SharpwaveError, show
+from sharpwave_shared.experiment import Experiment, Job, Options, check_seeds
+from sharpwave_shared.files import json_values, write_json
+from sharpwave_shared.journal import Journal
+from sharpwave_shared.parameters import parse, unknown
+from sharpwave_shared.reporting import Reporter
+from sharpwave_shared.results import Run, combine, measures_of, open_run, unite_seeds, write_results
+from sharpwave_shared.run_directory import (
+    CLAIMS,
+    RECORD,
+    Record,
+    libraries,
+    open_directory,
+    read_record,
+)
+from sharpwave_shared.workers import run_in_workers
+
+CELLS = "cells"
+"""Folder of the runs that a run consists of."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """An experiment to be run.
+
+    Attributes
+    ----------
+    experiment, seeds
+        What is run, for which seeds.
+    directory
+        Where; None: where the experiment places it.
+    draw
+        Whether its figures are drawn.
+    """
+
+    experiment: Experiment
+    seeds: tuple[int, ...]
+    directory: Path | None = None
+    draw: bool = True
+
+
+def run_experiment(
+    experiment: Experiment,
+    seeds: int | Iterable[int],
+    *,
+    out: Path | str | None = None,
+    sweep: Mapping[str, Iterable[Any]] | None = None,
+    options: Mapping[str, Any],
+) -> Run:
+    """Do what `Experiment.run` says."""
+    chosen = Options(**{**options, "out": out, "seeds": check_seeds(seeds)})
+    reporter = Reporter(quiet=not chosen.verbose)
+    axes = {name: tuple(values) for name, values in (sweep or {}).items()}
+    runs = run_all(
+        [experiment],
+        chosen,
+        reporter,
+        axes,
+        store=out is not None,
+        show_claims=chosen.verbose,
+    )
+    if len(runs) == 1:
+        return runs[0]
+    return Run.computed(experiment, runs[0].record, unite_seeds([run.data for run in runs]))
+
+
+def run_all(
+    experiments: Sequence[Experiment],
+    options: Options,
+    reporter: Reporter,
+    sweep: Mapping[str, Sequence[Any]] | None = None,
+    *,
+    store: bool = True,
+    show_claims: bool = True,
+) -> list[Run]:
+    """Run experiments as a command does, each for all seeds of the options.
+
+    With `sweep`, each is run for all combinations of these values of parameters.
+    """
+    cells = []
+    for experiment in experiments:
+        if sweep:
+            return [_sweep(experiment, dict(sweep), options, reporter, store=store)]
+        if experiment.seeds_apart:
+            cells += [Cell(experiment, (seed,)) for seed in options.all_seeds]
+        elif (options.workers > 1 or options.cluster) and len(options.all_seeds) > 1 and store:
+            return [_spread_seeds(experiment, options, reporter, show_claims=show_claims)]
+        else:
+            cells.append(Cell(experiment, options.all_seeds))
+    return run_cells(cells, options, reporter, store=store, show_claims=show_claims)
+
+
+# --- cells ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A cell, and all that is known before it runs."""
+
+    cell: Cell
+    device: torch.device
+    data: Any
+    record: Record
+    directory: Path
+
+
+def run_cells(
+    cells: Sequence[Cell],
+    options: Options,
+    reporter: Reporter,
+    *,
+    store: bool = True,
+    show_claims: bool = True,
+) -> list[Run]:
+    """Run cells, those of equal batch key as one batch; skip what is finished.
+
+    Parameters
+    ----------
+    cells
+        What is run.
+    options
+        Those of the command.
+    reporter
+        Tells what happens.
+    store
+        Whether anything is written. Without it there are no directories, figures, or workers.
+    show_claims
+        Whether verdicts are printed.
+
+    Raises
+    ------
+    SharpwaveError
+        If cells failed; all others are run first.
+    """
+    if not store:
+        return [_run_in_memory(cell, options, reporter) for cell in cells]
+    groups = _groups(cells)
+    places: dict[Cell, Path] = {}
+    if len(groups) > 1 and (options.workers > 1 or options.cluster):
+        found = run_in_workers(run_group, groups, options, reporter)
+        for group, directories in zip(groups, found, strict=True):
+            places |= dict(zip(group, directories, strict=True))
+    else:
+        failed = []
+        for group in groups:
+            try:
+                places |= dict(zip(group, run_group(group, options, reporter), strict=True))
+            except InvalidInputError:
+                raise
+            except SharpwaveError as error:
+                if len(groups) == 1:
+                    raise
+                reporter.warn(f"{group[0].experiment!r}: {error}")
+                failed.append(error)
+        if failed:
+            raise SharpwaveError(f"{len(failed)} of {len(groups)} parts failed: {failed[0]}")
+    runs = []
+    for cell in cells:
+        run = open_run(places[cell])
+        report_claims(run, reporter, quiet=not show_claims)
+        cell.experiment.finish(run)
+        runs.append(run)
+    return runs
+
+
+def _groups(cells: Sequence[Cell]) -> list[list[Cell]]:
+    """Put cells together that are computed as one batch."""
+    groups: dict[Any, list[Cell]] = {}
+    for number, cell in enumerate(cells):
+        key = cell.experiment.batch_key
+        groups.setdefault(number if key is None else (type(cell.experiment), key), []).append(cell)
+    return list(groups.values())
+
+
+def run_group(cells: Sequence[Cell], options: Options, reporter: Reporter) -> list[Path]:
+    """Run cells as one batch, each into its directory; skip those that are finished.
+
+    Give the directories.
+    """
+    with ExitStack() as stack:
+        open_cells, directories, places = [], [], []
+        for cell in cells:
+            prepared = _prepare(cell, options)
+            directory = prepared.directory
+            places.append(directory)
+            reporter.say(
+                f"{prepared.record.package} {prepared.record.experiment} on {prepared.device}, "
+                f"into {directory}"
+            )
+            more = _wants_more(cell, directory)
+            opened = stack.enter_context(
+                open_directory(
+                    directory,
+                    prepared.record,
+                    reporter,
+                    resume=options.resume,
+                    force=options.force,
+                    extend=more,
+                    keep=cell.experiment.extends(),
+                )
+            )
+            if opened is None:
+                hint = "--resume goes on, " if more else ""
+                reporter.say(
+                    f"{directory} holds this run already, finished; {hint}--force runs it again"
+                )
+                continue
+            open_cells.append(prepared)
+            directories.append(opened)
+        if not open_cells:
+            return places
+        jobs = [
+            Job(
+                seeds=prepared.cell.seeds,
+                device=prepared.device,
+                journal=opened.journal,
+                seed=options.seed,
+                data=prepared.data,
+                directory=opened.path,
+                options=options,
+            )
+            for prepared, opened in zip(open_cells, directories, strict=True)
+        ]
+        experiments = [prepared.cell.experiment for prepared in open_cells]
+        results = type(experiments[0]).compute_together(experiments, jobs)
+        for prepared, opened, data in zip(open_cells, directories, results, strict=True):
+            run = Run.computed(prepared.cell.experiment, opened.record, data, opened.path)
+            write_results(opened.path, run)
+            if prepared.cell.draw:
+                reporter.say("drawing figures")
+                draw_run(run, options.format, reporter)
+    return places
+
+
+def _prepare(cell: Cell, options: Options) -> _Prepared:
+    experiment, seeds = cell.experiment, cell.seeds
+    device = experiment.device(options, seeds)
+    data = experiment.load(options)
+    record = _record(experiment, seeds, options, device, getattr(data, "record", None))
+    return _Prepared(cell, device, data, record, cell.directory or _place(cell, options, record))
+
+
+def _place(cell: Cell, options: Options, record: Record) -> Path:
+    """Name a run's directory by its experiment, and by a hash of all that identifies it."""
+    identity = json.dumps(record.identity, sort_keys=True)
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
+    parts = [record.experiment, record.label, digest]
+    return cell.experiment.place(options, cell.seeds, "-".join(part for part in parts if part))
+
+
+def _record(
+    experiment: Experiment,
+    seeds: Sequence[int],
+    options: Options,
+    device: torch.device,
+    data: Any = None,
+    sweep: Mapping[str, Sequence[Any]] | None = None,
+) -> Record:
+    package = experiment.package()
+    version = importlib.metadata.version(package)
+    swept = None if sweep is None else json_values({k: list(v) for k, v in sweep.items()})
+    identity = {
+        "package": package,
+        "version": version,
+        "experiment": experiment.name,
+        "parameters": experiment.identity(),
+        "seed": options.seed,
+        "seeds": list(seeds),
+        "device": str(device),
+        "dataset": getattr(data, "checksum", None),
+        "quick": options.quick,
+        "sweep": swept,
+    }
+    return Record(
+        package=package,
+        version=version,
+        experiment=experiment.name,
+        label=re.sub(r"[^A-Za-z0-9._=,-]+", "_", experiment.label)[:80],
+        parameters=experiment.values(),
+        sweep=swept,
+        seed=options.seed,
+        seeds=list(seeds),
+        quick=options.quick,
+        identity=json_values(identity),
+        device=f"{device} ({describe_device(device)})",
+        libraries=libraries(),
+        dataset=None if data is None else json_values(asdict(data)),
+    )
+
+
+def _wants_more(cell: Cell, directory: Path) -> bool:
+    """Tell whether a finished run lies there that has not gone far enough."""
+    if not cell.experiment.extends() or not (directory / RECORD).is_file():
+        return False
+    if read_record(directory).status != "finished":
+        return False
+    return cell.experiment.wants_more(open_run(directory))
+
+
+def _run_in_memory(cell: Cell, options: Options, reporter: Reporter) -> Run:
+    prepared = _prepare(cell, options)
+    job = Job(
+        seeds=cell.seeds,
+        device=prepared.device,
+        journal=Journal(reporter),
+        seed=options.seed,
+        data=prepared.data,
+        options=options,
+    )
+    return Run.computed(cell.experiment, prepared.record, cell.experiment.compute(job))
+
+
+def draw_run(run: Run, formats: Sequence[str], reporter: Reporter | None = None) -> list[Path]:
+    """Draw a stored run's figures into its folder `figures`, and all of them into one PDF."""
+    from sharpwave_shared.maps import sweep_figures
+    from sharpwave_shared.plotting import save_figures, style
+
+    assert run.directory is not None  # noqa: S101 - a stored run
+    with style():
+        figures = sweep_figures(run) if run.swept else run.draw()
+    record = run.record
+    name = "-".join(part for part in (record.experiment, record.label) if part)
+    booklet = run.directory / f"{name}.pdf"
+    paths = save_figures(figures, run.directory / "figures", formats, booklet=booklet)
+    for path in paths:
+        if reporter is not None:
+            reporter.detail(str(path))
+    return paths
+
+
+def report_claims(run: Run, reporter: Reporter, *, quiet: bool = False) -> bool | None:
+    """Write a stored run's `claims.json`, and print the verdicts.
+
+    Returns
+    -------
+    bool or None
+        Whether all claims that the run speaks to are reproduced, or cannot be judged; None if
+        there is none.
+    """
+    if run.swept:
+        return None
+    verdicts = run.verify()
+    if not verdicts:
+        return None
+    if run.directory is not None:
+        write_json(run.directory / CLAIMS, verdict_values(verdicts))
+    if not quiet:
+        record = run.record
+        seeds = (
+            f"seed {record.seeds[0]}" if len(record.seeds) == 1 else (f"{len(record.seeds)} seeds")
+        )
+        show_verdicts(
+            verdicts, f"Claims: {record.package} {record.experiment}, {seeds}", reporter.out
+        )
+    return all(verdict.holds is not False for verdict in verdicts)
+
+
+# --- runs that consist of runs --------------------------------------------------------------------
+
+
+def parse_sweep(kind: type[Experiment], texts: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+    """Read `NAME=V1,V2,...`; of lists, the values are separated by semicolons.
+
+    Raises
+    ------
+    ParameterError
+        If the name is no parameter's, or a value is not understood.
+    """
+    axes: dict[str, tuple[Any, ...]] = {}
+    for text in texts:
+        name, equals, values = text.partition("=")
+        name = name.strip().replace("-", "_")
+        if not equals or not values.strip():
+            raise ParameterError("sweep", repr(text), "NAME=V1,V2,..., as in lr=0.001,0.01")
+        if name not in kind.model_fields:
+            raise unknown(name, list(kind.model_fields))
+        if name in axes:
+            raise ParameterError("sweep", repr(text), "every parameter once")
+        field = kind.model_fields[name]
+        axes[name] = tuple(
+            parse(name, field, part) for part in values.split(";" if ";" in values else ",")
+        )
+    return axes
+
+
+def _sweep(
+    experiment: Experiment,
+    axes: dict[str, Sequence[Any]],
+    options: Options,
+    reporter: Reporter,
+    *,
+    store: bool,
+) -> Run:
+    """Run an experiment for all combinations of values; take their measures together."""
+    for name, values in axes.items():
+        if name not in type(experiment).model_fields:
+            raise unknown(name, list(type(experiment).model_fields))
+        if len(set(values)) < len(values) or not values:
+            raise ParameterError("sweep", f"{name}={show(tuple(values))}", "different values")
+    points = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    kinds = [experiment.replaced(**point) for point in points]
+    device = experiment.device(options, options.all_seeds)
+    record = _record(experiment, options.all_seeds, options, device, sweep=axes)
+    if not store:
+        cells = [Cell(kind, options.all_seeds) for kind in kinds]
+        return _collected(
+            experiment, record, axes, points, run_cells(cells, options, reporter, store=False)
+        )
+    directory = _place(Cell(experiment, options.all_seeds), options, record)
+    reporter.say(f"a sweep of {len(points)} runs, into {directory}")
+    with open_directory(
+        directory, record, reporter, resume=options.resume, force=options.force
+    ) as opened:
+        if opened is None:
+            reporter.say(f"{directory} holds this sweep already, finished; --force runs it again")
+            return open_run(directory)
+        cells = [
+            Cell(kind, options.all_seeds, directory / CELLS / _name(point), draw=False)
+            for kind, point in zip(kinds, points, strict=True)
+        ]
+        inner = options.replaced(resume=True, seeds=options.all_seeds)
+        runs = run_cells(cells, inner, reporter, show_claims=False)
+        run = _collected(experiment, opened.record, axes, points, runs, directory)
+        write_results(directory, run)
+        reporter.say("drawing figures")
+        draw_run(run, options.format, reporter)
+    return open_run(directory)
+
+
+def _collected(
+    experiment: Experiment,
+    record: Record,
+    axes: Mapping[str, Sequence[Any]],
+    points: Sequence[Mapping[str, Any]],
+    runs: Sequence[Run],
+    directory: Path | None = None,
+) -> Run:
+    """Take the measures of a sweep's runs together, and how many seeds reproduce each claim."""
+    from sharpwave_shared.maps import shares_of_claims
+
+    measured = [
+        measures_of(run.data, run.experiment.conditions)
+        .drop_attrs(deep=False)
+        .merge(shares_of_claims(run.verify()))
+        for run in runs
+    ]
+    data = combine(list(zip(points, measured, strict=True)))
+    return Run.computed(experiment, record, data, directory)
+
+
+def _name(point: Mapping[str, Any]) -> str:
+    """Name the folder of a run of a sweep."""
+    parts = []
+    for name, value in point.items():
+        text = json.dumps(json_values(value)) if isinstance(value, tuple) else show(value)
+        safe = re.sub(r"[^A-Za-z0-9.+-]+", "_", text)
+        if safe != text:
+            safe = f"{safe[:30]}_{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+        parts.append(f"{name}={safe}")
+    return ",".join(parts)
+
+
+def _spread_seeds(
+    experiment: Experiment, options: Options, reporter: Reporter, *, show_claims: bool
+) -> Run:
+    """Let workers run the seeds one by one; take their results together as one run."""
+    seeds = options.all_seeds
+    prepared = _prepare(Cell(experiment, seeds), options)
+    directory = prepared.directory
+    with open_directory(
+        directory, prepared.record, reporter, resume=options.resume, force=options.force
+    ) as opened:
+        if opened is None:
+            reporter.say(f"{directory} holds this run already, finished; --force runs it again")
+            return open_run(directory)
+        cells = [
+            Cell(experiment, (seed,), directory / CELLS / f"seed={seed}", draw=False)
+            for seed in seeds
+        ]
+        inner = options.replaced(resume=True, seeds=seeds)
+        runs = run_cells(cells, inner, reporter, show_claims=False)
+        parts: list[xr.Dataset] = [run.data for run in runs]
+        run = Run.computed(experiment, opened.record, unite_seeds(parts), directory)
+        write_results(directory, run)
+        draw_run(run, options.format, reporter)
+    run = open_run(directory)
+    report_claims(run, reporter, quiet=not show_claims)
+    experiment.finish(run)
+    return run

@@ -1,0 +1,315 @@
+"""An experiment: its parameters, declared once, and what it computes.
+
+    class Night(Experiment):
+        '''Let a network learn sparse patterns by day, and consolidate them by night (Figure 3).'''
+
+        n: Annotated[int, Between(2, 5000)] = 1000
+        '''Neurons N.'''
+
+        quick: ClassVar = {"n": 300}
+
+        def compute(self, job: Job) -> xr.Dataset: ...
+
+It lies in a module `PACKAGE.experiments.NAME`; what draws its figures, `draw(experiment, data)`,
+in `PACKAGE.figures.NAME`; the claims that its results speak to, `CLAIMS`, in
+`PACKAGE.claims.NAME`. From these follow the command (`app.App`), the call from Python
+(`Night(n=200).run(seeds=range(5))`), run directories, sweeps, and verdicts.
+
+Modules of experiments are imported to print help: what is heavy (torch, xarray, the science) they
+import where it is used.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from abc import abstractmethod
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from sharpwave_shared import lazy
+from sharpwave_shared.errors import ParameterError
+from sharpwave_shared.journal import Journal
+from sharpwave_shared.parameters import (
+    Between,
+    Distinct,
+    Length,
+    Parameters,
+    Repeated,
+    Spelled,
+    marker,
+)
+
+if TYPE_CHECKING:
+    import torch
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+    from sharpwave_shared.claims import Claim
+    from sharpwave_shared.results import Run
+else:  # imported when they are used
+    torch = lazy.module("torch")
+    xr = lazy.module("xarray")
+
+COMMON = "Common options"
+LARGEST_SEED = 2**32 - 1
+Format = Literal["png", "pdf", "svg"]
+Cluster = Literal["slurm", "pbs", "lsf", "sge", "oar", "htcondor", "moab", "local"]
+
+
+class Options(Parameters):
+    """What is no parameter of an experiment, and the same for all."""
+
+    panel: ClassVar = COMMON
+
+    seed: Annotated[int, Between(0, LARGEST_SEED)] = 0
+    """Seed of what all runs share."""
+    seeds: Annotated[tuple[Annotated[int, Between(0, LARGEST_SEED)], ...] | None, Distinct()] = None
+    """Seeds of the runs: 0:5 (0 to 4) or 0,3,7. Default: the one of --seed."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps."""
+    out: Path | None = None
+    """Run directory. Default: results/PACKAGE/..., named by the parameters."""
+    data_dir: Path | None = None
+    """Where data sets lie. Default: $SHARPWAVE_DATA, the cache, a download."""
+    sweep: Annotated[tuple[str, ...], Repeated()] = ()
+    """NAME=V1,V2,...: run for each value of a parameter; several: a grid."""
+    workers: Annotated[int, Between(1, 10_000)] = 1
+    """Processes, or jobs on the cluster, that work side by side."""
+    cluster: Cluster | None = None
+    """Submit jobs to this batch system, as dask-jobqueue is configured for it."""
+    cluster_options: Path | None = None
+    """JSON file of options for that class of dask-jobqueue."""
+    quick: bool = False
+    """Scaled down to under a minute."""
+    resume: bool = False
+    """Go on with a run that was cut off."""
+    force: bool = False
+    """Discard an earlier run in the directory."""
+    format: tuple[Format, ...] = ("png",)
+    """Figure formats: png,pdf,svg."""
+    quiet: Annotated[bool, Spelled("-q")] = False
+    """No progress."""
+    verbose: Annotated[bool, Spelled("-v")] = False
+    """More detail."""
+    debug: bool = False
+    """Show tracebacks."""
+
+    @property
+    def all_seeds(self) -> tuple[int, ...]:
+        """The seeds of the runs."""
+        return (self.seed,) if self.seeds is None else self.seeds
+
+
+@dataclass(frozen=True)
+class Job:
+    """What an experiment computes with, and is no parameter of it.
+
+    Attributes
+    ----------
+    seeds
+        Those of the runs: each stands for data, networks and noise of its own.
+    seed
+        Seed of what all of them share.
+    device
+        What computes.
+    journal
+        Shows progress, keeps checkpoints.
+    data
+        What `Experiment.load` gave.
+    directory
+        The run directory; None for a call from Python that stores nothing.
+    options
+        The options of the command, or of the call.
+    """
+
+    seeds: tuple[int, ...]
+    device: torch.device
+    journal: Journal = field(default_factory=Journal)
+    seed: int = 0
+    data: Any = None
+    directory: Path | None = None
+    options: Options = field(default_factory=Options)
+
+    def save_tensors(self, name: str, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Write weights to `NAME.safetensors` in the run directory, if there is one."""
+        if self.directory is not None:
+            from sharpwave_shared.files import write_tensors
+
+            write_tensors(self.directory / f"{name}.safetensors", tensors)
+
+
+class Experiment(Parameters):
+    """An experiment with parameters; see the module's text.
+
+    Class attributes
+    ----------------
+    name
+        Of the command; default: the class's name, `wake-sleep` for `WakeSleep`.
+    quick
+        What `--quick` makes of parameters that are not given.
+    presets
+        More flags of the command, and what each makes of parameters that are not given.
+    conditions
+        Dimensions of the results that tell conditions apart; measures, the variables that have no
+        other dimension, are what `metrics.csv` and sweeps hold.
+    reads_data
+        Whether data sets are read, so that `--data-dir` has a meaning.
+    uses_device
+        Whether `--device` has a meaning; otherwise the CPU computes.
+    seeds_apart
+        Whether each seed has a run, and a directory, of its own.
+    panel
+        Heading of a class's parameters in the help.
+    """
+
+    name: ClassVar[str] = ""
+    quick: ClassVar[Mapping[str, Any]] = {}
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    conditions: ClassVar[tuple[str, ...]] = ("seed",)
+    reads_data: ClassVar[bool] = False
+    uses_device: ClassVar[bool] = True
+    seeds_apart: ClassVar[bool] = False
+    panel: ClassVar[str] = "Parameters"
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Name the class as its command."""
+        if "name" not in cls.__dict__:
+            cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", cls.__name__).lower()
+
+    # --- what an experiment says of itself ---
+
+    @abstractmethod
+    def compute(self, job: Job) -> xr.Dataset:
+        """Compute the results.
+
+        Dimensions and coordinates are named; variables have the attributes `long_name` and, where
+        they have one, `units`.
+        """
+
+    @classmethod
+    def compute_together(
+        cls, experiments: Sequence[Experiment], jobs: Sequence[Job]
+    ) -> list[xr.Dataset]:
+        """Compute several experiments of equal `batch_key`; by default one after the other."""
+        return [e.compute(job) for e, job in zip(experiments, jobs, strict=True)]
+
+    @property
+    def batch_key(self) -> Hashable | None:
+        """What experiments that are computed as one batch have in common; None: alone."""
+        return None
+
+    @property
+    def label(self) -> str:
+        """The main parameters in a few words, for the name of the directory."""
+        return ""
+
+    def warnings(self) -> list[str]:
+        """Give what a user should be told before the run starts."""
+        return []
+
+    def load(self, options: Options) -> Any:
+        """Read the data sets that are needed.
+
+        What is returned reaches `compute` as `job.data`. Its attribute `record`, a `DataRecord`,
+        says what was read, and is part of what identifies the run.
+        """
+        return None
+
+    def device(self, options: Options, seeds: Sequence[int]) -> torch.device:
+        """Choose the device."""
+        from sharpwave_shared.devices import resolve_device
+
+        return resolve_device(options.device if self.uses_device else "cpu")
+
+    def place(self, options: Options, seeds: Sequence[int], default: str) -> Path:
+        """Give the run directory: `--out`, or one in `results/` under the name `default`."""
+        return options.out or Path("results") / self.package() / default
+
+    def wants_more(self, run: Run) -> bool:
+        """Tell whether a finished run has not gone as far as these parameters ask."""
+        return False
+
+    def finish(self, run: Run) -> None:
+        """Do what is left when results are stored and drawn: print a summary, say."""
+
+    # --- what follows ---
+
+    @classmethod
+    def extends(cls) -> bool:
+        """Tell whether finished runs can be gone on with: whether a parameter is a `Length`."""
+        return any(marker(field, Length) is not None for field in cls.model_fields.values())
+
+    @classmethod
+    def package(cls) -> str:
+        """Name the package of the experiment."""
+        return cls.__module__.partition(".")[0].replace("_", "-")
+
+    @classmethod
+    def figures(cls) -> Callable[[Any, xr.Dataset], Mapping[str, Figure]]:
+        """Give what draws the figures."""
+        return cls._room("figures").draw
+
+    @classmethod
+    def claims(cls) -> Sequence[Claim]:
+        """Give the claims that results speak to."""
+        return cls._room("claims").CLAIMS
+
+    @classmethod
+    def _room(cls, room: str) -> Any:
+        """Import the module of the same name in another folder of the package."""
+        package, experiments, name = cls.__module__.split(".", 2)
+        assert experiments == "experiments"  # noqa: S101 - where experiments lie
+        return importlib.import_module(f"{package}.{room}.{name}")
+
+    def run(
+        self,
+        seeds: int | Iterable[int] = 0,
+        *,
+        out: Path | str | None = None,
+        sweep: Mapping[str, Iterable[Any]] | None = None,
+        **options: Any,
+    ) -> xr.Dataset:
+        """Run the experiment.
+
+        Parameters
+        ----------
+        seeds
+            One or several.
+        out
+            The run directory, if what is computed is to be stored, with figures and verdicts.
+        sweep
+            Values of parameters; the experiment is run for each, or for all combinations.
+        options
+            Others of `Options`: `device`, `data_dir`, `resume`, `force`, `workers`, ...
+
+        Returns
+        -------
+        xarray.Dataset
+            The results; its attributes say of what.
+
+        Raises
+        ------
+        ParameterError
+            If an option cannot be used.
+        """
+        from sharpwave_shared.execution import run_experiment
+
+        return run_experiment(self, seeds, out=out, sweep=sweep, options=options).data
+
+
+def check_seeds(seeds: int | Iterable[int]) -> tuple[int, ...]:
+    """Give seeds as a tuple.
+
+    Raises
+    ------
+    ParameterError
+        If there is none, or one is no whole number from 0 to 2^32 - 1, or given twice.
+    """
+    given = [seeds] if not isinstance(seeds, Iterable) else list(seeds)
+    if not given:
+        raise ParameterError("seeds", "none", "at least one")
+    return Options(seeds=tuple(given)).all_seeds

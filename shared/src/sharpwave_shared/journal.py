@@ -1,0 +1,198 @@
+"""Progress and checkpoints of a computation: what it takes to go on after a kill, in one place.
+
+    def compute(journal):
+        network = journal.once("train", train)                 # kept when it is done
+
+    def train(part):
+        learner = Learner()                                # has state_dict and load_state_dict
+        for step in part.steps("training", 1000, learner): # goes on where it was cut off
+            learner.step(step)
+        return learner.state_dict()
+
+What is kept are *trees*: dictionaries, lists and tuples of tensors, arrays, numbers, texts, and
+datasets (see `files.write_tree`).
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from sharpwave_shared.errors import SharpwaveError
+from sharpwave_shared.reporting import Reporter
+
+CHECKPOINT_INTERVAL = 10.0
+"""Seconds of work, at most, that a kill may cost between two points where a run can stop."""
+CHECKPOINTS = "checkpoints"
+T = TypeVar("T")
+
+
+class Stateful(Protocol):
+    """What can be kept and restored, as torch's modules and optimisers can."""
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """Give all that is needed to go on, as a tree."""
+        ...
+
+    def load_state_dict(self, state: Any, /) -> Any:
+        """Take back what `state_dict` gave; tensors are on the CPU."""
+        ...
+
+
+class Journal:
+    """Where a computation shows its progress and keeps what is done.
+
+    Parameters
+    ----------
+    reporter
+        Shows progress. Default: nothing is shown.
+    folder
+        Of the run; what is kept lies in its folder `checkpoints`. None: nothing is kept, which is
+        for calls from Python.
+    saved
+        Called after every file that was written.
+    """
+
+    def __init__(
+        self,
+        reporter: Reporter | None = None,
+        folder: Path | None = None,
+        saved: Callable[[], None] = lambda: None,
+    ):
+        self.reporter = reporter or Reporter(quiet=True)
+        self.folder = None if folder is None else folder / CHECKPOINTS
+        self._saved = saved
+        self._prefix = ""
+        self._clock = _Clock()
+
+    def steps(self, what: str, total: int, keep: Stateful, *, weight: int = 1) -> Iterator[int]:
+        """Count the steps of a loop from where it was cut off, 0 to `total` - 1.
+
+        Before the first step, what had been kept is restored; after a step, now and then, and at
+        the end, it is kept.
+
+        Parameters
+        ----------
+        what
+            What the loop does, in a few words, for the progress bar. No two loops of the same part
+            of the work may share them.
+        total
+            The number of steps. The loop may end early.
+        keep
+            All that the steps change.
+        weight
+            What a step counts for in the progress.
+        """
+        yield from together([self], what, total, [keep], weight=weight)
+
+    def once(self, name: str, compute: Callable[["Journal"], T]) -> T:
+        """Do a part of the work, unless its result, a tree, is kept from before.
+
+        Parameters
+        ----------
+        name
+            Of the part; unique within the work, or the part, that this journal is for.
+        compute
+            Does it; is given a journal for the part, whose checkpoints go when the part is done.
+        """
+        kept = self.load(name)
+        if kept is not None:
+            return kept
+        part = self.part(name)
+        result = compute(part)
+        self.save(name, result)
+        part.forget()
+        return result
+
+    def part(self, name: str) -> "Journal":
+        """Give a journal for a part of the work, with the same clock and names of its own."""
+        part = Journal(self.reporter, None, self._saved)
+        part.folder, part._clock, part._prefix = self.folder, self._clock, f"{self._file(name)}."
+        return part
+
+    def position(self, what: str) -> int:
+        """Tell at which step the loop of `steps` would go on."""
+        kept = self.load(what)
+        return 0 if kept is None else int(kept["step"])
+
+    def due(self) -> bool:
+        """Tell whether it is time to keep what is done."""
+        return (
+            self.folder is not None and time.monotonic() - self._clock.kept >= CHECKPOINT_INTERVAL
+        )
+
+    def save(self, name: str, tree: Any) -> None:
+        """Keep a tree under a name."""
+        if self.folder is not None:
+            from sharpwave_shared.files import write_tree  # imports torch
+
+            write_tree(self.folder / f"{self._file(name)}.safetensors", tree)
+            self._saved()
+        self._clock.kept = time.monotonic()
+
+    def load(self, name: str) -> Any:
+        """Read the tree kept under a name, or give None."""
+        if self.folder is None:
+            return None
+        from sharpwave_shared.files import read_tree
+
+        path = self.folder / f"{self._file(name)}.safetensors"
+        return read_tree(path) if path.exists() else None
+
+    def forget(self) -> None:
+        """Remove what is kept in this journal: of the whole run, or of the part it is for."""
+        if self.folder is not None and self.folder.is_dir():
+            for path in self.folder.glob(f"{self._prefix}*.safetensors"):
+                path.unlink()
+
+    def _file(self, name: str) -> str:
+        return self._prefix + re.sub(r"[^A-Za-z0-9,=+-]+", "_", name.strip())
+
+
+class _Clock:
+    """The moment up to which nothing would be lost."""
+
+    def __init__(self) -> None:
+        self.kept = time.monotonic()
+
+
+def together(
+    journals: Sequence[Journal],
+    what: str,
+    total: int,
+    keeps: Sequence[Stateful],
+    *,
+    weight: int = 1,
+) -> Iterator[int]:
+    """Do what `Journal.steps` does for several runs that take their steps as one batch.
+
+    Raises
+    ------
+    SharpwaveError
+        If they are not equally far.
+    """
+    kept = [journal.load(what) for journal in journals]
+    positions = {0 if state is None else int(state["step"]) for state in kept}
+    if len(positions) > 1:
+        raise SharpwaveError(f"{what}: runs of one batch are not equally far: {sorted(positions)}")
+    (first,) = positions
+    for state, keep in zip(kept, keeps, strict=True):
+        if state is not None:
+            keep.load_state_dict(state["state"])
+
+    def save(step: int) -> None:
+        for journal, keep in zip(journals, keeps, strict=True):
+            if journal.folder is not None:
+                journal.save(what, {"step": step, "state": dict(keep.state_dict())})
+
+    saved = first
+    with journals[0].reporter.progress(what, total * weight, first * weight) as show:
+        for step in range(first, total):
+            yield step
+            show(weight)
+            if any(journal.due() for journal in journals):
+                save(step + 1)
+                saved = step + 1
+    if saved < total:
+        save(total)

@@ -1,0 +1,182 @@
+"""Where does a claim hold? Shares of seeds over the values of parameters, as data and figures."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sharpwave_shared.claims import Verdict
+from sharpwave_shared.plotting import caption, title
+from sharpwave_shared.results import Run, label
+from sharpwave_shared.statistics import mean_and_sd, wilson
+
+HOLDING, MEASURED = "claim_holding", "claim_measured"
+"""Variables of a sweep: for how many seeds a claim holds, of how many that speak to it."""
+
+
+def shares_of_claims(verdicts: Sequence[Verdict]) -> xr.Dataset:
+    """Give for each claim the number of seeds for which it holds, and that speak to it."""
+    if not verdicts:
+        return xr.Dataset()
+    return xr.Dataset(
+        {
+            HOLDING: ("claim", [float(v.seeds_holding) for v in verdicts]),
+            MEASURED: ("claim", [float(v.seeds_measured) for v in verdicts]),
+        },
+        {"claim": [v.claim.name for v in verdicts]},
+    )
+
+
+def sweep_figures(run: Run) -> dict[str, Figure]:
+    """Draw the measures of a sweep over its parameters, and a map of every claim.
+
+    Parameters
+    ----------
+    run
+        A sweep. Its first parameter is on the horizontal axis, its second tells lines or rows
+        apart, others tell panels apart.
+    """
+    figures: dict[str, Figure] = {}
+    data, axes = run.data, list(run.swept)
+    measures = [name for name in data.data_vars if name not in (HOLDING, MEASURED)]
+    panels = [name for name in measures if set(axes) <= set(data[name].dims)]
+    if panels:
+        figures["measures"] = _measures(run, panels)
+    if HOLDING in data:
+        statements = {claim.name: claim.statement for claim in run.experiment.claims()}
+        for name in data["claim"].values:
+            figures[f"map-{name}"] = _map(run, str(name), statements.get(str(name), str(name)))
+    return figures
+
+
+def _measures(run: Run, names: Sequence[object]) -> Figure:
+    """Draw each measure, mean and s.d. over seeds, at the means over all other conditions."""
+    shown = names[:12]
+    columns = min(3, len(shown))
+    rows = -(-len(shown) // columns)
+    figure, panels = plt.subplots(
+        rows, columns, figsize=(3.2 * columns, 2.4 * rows + 0.5), squeeze=False
+    )
+    x = next(iter(run.swept))
+    for name, axes in zip(shown, panels.flat, strict=False):
+        variable = run.data[name]
+        others = [d for d in variable.dims if d not in run.swept and d != "seed"]
+        values = variable.astype(float).mean(others)
+        lines = list(run.swept)[1:2]
+        for value in run.data[lines[0]].values if lines else [None]:
+            line = values if value is None else values.sel({lines[0]: value})
+            line = line.mean([d for d in line.dims if d not in (x, "seed")])
+            line = line.transpose("seed", x) if "seed" in line.dims else line.expand_dims("seed")
+            mean, sd = mean_and_sd(line.values)
+            text = None if value is None else f"{lines[0]} = {_shown(value)}"
+            axes.errorbar(
+                _places(run, x), mean, np.nan_to_num(sd), marker="o", capsize=2, label=text
+            )
+        units = variable.attrs.get("units", "")
+        axes.set_ylabel(
+            variable.attrs.get("long_name", str(name)) + (f" ({units})" if units else "")
+        )
+        _name_axis(axes, run, x)
+    for axes in list(panels.flat)[len(shown) :]:
+        axes.remove()
+    if len(run.swept) > 1:
+        handles, labels = panels.flat[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside right center")
+    seeds = len(run.record.seeds)
+    left = len(names) - len(shown)
+    more = f" {left} more measures are in metrics.csv." if left else ""
+    caption(
+        figure,
+        f"{run.record.package} {run.record.experiment}: mean and s.d. over {seeds} "
+        f"seed{'s' * (seeds > 1)}.{more}",
+    )
+    return figure
+
+
+def _map(run: Run, name: str, statement: str) -> Figure:
+    """Draw the share of seeds that reproduce a claim, over the grid."""
+    axes_names = list(run.swept)
+    holding = run.data[HOLDING].sel(claim=name)
+    measured = run.data[MEASURED].sel(claim=name)
+    x, y = axes_names[0], axes_names[1] if len(axes_names) > 1 else None
+    for other in axes_names[2:]:
+        holding, measured = holding.sum(other), measured.sum(other)
+    if y is None:
+        figure = _line(run, x, holding.values, measured.values)
+    else:
+        figure = _grid(run, x, y, holding.transpose(y, x).values, measured.transpose(y, x).values)
+    title(figure, statement)
+    left = f" Summed over {', '.join(axes_names[2:])}." if axes_names[2:] else ""
+    scaled = " Runs were scaled down by --quick." if run.record.quick else ""
+    caption(
+        figure,
+        f"Share of seeds for which the claim {name} holds when each is judged alone. Star: the "
+        f"setting of the experiment.{left}{scaled}",
+    )
+    return figure
+
+
+def _line(run: Run, x: str, holding: np.ndarray, measured: np.ndarray) -> Figure:
+    figure, axes = plt.subplots(figsize=(4.6, 3.2))
+    for place, held, of in zip(_places(run, x), holding, measured, strict=True):
+        if not of > 0:
+            axes.text(
+                place, 0.5, "not\nmeasured", ha="center", va="center", color="0.5", fontsize=7
+            )
+            continue
+        share, low, high = wilson(int(held), int(of))
+        marker = "*" if _is_default(run, x, place) else "o"
+        error = [[share - low], [high - share]]
+        axes.errorbar(
+            place, share, error, marker=marker, markersize=9, color="C0", capsize=3, clip_on=False
+        )
+    axes.set_ylim(-0.03, 1.03)
+    axes.set_ylabel("share of seeds (Wilson 95 %)")
+    _name_axis(axes, run, x)
+    return figure
+
+
+def _grid(run: Run, x: str, y: str, holding: np.ndarray, measured: np.ndarray) -> Figure:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(measured > 0, holding / measured, np.nan)
+    columns, rows = share.shape[1], share.shape[0]
+    figure, axes = plt.subplots(figsize=(1.6 + 0.75 * columns, 1.6 + 0.55 * rows))
+    image = axes.imshow(share, vmin=0, vmax=1, cmap="viridis", aspect="auto", origin="lower")
+    axes.set_facecolor("0.85")
+    for (i, j), value in np.ndenumerate(share):
+        known = np.isfinite(value)
+        text = f"{holding[i, j]:.0f}/{measured[i, j]:.0f}" if known else "–"
+        if _is_default(run, x, j) and _is_default(run, y, i):
+            text += " ★"
+        colour = "black" if not known or value > 0.5 else "white"
+        axes.text(j, i, text, ha="center", va="center", color=colour)
+    figure.colorbar(image, label="share of seeds")
+    _name_axis(axes, run, x)
+    axes.set_yticks(range(rows), [_shown(v) for v in run.data[y].values])
+    axes.set_ylabel(y)
+    return figure
+
+
+def _places(run: Run, name: str) -> range:
+    """Values stand at equal distances, in the order in which they were given."""
+    return range(run.data.sizes[name])
+
+
+def _name_axis(axes: Axes, run: Run, name: str) -> None:
+    axes.set_xticks(_places(run, name), [_shown(value) for value in run.data[name].values])
+    axes.set_xlabel(name)
+
+
+def _shown(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _is_default(run: Run, name: str, place: int) -> bool:
+    """Tell whether a value is the one that the experiment has of itself."""
+    field = type(run.experiment).model_fields[name]
+    if field.is_required():
+        return False
+    return run.data[name].values[place] == label(field.get_default(call_default_factory=True))

@@ -1,0 +1,256 @@
+"""Results as labelled arrays: stored, read back, tidied, and taken from several runs together.
+
+run = open_run("results/synaptic-consolidation/wake-sleep-...")
+run.data                      # an xarray.Dataset
+run.measures()                # its measures, a row for each seed and condition
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import xarray as xr
+
+from sharpwave_shared.errors import InvalidInputError, SharpwaveError
+from sharpwave_shared.experiment import Experiment
+from sharpwave_shared.files import atomic_path
+from sharpwave_shared.run_directory import MEASURES, RECORD, RESULTS, Record, read_record
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from sharpwave_shared.claims import Verdict
+
+ENGINE = "h5netcdf"
+SMALL = 1000
+"""Arrays below this many values are not compressed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A run: what it was, and what came out.
+
+    Attributes
+    ----------
+    experiment
+        The experiment with its parameters.
+    record
+        Seeds, device, versions and so on, as `run.json` has them.
+    directory
+        Where it is stored; None if it is not.
+    """
+
+    experiment: Experiment
+    record: Record
+    directory: Path | None = None
+
+    @cached_property
+    def data(self) -> xr.Dataset:
+        """The results."""
+        assert self.directory is not None  # noqa: S101 - otherwise `computed` has set it
+        return read_results(self.directory / RESULTS)
+
+    @classmethod
+    def computed(
+        cls, experiment: Experiment, record: Record, data: xr.Dataset, directory: Path | None = None
+    ) -> "Run":
+        """Give a run whose results have just been computed."""
+        run = cls(experiment, record, directory)
+        run.__dict__["data"] = describe(data, record)
+        return run
+
+    def __repr__(self) -> str:
+        where = "" if self.directory is None else f", in {self.directory}"
+        record = self.record
+        return f"<Run of {record.package} {self.experiment!r}, seeds {record.seeds}{where}>"
+
+    @property
+    def swept(self) -> dict[str, list[Any]]:
+        """The parameters that were varied, and their values."""
+        return self.record.sweep or {}
+
+    def measures(self) -> pd.DataFrame:
+        """Give the measures as a tidy table; see `tidy`."""
+        return tidy(self.data, [*self.experiment.conditions, *self.swept])
+
+    def verify(self) -> "list[Verdict]":
+        """Check the claims that the run speaks to."""
+        from sharpwave_shared.claims import judge
+
+        return judge(self)
+
+    def draw(self) -> "Mapping[str, Figure]":
+        """Draw the figures."""
+        from sharpwave_shared.plotting import style
+
+        with style():
+            return self.experiment.figures()(self.experiment, self.data)
+
+
+def describe(data: xr.Dataset, record: Record) -> xr.Dataset:
+    """Let a dataset say what it is of."""
+    return data.assign_attrs(
+        package=record.package,
+        version=record.version,
+        experiment=record.experiment,
+        parameters=json.dumps(record.parameters),
+        seeds=json.dumps(record.seeds),
+        quick=int(record.quick),
+    )
+
+
+def open_run(path: Path | str) -> Run:
+    """Read a finished run.
+
+    Raises
+    ------
+    InvalidInputError
+        If the directory does not hold a finished run.
+    """
+    from sharpwave_shared.app import find_experiment
+
+    directory = Path(path)
+    if not (directory / RECORD).is_file():
+        raise InvalidInputError(f"{directory}: no run there (it has no {RECORD})")
+    record = read_record(directory)
+    if record.status != "finished":
+        raise InvalidInputError(
+            f"{directory}: the run did not finish (status {record.status}); "
+            "start its command again with --resume"
+        )
+    kind = find_experiment(record.package, record.experiment)
+    try:
+        experiment = kind(**record.parameters)
+    except InvalidInputError as error:
+        raise SharpwaveError(
+            f"{directory / RECORD}: parameters that this version does not take: {error}"
+        ) from None
+    return Run(experiment, record, directory)
+
+
+def write_results(directory: Path, run: Run) -> None:
+    """Write `results.nc` and `metrics.csv`, each whole or not at all."""
+    data = run.data
+    encoding = {
+        name: {"zlib": True, "complevel": 4}
+        for name, variable in data.variables.items()
+        if variable.size >= SMALL and variable.dtype.kind in "biuf"
+    }
+    with atomic_path(directory / RESULTS) as temporary:
+        data.to_netcdf(temporary, engine=ENGINE, encoding=encoding)
+    with atomic_path(directory / MEASURES) as temporary:
+        run.measures().to_csv(temporary, index=False)
+
+
+def read_results(path: Path) -> xr.Dataset:
+    """Read a dataset whole.
+
+    Raises
+    ------
+    SharpwaveError
+        If the file is missing or is no netCDF file.
+    """
+    try:
+        with xr.open_dataset(path, engine=ENGINE) as stored:
+            return stored.load()
+    except Exception as error:  # of the file system, HDF5, or the decoding
+        raise SharpwaveError(f"{path} is not a readable netCDF file: {error}") from error
+
+
+def tidy(data: xr.Dataset, conditions: Sequence[str]) -> pd.DataFrame:
+    """Make a table of the measures: a row for each condition and measure.
+
+    Parameters
+    ----------
+    data
+        The results.
+    conditions
+        Dimensions that tell conditions apart. Measures are the variables of numbers or truth
+        values that have no other.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns: those of the conditions (missing where a measure does not depend on one),
+        `measure`, `value`, `units`. What is not known is left out.
+    """
+    found = measures_of(data, conditions)
+    present = [name for name in conditions if name in found.dims]
+    tables = []
+    for name, variable in found.data_vars.items():
+        values = (
+            variable.astype(float).to_series() if variable.ndim else pd.Series([float(variable)])
+        )
+        table = values.dropna().rename("value").reset_index().drop(columns="index", errors="ignore")
+        tables.append(table.assign(measure=name, units=variable.attrs.get("units", "")))
+    columns = [*present, "measure", "value", "units"]
+    if not tables:
+        return pd.DataFrame(columns=columns)
+    return pd.concat(tables, ignore_index=True).reindex(columns=columns)
+
+
+def measures_of(data: xr.Dataset, conditions: Sequence[str]) -> xr.Dataset:
+    """Give the variables of numbers that have no dimension beside the conditions."""
+    return data[
+        [
+            name
+            for name, variable in data.data_vars.items()
+            if set(variable.dims) <= set(conditions) and variable.dtype.kind in "biuf"
+        ]
+    ]
+
+
+def combine(cells: Sequence[tuple[Mapping[str, Any], xr.Dataset]]) -> xr.Dataset:
+    """Put the measures of runs with different parameters into one dataset.
+
+    Parameters
+    ----------
+    cells
+        For each run the values of the parameters that vary, and its measures.
+
+    Returns
+    -------
+    xarray.Dataset
+        With a dimension for each of these parameters. Other coordinates are united; NaN stands
+        where a run has none.
+    """
+    placed = []
+    for values, data in cells:
+        labels = {name: [label(value)] for name, value in values.items()}
+        clash = set(labels) & set(data.variables)
+        data = data.rename({name: f"{name} of the results" for name in clash})
+        placed.append(data.expand_dims(labels))
+    whole = xr.combine_by_coords(placed, join="outer", combine_attrs="drop_conflicts")
+    assert isinstance(whole, xr.Dataset)  # noqa: S101 - made of datasets
+    order = {
+        name: pd.Index(dict.fromkeys(label(values[name]) for values, _ in cells))
+        for name in cells[0][0]
+    }
+    return whole.reindex(order)
+
+
+def label(value: Any) -> float | str:
+    """Give a parameter's value as a coordinate."""
+    from sharpwave_shared.errors import show
+
+    return (
+        float(value)
+        if isinstance(value, int | float) and not isinstance(value, bool)
+        else (show(value))
+    )
+
+
+def unite_seeds(parts: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Put the results of single seeds into one; what no seed has of its own is the first's."""
+    return xr.concat(
+        parts,
+        "seed",
+        data_vars="minimal",
+        coords="minimal",
+        compat="override",
+        combine_attrs="override",
+    )

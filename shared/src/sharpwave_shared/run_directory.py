@@ -1,0 +1,294 @@
+"""Run directories: what a run is, its files, and how it is opened, gone on with, and closed."""
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from sharpwave_shared.errors import InvalidInputError, SharpwaveError, show
+from sharpwave_shared.files import (
+    TEMPORARY_PREFIX,
+    json_values,
+    read_json,
+    remove_partial_files,
+    write_json,
+)
+from sharpwave_shared.journal import CHECKPOINTS, Journal
+from sharpwave_shared.reporting import Reporter
+
+RECORD, RESULTS, MEASURES, CLAIMS, LOG = (
+    "run.json",
+    "results.nc",
+    "metrics.csv",
+    "claims.json",
+    "log.txt",
+)
+
+
+class Record(BaseModel):
+    """What `run.json` says of a run."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    package: str
+    version: str
+    experiment: str
+    label: str = ""
+    parameters: dict[str, Any]
+    sweep: dict[str, list[Any]] | None = None
+    seed: int = 0
+    seeds: list[int]
+    quick: bool = False
+    identity: dict[str, Any]
+    command_line: list[str] = []
+    device: str = ""
+    libraries: dict[str, str] = {}
+    dataset: dict[str, Any] | None = None
+    started: str = ""
+    resumed: list[str] = []
+    ended: str | None = None
+    status: Literal["running", "finished", "failed", "interrupted", "discarded"] = "running"
+    error: str | None = None
+    wall_time_s: float = 0.0
+    warnings: list[str] = []
+
+
+def read_record(directory: Path) -> Record:
+    """Read a run's record.
+
+    Raises
+    ------
+    SharpwaveError
+        If the directory has none, or it is not one.
+    """
+    content = read_json(directory / RECORD)
+    try:
+        return Record.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the whole"
+        raise SharpwaveError(
+            f"{directory / RECORD} is not the record of a run: {where}: {first['msg'].lower()}"
+        ) from None
+
+
+class RunDirectory:
+    """An open run directory; obtained from `open_directory`."""
+
+    def __init__(self, path: Path, record: Record, reporter: Reporter):
+        self.path, self.record, self.reporter = path, record, reporter
+        self.journal = Journal(reporter, path, lambda: self.write_record("running"))
+        self._start = time.monotonic()
+        self._time_before = record.wall_time_s
+
+    def write_record(self, status: str, **more: Any) -> None:
+        """Write `run.json`."""
+        warnings = [*self.record.warnings, *self.reporter.warnings]
+        changed = {
+            "status": status,
+            "wall_time_s": round(self._time_before + time.monotonic() - self._start, 3),
+            "warnings": list(dict.fromkeys(warnings)),
+        }
+        self.record = self.record.model_copy(update=changed | more)
+        write_json(self.path / RECORD, self.record.model_dump(mode="json"))
+
+
+@contextmanager
+def open_directory(
+    path: Path,
+    record: Record,
+    reporter: Reporter,
+    *,
+    resume: bool = False,
+    force: bool = False,
+    extend: bool = False,
+    keep: bool = False,
+) -> Iterator[RunDirectory | None]:
+    """Open the directory of a run, and close it whatever happens.
+
+    While the block runs, `run.json` says `running`; afterwards `finished`, `interrupted` (Ctrl-C
+    or SIGTERM) or `failed` (any other exception). A process that is killed leaves `running`
+    behind, and the directory can be resumed.
+
+    Parameters
+    ----------
+    path
+        Created if needed. A directory that holds anything but a run is refused.
+    record
+        What the run is; what identifies it must agree with a run that lies there.
+    reporter
+        Receives messages; its lines go to `log.txt`.
+    resume
+        Go on with a run that did not finish, from its checkpoints.
+    force
+        Discard what an earlier run left, and run again. Removed are the files that runs write, and
+        no others.
+    extend
+        With `resume`, go on with a finished run too.
+    keep
+        Keep the checkpoints of the finished run, so that it can be extended.
+
+    Yields
+    ------
+    RunDirectory or None
+        None if the directory holds the finished run already, and it is not to be extended.
+
+    Raises
+    ------
+    InvalidInputError
+        If the directory cannot be written, is in use by another process, holds something else, or
+        holds a run of another configuration (without `force`).
+    """
+    _make_writable(path)
+    _refuse_foreign(path)
+    try:
+        lock = FileLock(path / ".lock").acquire(blocking=False)
+    except Timeout:
+        raise InvalidInputError(f"{path}: another process is running there") from None
+    with lock:
+        remove_partial_files(path)
+        found = _find_record(path, record, resume=resume, force=force)
+        if found is not None and found.status == "finished" and not (resume and extend):
+            yield None
+            return
+        if found is None:
+            found = record.model_copy(update={"started": _now(), "command_line": list(sys.argv)})
+        else:
+            found.resumed.append(_now())
+        run = RunDirectory(path, found, reporter)
+        # Before any other file, so that a kill at any moment leaves a directory that is a run.
+        run.write_record("running", ended=None, error=None, parameters=record.parameters)
+        with (path / LOG).open("a", encoding="utf-8") as log, reporter.log_to(log):
+            yield from _supervise(run, keep=keep)
+
+
+def _supervise(run: RunDirectory, *, keep: bool) -> Iterator[RunDirectory]:
+    try:
+        with _terminate_as_interrupt():
+            yield run
+    except KeyboardInterrupt:
+        run.reporter.detail("interrupted")
+        run.write_record("interrupted", ended=_now())
+        raise
+    except BaseException as error:
+        message = f"{type(error).__name__}: {error}"
+        run.reporter.detail(f"failed: {message}")
+        run.write_record("failed", ended=_now(), error=message)
+        raise
+    run.write_record("finished", ended=_now())
+    if not keep:
+        run.journal.forget()
+
+
+@contextmanager
+def _terminate_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM, which clusters send at a time limit, end a run as Ctrl-C does."""
+
+    def interrupt(signum: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        previous = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # not in the main thread, where signals cannot be handled
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _make_writable(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInputError(f"{path}: cannot be created ({error.strerror})") from error
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        raise InvalidInputError(f"{path}: must be readable and writable")
+
+
+def _refuse_foreign(path: Path) -> None:
+    names = {entry.name for entry in path.iterdir()}
+    others = {name for name in names - {".lock"} if not name.startswith(TEMPORARY_PREFIX)}
+    if others and RECORD not in others:
+        raise InvalidInputError(
+            f"{path}: holds files that are not a run; choose an empty directory"
+        )
+
+
+def _find_record(path: Path, wanted: Record, *, resume: bool, force: bool) -> Record | None:
+    """Give the record of the run to go on with, or None for a new run in a cleared directory."""
+    if not (path / RECORD).exists():
+        return None
+    if force:
+        _clear(path, wanted)
+        return None
+    record = read_record(path)
+    difference = _difference(record.identity, wanted.identity)
+    if difference:
+        raise InvalidInputError(
+            f"{path}: holds a run of another configuration ({difference}); "
+            "choose another directory, or --force to discard that run"
+        )
+    if record.status != "finished" and not resume:
+        raise InvalidInputError(
+            f"{path}: holds this run, not finished ({record.status}); "
+            "--resume goes on with it, --force starts again"
+        )
+    return record
+
+
+def _clear(path: Path, record: Record) -> None:
+    # The new record replaces this one. A kill before that must not leave a "finished" run.
+    discarded = record.model_copy(update={"status": "discarded"})
+    write_json(path / RECORD, discarded.model_dump(mode="json"))
+    for name in (RESULTS, MEASURES, CLAIMS, LOG):
+        (path / name).unlink(missing_ok=True)
+    for pattern in ("*.safetensors", "*.pdf", "*.wav"):
+        for file in path.glob(pattern):
+            file.unlink()
+    for folder in ("figures", CHECKPOINTS):
+        shutil.rmtree(path / folder, ignore_errors=True)
+
+
+def _difference(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """Name the settings in which two identities differ."""
+    stored, wanted = _flat(stored), _flat(wanted)
+    return ", ".join(
+        f"{key}: {show(stored.get(key, 'absent'))} there, {show(wanted.get(key, 'absent'))} here"
+        for key in sorted(stored.keys() | wanted.keys())
+        if stored.get(key) != wanted.get(key)
+    )
+
+
+def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in json_values(values).items():
+        if isinstance(value, Mapping):
+            flat |= {f"{key}.{inner}": part for inner, part in _flat(value).items()}
+        else:
+            flat[key] = value
+    return flat
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def libraries() -> dict[str, str]:
+    """Give the versions of what numbers depend on."""
+    names = ("torch", "numpy", "sharpwave-shared")
+    return {"python": platform.python_version()} | {
+        name: importlib.metadata.version(name) for name in names
+    }
