@@ -139,10 +139,11 @@ class App:
                 "help_option_names": ["-h", "--help"],
                 "token_normalize_func": _normalised,
             },
-            rich_markup_mode=None,
+            rich_markup_mode="rich",
         )
         if self._main is not None:
-            app.callback(invoke_without_command=True)(self._main)
+            help = "\n\n".join(part for part in (self.help, self._main.__doc__) if part)
+            app.callback(invoke_without_command=True, help=help)(self._main)
         for command in self._commands:
             app.command(command.name)(command.function)
         app.command("verify")(_function_command(self._verify, {}))
@@ -250,21 +251,23 @@ def _field_parameter(kind: type[Parameters], name: str, field: FieldInfo) -> ins
     flag = field.annotation is bool
     repeated = marker(field, Repeated) is not None
     annotation: Any = bool | None if flag else list[str] | None if repeated else str | None
-    help = " ".join((field.description or "").split())
+    help = _escaped(" ".join((field.description or "").split()))
     positional = marker(field, Positional)
     default = field.get_default(call_default_factory=True)
     if positional is None and not flag and not field.is_required() and default not in (None, ()):
-        help += f" Default: {show(default)}."
+        help += f" Default: {_escaped(show(default))}."
     if positional is not None:
         info: Any = typer.Argument(metavar=positional.shown, help=help, show_default=False)
     else:
         more = marker(field, Spelled)
         info = typer.Option(
-            *_spellings(name, more.spellings if more else (), flag=flag),
+            *_spellings(
+                name, more.spellings if more else (), flag=flag, opposite=default is not False
+            ),
             help=help,
             show_default=False,
             rich_help_panel=_panel(kind, name),
-            metavar=None if flag or repeated else _metavar(field.annotation),
+            metavar=None if flag else "NAME=V1,..." if repeated else _metavar(field.annotation),
         )
     return inspect.Parameter(
         name,
@@ -274,14 +277,19 @@ def _field_parameter(kind: type[Parameters], name: str, field: FieldInfo) -> ins
     )
 
 
-def _spellings(name: str, more: Sequence[str], *, flag: bool) -> list[str]:
+def _spellings(name: str, more: Sequence[str], *, flag: bool, opposite: bool) -> list[str]:
     pair = next((spelling for spelling in more if "/" in spelling), None)
     plain = [spelling for spelling in more if "/" not in spelling]
     if pair is not None:
         return [pair, *plain]
-    if flag:
+    if flag and opposite:
         return [f"{option(name)}/--no-{name.replace('_', '-')}", *plain]
     return [option(name), *plain]
+
+
+def _escaped(text: str) -> str:
+    """Keep square brackets from being taken for markup."""
+    return text.replace("[", "\\[")
 
 
 def _panel(kind: type[Parameters], name: str) -> str:
@@ -336,13 +344,18 @@ def _show_version(context: Context, value: bool) -> bool:
     return value
 
 
+def _is_off(field: FieldInfo) -> bool:
+    """Tell whether a field is a flag that is off by default: then off means not given."""
+    return field.annotation is bool and field.default is False
+
+
 def _read(kind: type[Parameters], given: Mapping[str, Any]) -> dict[str, Any]:
     """Read the values of the fields that are given as texts or flags."""
     fields = kind.model_fields
     return {
         name: parse(name, fields[name], value) if isinstance(value, str) else value
         for name, value in given.items()
-        if name in fields and value is not None
+        if name in fields and value is not None and not (value is False and _is_off(fields[name]))
     }
 
 
@@ -377,7 +390,7 @@ def _experiment_command(
                     flag,
                     inspect.Parameter.KEYWORD_ONLY,
                     annotation=Annotated[
-                        bool, typer.Option(option(flag), help=f"Stands for {says}.")
+                        bool, typer.Option(option(flag), help=_escaped(f"Stands for {says}."))
                     ],
                     default=False,
                 ),

@@ -24,7 +24,9 @@ from sharpwave_shared.parameters import parse, unknown
 from sharpwave_shared.reporting import Reporter
 from sharpwave_shared.results import Run, combine, measures_of, open_run, unite_seeds, write_results
 from sharpwave_shared.run_directory import (
+    CELLS,
     CLAIMS,
+    FIGURES,
     RECORD,
     Record,
     libraries,
@@ -32,9 +34,6 @@ from sharpwave_shared.run_directory import (
     read_record,
 )
 from sharpwave_shared.workers import run_in_workers
-
-CELLS = "cells"
-"""Folder of the runs that a run consists of."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +68,8 @@ def run_experiment(
     chosen = Options(**{**options, "out": out, "seeds": check_seeds(seeds)})
     reporter = Reporter(quiet=not chosen.verbose)
     axes = {name: tuple(values) for name, values in (sweep or {}).items()}
+    for warning in experiment.warnings():
+        reporter.warn(warning)
     runs = run_all(
         [experiment],
         chosen,
@@ -260,10 +261,20 @@ def _prepare(cell: Cell, options: Options) -> _Prepared:
 
 def _place(cell: Cell, options: Options, record: Record) -> Path:
     """Name a run's directory by its experiment, and by a hash of all that identifies it."""
+    return cell.experiment.place(options, cell.seeds, _default_name(cell.experiment, record))
+
+
+def _default_name(experiment: Experiment, record: Record) -> str:
     identity = json.dumps(record.identity, sort_keys=True)
     digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
-    parts = [record.experiment, record.label, digest]
-    return cell.experiment.place(options, cell.seeds, "-".join(part for part in parts if part))
+    sweep = "" if record.sweep is None else "sweep-"
+    return f"{_short_name(experiment)}-{sweep}{digest}"
+
+
+def _short_name(experiment: Experiment) -> str:
+    """Name an experiment and its main parameters, for a file."""
+    name = f"{experiment.name}-{experiment.label}" if experiment.label else experiment.name
+    return re.sub(r"[^A-Za-z0-9._=,-]+", "_", name)[:100]
 
 
 def _record(
@@ -293,7 +304,6 @@ def _record(
         package=package,
         version=version,
         experiment=experiment.name,
-        label=re.sub(r"[^A-Za-z0-9._=,-]+", "_", experiment.label)[:80],
         parameters=experiment.values(),
         sweep=swept,
         seed=options.seed,
@@ -336,10 +346,8 @@ def draw_run(run: Run, formats: Sequence[str], reporter: Reporter | None = None)
     assert run.directory is not None  # noqa: S101 - a stored run
     with style():
         figures = sweep_figures(run) if run.swept else run.draw()
-    record = run.record
-    name = "-".join(part for part in (record.experiment, record.label) if part)
-    booklet = run.directory / f"{name}.pdf"
-    paths = save_figures(figures, run.directory / "figures", formats, booklet=booklet)
+    booklet = run.directory / f"{_short_name(run.experiment)}.pdf"
+    paths = save_figures(figures, run.directory / FIGURES, formats, booklet=booklet)
     for path in paths:
         if reporter is not None:
             reporter.detail(str(path))
@@ -347,7 +355,7 @@ def draw_run(run: Run, formats: Sequence[str], reporter: Reporter | None = None)
 
 
 def report_claims(run: Run, reporter: Reporter, *, quiet: bool = False) -> bool | None:
-    """Write a stored run's `claims.json`, and print the verdicts.
+    """Write a stored run's `claims.json`, and print the verdicts; of a sweep, how far claims hold.
 
     Returns
     -------
@@ -356,7 +364,11 @@ def report_claims(run: Run, reporter: Reporter, *, quiet: bool = False) -> bool 
         there is none.
     """
     if run.swept:
-        return None
+        from sharpwave_shared.maps import show_shares
+
+        if not quiet:
+            show_shares(run, reporter.out)
+        return True
     verdicts = run.verify()
     if not verdicts:
         return None
@@ -424,14 +436,15 @@ def _sweep(
         return _collected(
             experiment, record, axes, points, run_cells(cells, options, reporter, store=False)
         )
-    directory = _place(Cell(experiment, options.all_seeds), options, record)
+    results = Path("results") / record.package
+    directory = options.out or results / _default_name(experiment, record)
     reporter.say(f"a sweep of {len(points)} runs, into {directory}")
     with open_directory(
         directory, record, reporter, resume=options.resume, force=options.force
     ) as opened:
         if opened is None:
             reporter.say(f"{directory} holds this sweep already, finished; --force runs it again")
-            return open_run(directory)
+            return _told(directory, reporter)
         cells = [
             Cell(kind, options.all_seeds, directory / CELLS / _name(point), draw=False)
             for kind, point in zip(kinds, points, strict=True)
@@ -442,7 +455,13 @@ def _sweep(
         write_results(directory, run)
         reporter.say("drawing figures")
         draw_run(run, options.format, reporter)
-    return open_run(directory)
+    return _told(directory, reporter)
+
+
+def _told(directory: Path, reporter: Reporter) -> Run:
+    run = open_run(directory)
+    report_claims(run, reporter, quiet=reporter.quiet)
+    return run
 
 
 def _collected(

@@ -65,6 +65,7 @@ class Journal:
         self._saved = saved
         self._prefix = ""
         self._clock = _Clock()
+        self._loops: set[str] = set()
 
     def steps(self, what: str, total: int, keep: Stateful, *, weight: int = 1) -> Iterator[int]:
         """Count the steps of a loop from where it was cut off, 0 to `total` - 1.
@@ -108,7 +109,8 @@ class Journal:
     def part(self, name: str) -> "Journal":
         """Give a journal for a part of the work, with the same clock and names of its own."""
         part = Journal(self.reporter, None, self._saved)
-        part.folder, part._clock, part._prefix = self.folder, self._clock, f"{self._file(name)}."
+        part.folder, part._prefix = self.folder, f"{self._file(name)}."
+        part._clock, part._loops = self._clock, self._loops
         return part
 
     def position(self, what: str) -> int:
@@ -146,6 +148,13 @@ class Journal:
             for path in self.folder.glob(f"{self._prefix}*.safetensors"):
                 path.unlink()
 
+    def _begin(self, what: str) -> Any:
+        """Give the state from which a loop goes on; refuse a second one of the same name."""
+        if self._file(what) in self._loops:
+            raise ValueError(f"two loops of the same part of the work are called {what!r}")
+        self._loops.add(self._file(what))
+        return self.load(what)
+
     def _file(self, name: str) -> str:
         return self._prefix + re.sub(r"[^A-Za-z0-9,=+-]+", "_", name.strip())
 
@@ -172,7 +181,7 @@ def together(
     SharpwaveError
         If they are not equally far.
     """
-    kept = [journal.load(what) for journal in journals]
+    kept = [journal._begin(what) for journal in journals]
     positions = {0 if state is None else int(state["step"]) for state in kept}
     if len(positions) > 1:
         raise SharpwaveError(f"{what}: runs of one batch are not equally far: {sorted(positions)}")

@@ -7,6 +7,8 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from rich.console import Console
+from rich.text import Text
 
 from sharpwave_shared.claims import Verdict
 from sharpwave_shared.plotting import caption, title
@@ -50,6 +52,24 @@ def sweep_figures(run: Run) -> dict[str, Figure]:
         for name in data["claim"].values:
             figures[f"map-{name}"] = _map(run, str(name), statements.get(str(name), str(name)))
     return figures
+
+
+def show_shares(run: Run, console: Console) -> None:
+    """Print for every claim and every combination of values for how many seeds it holds."""
+    if HOLDING not in run.data:
+        console.print("no claim speaks about these runs")
+        return
+    table = run.data[[HOLDING, MEASURED]].to_dataframe().dropna()
+    for claim in run.experiment.claims():
+        if claim.name not in table.index.get_level_values("claim"):
+            continue
+        console.print(Text(f"{claim.statement} ({claim.source}) holds for", "bold"))
+        for place, row in table.xs(claim.name, level="claim").iterrows():
+            values = place if isinstance(place, tuple) else (place,)
+            where = ", ".join(
+                f"{name} = {_shown(value)}" for name, value in zip(run.swept, values, strict=True)
+            )
+            console.print(Text(f"  {row[HOLDING]:.0f} of {row[MEASURED]:.0f} seeds at {where}"))
 
 
 def _measures(run: Run, names: Sequence[object]) -> Figure:

@@ -34,6 +34,8 @@ RECORD, RESULTS, MEASURES, CLAIMS, LOG = (
     "claims.json",
     "log.txt",
 )
+FIGURES, CELLS = "figures", "cells"
+"""Folders of figures, and of the runs that a run consists of."""
 
 
 class Record(BaseModel):
@@ -44,7 +46,6 @@ class Record(BaseModel):
     package: str
     version: str
     experiment: str
-    label: str = ""
     parameters: dict[str, Any]
     sweep: dict[str, list[Any]] | None = None
     seed: int = 0
@@ -258,7 +259,7 @@ def _clear(path: Path, record: Record) -> None:
     for pattern in ("*.safetensors", "*.pdf", "*.wav"):
         for file in path.glob(pattern):
             file.unlink()
-    for folder in ("figures", CHECKPOINTS):
+    for folder in (FIGURES, CELLS, CHECKPOINTS):
         shutil.rmtree(path / folder, ignore_errors=True)
 
 

@@ -120,7 +120,14 @@ def open_workers(options: Options) -> Iterator[Executor]:
     if options.cluster is None:
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(options.workers, mp_context=context) as pool:
-            yield pool
+            try:
+                yield pool
+            except BaseException:
+                # Do not wait for what they are at: they end as after Ctrl-C, and can be resumed.
+                pool.shutdown(wait=False, cancel_futures=True)
+                for process in multiprocessing.active_children():
+                    process.terminate()
+                raise
         return
     try:
         distributed = importlib.import_module("distributed")
