@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from sharpwave_shared.testing import invoke
+
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("packages/*/README.md")])
 COMMANDS = (
@@ -24,10 +26,13 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
+ROOMS = re.compile(r"# (experiments|figures|claims)/(\w+)\.py\n")
+"""The first line of a module that a page shows."""
 EXAMPLES = [
     pytest.param(page, code, id=f"{page.relative_to(ROOT)}-{number}")
     for page in PAGES
     for number, code in enumerate(blocks(page, "python"))
+    if not ROOMS.match(code)
 ]
 COMMAND_LINES = sorted(
     {
@@ -47,6 +52,29 @@ def test_python_examples_run(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SHARPWAVE_CACHE", str(tmp_path / "cache"))
     exec(compile(code, str(page), "exec"), {"__name__": "__main__"})
+
+
+def test_a_new_experiment_is_three_modules_and_a_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for code in blocks(ROOT / "docs" / "contributing.md", "python"):
+        room, name = ROOMS.match(code).groups()  # type: ignore[union-attr]
+        (tmp_path / room).mkdir()
+        (tmp_path / room / f"{name}.py").write_text(code)
+        package = importlib.import_module(f"synaptic_consolidation.{room}")
+        monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path / room)])
+    capacity = importlib.import_module("synaptic_consolidation.experiments.capacity").Capacity
+    app = importlib.import_module("synaptic_consolidation.cli").app
+    monkeypatch.setattr(app, "experiments", dict(app.experiments))
+    monkeypatch.setattr(app, "_commands", list(app._commands))
+    app.add(capacity)
+    code, out, err = invoke(app, capsys, "capacity", "--out", tmp_path / "run")
+    assert code == 0, err
+    assert "[reproduced] Sparse patterns are easier" in out
+    assert (tmp_path / "run" / "figures" / "capacity.png").exists()
+    code, _, err = invoke(app, capsys, "capacity", "--activities", "0.7")
+    assert code == 2
+    assert "--activities: got 0.7, expected numbers above 0, up to 0.5" in err
 
 
 @cache

@@ -1,0 +1,120 @@
+"""What holds for every experiment of every package, at tiny sizes."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from sharpwave_shared import open_run
+from sharpwave_shared.app import installed_apps
+from sharpwave_shared.experiment import Experiment
+from sharpwave_shared.parameters import Positional, marker
+from sharpwave_shared.testing import check_all_edges, invoke, killed_and_resumed
+
+ROOT = Path(__file__).parents[1]
+APPS = installed_apps()
+HEAVY = {"torch", "numpy", "scipy", "xarray", "pandas", "numba", "matplotlib", "yaml", "librosa"}
+
+
+def tiny_sizes(package: str) -> dict[type[Experiment], dict[str, Any]]:
+    """Read the package's own list of sizes at which an experiment takes about a second."""
+    path = ROOT / "packages" / package / "tests" / "tiny.py"
+    spec = importlib.util.spec_from_file_location(f"tiny_{package}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.TINY
+
+
+TINY = {kind: values for package in APPS for kind, values in tiny_sizes(package).items()}
+KINDS = [
+    pytest.param(kind, id=f"{package}-{name}")
+    for package, app in APPS.items()
+    for name, kind in app.experiments.items()
+]
+ALONE = [kind for kind in KINDS if kind.values[0] in TINY]
+
+
+@pytest.mark.parametrize("package", APPS)
+def test_help_loads_nothing_heavy(package: str) -> None:
+    code = f"import sys, {package.replace('-', '_')}.cli; print(*sys.modules)"
+    printed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert not HEAVY & set(printed.split())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_has_a_tiny_size_or_needs_another_run(kind: type[Experiment]) -> None:
+    needs_run = any(
+        marker(field, Positional) is not None and field.is_required()
+        for field in kind.model_fields.values()
+    )
+    assert kind in TINY or needs_run
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_declares_all_that_a_user_reads(kind: type[Experiment]) -> None:
+    assert (kind.__doc__ or "").strip().partition("\n")[0].endswith(".")
+    for name, field in kind.model_fields.items():
+        assert field.description, f"{kind.__name__}.{name} has no help"
+    assert set(kind.quick) <= set(kind.model_fields)
+    for preset in kind.presets.values():
+        assert set(preset) <= set(kind.model_fields)
+    assert callable(kind.figures())
+    names = [claim.name for claim in kind.claims()]
+    assert len(set(names)) == len(names)
+
+
+def test_parameters_refuse_what_their_ranges_exclude() -> None:
+    check_all_edges([kind for kind in TINY if not _required(kind)])
+
+
+def _required(kind: type[Experiment]) -> bool:
+    return any(field.is_required() for field in kind.model_fields.values())
+
+
+@pytest.mark.parametrize("kind", ALONE)
+def test_killed_and_resumed_gives_the_same_and_can_be_read(
+    kind: type[Experiment], tmp_path: Path
+) -> None:
+    experiment = kind(**TINY[kind])
+    expected = experiment.run(0)
+    found, kills = killed_and_resumed(experiment, tmp_path / "run", every=3)
+    assert found.identical(expected), f"after {kills} kills"
+    (record,) = (tmp_path / "run").rglob("run.json")
+    run = open_run(record.parent)
+    assert run.data.identical(expected)
+    assert run.experiment == experiment
+    for variable in run.data.data_vars.values():
+        assert variable.attrs.get("long_name"), f"{variable.name} has no long name"
+    measures = pd.read_csv(record.parent / "metrics.csv")
+    assert np.isfinite(measures["value"]).all()
+    assert list(measures.columns)[-3:] == ["measure", "value", "units"]
+    for verdict in run.verify():
+        assert verdict.measurement.shown
+    assert run.draw()
+    plt.close("all")
+
+
+@pytest.mark.parametrize("package", APPS)
+def test_a_bad_option_is_named(
+    package: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for kind in APPS[package].experiments.values():
+        if kind not in TINY or _required(kind):
+            continue
+        main = [] if kind is next(iter(APPS[package].experiments.values())) else [kind.name]
+        code, _, err = invoke(
+            APPS[package], capsys, *main, "--seeds", "1_0", "--out", tmp_path / "x"
+        )
+        assert code == 2
+        assert "--seeds: got" in err
+        assert not (tmp_path / "x").exists()
