@@ -118,3 +118,13 @@ def test_a_bad_option_is_named(
         assert code == 2
         assert "--seeds: got" in err
         assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ALONE)
+def test_quick_runs_to_the_end_and_judges_nothing(kind: type[Experiment], tmp_path: Path) -> None:
+    needed = {n: v for n, v in TINY[kind].items() if kind.model_fields[n].is_required()}
+    kind(**{**needed, **kind.quick}).run(0, out=tmp_path / "run", quick=True, resume=True)
+    (record,) = (tmp_path / "run").rglob("run.json")
+    assert all(verdict.holds is None for verdict in open_run(record.parent).verify())
+    assert list(record.parent.glob("figures/*.png"))

@@ -134,7 +134,7 @@ def _map(run: Run, name: str, statement: str) -> Figure:
     caption(
         figure,
         f"Share of seeds for which the claim {name} holds when each is judged alone. Star: the "
-        f"setting of the experiment.{left}{scaled}",
+        f"default setting.{left}{scaled}",
     )
     return figure
 
