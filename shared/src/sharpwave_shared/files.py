@@ -178,6 +178,8 @@ def _shape_of(tree: Any, tensors: dict[str, Tensor]) -> list[Any]:
         tensors[str(len(tensors))] = tensor
         return [kind, str(len(tensors) - 1)]
 
+    if type(tree).__name__ == "Dataset":  # not by its class, whose import takes a second
+        return ["dataset", _shape_of(_parts_of(tree), tensors)]
     match tree:
         case None | bool() | int() | float() | str():
             # Of NumPy's numbers, float64 alone is a float.
@@ -196,8 +198,6 @@ def _shape_of(tree: Any, tensors: dict[str, Tensor]) -> list[Any]:
             if not all(isinstance(key, str) for key in tree):
                 raise TypeError("keys of a tree must be texts")
             return ["dict", {key: _shape_of(part, tensors) for key, part in tree.items()}]
-    if type(tree).__name__ == "Dataset":
-        return ["dataset", _shape_of(_parts_of(tree), tensors)]
     raise TypeError(f"a tree cannot hold a {type(tree).__name__}")
 
 
