@@ -27,7 +27,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-from sharpwave_shared.errors import InvalidInputError, ParameterError, show
+from sharpwave_shared.errors import LONGEST, InvalidInputError, ParameterError, show
 
 LARGEST_INTEGER = 2**53
 """Whole numbers beyond it are not exact in double precision."""
@@ -130,7 +130,7 @@ class Parameters(BaseModel):
         """Show what differs from the defaults."""
         fields = type(self).model_fields
         given = [
-            f"{name}={getattr(self, name)!r}"
+            f"{name}={_shortened(repr(getattr(self, name)))}"
             for name, field in fields.items()
             if field.is_required()
             or getattr(self, name) != field.get_default(call_default_factory=True)
@@ -148,17 +148,24 @@ class Parameters(BaseModel):
 
         All but its `Length`, and paths: what a file holds counts, not where it lies.
         """
-        return {
-            name: value
-            for name, value in self.values().items()
-            if not _has(type(self).model_fields[name], Length)
-            and not _is_path(type(self).model_fields[name].annotation)
-        }
+        values = self.values()
+        identity = {}
+        for name, field in type(self).model_fields.items():
+            own = getattr(self, name)
+            if isinstance(own, Parameters):
+                identity[name] = own.identity()
+            elif not _has(field, Length) and not _is_path(field.annotation):
+                identity[name] = values[name]
+        return identity
 
     def replaced(self, **values: Any) -> Self:
         """Give a copy with other values, checked."""
         given = {name: getattr(self, name) for name in self.model_fields_set}
         return type(self)(**{**given, **values})
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
 def section(annotation: Any) -> type[Parameters] | None:
@@ -172,22 +179,26 @@ def section(annotation: Any) -> type[Parameters] | None:
 def _made(name: str, annotation: Any, value: Any) -> Any:
     """Make a field's value ready to be validated."""
     kind = section(annotation)
-    if kind is None or not isinstance(value, Mapping):
-        return _plain(annotation, value)
+    if kind is None:
+        return plain(annotation, value)
+    if not isinstance(value, Mapping):
+        if isinstance(value, kind) or (value is None and NoneType in _alternatives(annotation)):
+            return value
+        raise ParameterError(name, value, _describe(annotation))
     try:
         return kind(**value)
     except ParameterError as error:
         raise ParameterError(f"{name}.{error.name}", error.got, error.expected) from None
 
 
-def _plain(annotation: Any, value: Any) -> Any:
+def plain(annotation: Any, value: Any) -> Any:
     """Make plain values of NumPy's, tuples of lists, and paths of texts where a path is meant."""
     if hasattr(value, "tolist") and hasattr(value, "dtype"):  # NumPy's and torch's
         value = value.tolist()
     if isinstance(value, list | range | tuple):
         inner = _element(annotation)
-        return tuple(_plain(inner, part) for part in value)
-    if isinstance(value, str) and _is_path(annotation):
+        return tuple(plain(inner, part) for part in value)
+    if isinstance(value, str) and Path in _alternatives(annotation):
         return Path(value)
     return value
 
@@ -210,7 +221,8 @@ def _alternatives(annotation: Any) -> list[Any]:
 
 
 def _is_path(annotation: Any) -> bool:
-    return Path in _alternatives(annotation)
+    """Tell whether a field holds a path, or a list of them."""
+    return Path in _alternatives(annotation) or Path in _alternatives(_element(annotation))
 
 
 def _has(field: FieldInfo, marker: type) -> bool:
@@ -223,7 +235,7 @@ def marker(field: FieldInfo, kind: type) -> Any:
 
 
 def _check_field(name: str, field: FieldInfo, value: Any) -> None:
-    for part in value if isinstance(value, tuple) else (value,):
+    for part in _parts(value):
         if isinstance(part, int) and abs(part) > LARGEST_INTEGER:
             raise ParameterError(name, part, f"{describe(field)}, of at most 2^53 in size")
         if isinstance(part, float) and 0 < abs(part) < SMALLEST_NUMBER:
@@ -233,6 +245,15 @@ def _check_field(name: str, field: FieldInfo, value: Any) -> None:
     if _has(field, Distinct) and isinstance(value, tuple) and len(set(value)) < len(value):
         twice = next(part for i, part in enumerate(value) if part in value[:i])
         raise ParameterError(name, f"{show(twice)} twice", f"different values: {describe(field)}")
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    """Give the values that a list holds, those of its pairs too, or the value itself."""
+    if isinstance(value, tuple):
+        for part in value:
+            yield from _parts(part)
+    else:
+        yield value
 
 
 def _translated(cls: type[Parameters], error: ValidationError) -> InvalidInputError:
@@ -395,11 +416,9 @@ def _parse(annotation: Any, text: str) -> Any:
 
 
 def _parse_any(alternatives: Sequence[Any], text: str) -> Any:
+    if NoneType in alternatives and text.strip().lower() in ("none", "null"):
+        return None
     for part in alternatives:
-        if part is NoneType:
-            if text.strip().lower() in ("none", "null"):
-                return None
-            continue
         try:
             return _parse(part, text)
         except ValueError:
@@ -421,7 +440,8 @@ def _parse_scalar(kind: Any, text: str) -> Any:
         if not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", text, re.ASCII):
             raise ValueError
         value = float(text)
-        if not math.isfinite(value):
+        vanished = value == 0 and re.search("[1-9]", re.split("[eE]", text)[0])
+        if vanished or not math.isfinite(value):
             raise ValueError
         return value
     if kind is Path:
