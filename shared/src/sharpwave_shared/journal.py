@@ -17,7 +17,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from sharpwave_shared.errors import SharpwaveError
 from sharpwave_shared.reporting import Reporter
@@ -28,6 +28,7 @@ CHECKPOINTS = "checkpoints"
 T = TypeVar("T")
 
 
+@runtime_checkable
 class Stateful(Protocol):
     """What can be kept and restored, as torch's modules and optimisers can."""
 
