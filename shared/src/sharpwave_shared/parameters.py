@@ -10,19 +10,18 @@ refused with a `ParameterError` that says so in one grammar. Instances do not ch
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from annotated_types import BaseMetadata, Ge, Gt, Interval, Le, Lt
 from pydantic import (
     BaseModel,
     ConfigDict,
     ValidationError,
-    ValidatorFunctionWrapHandler,
     model_validator,
 )
 from pydantic.fields import FieldInfo
@@ -36,19 +35,21 @@ SMALLEST_NUMBER = 1e-300
 MOST_VALUES = 100_000
 """Values that a list written as text may have."""
 LONGEST_TEXT = 10_000
+Same = TypeVar("Same", bound="Parameters")
+Number = int | float
 
 
-def Between(least: float, most: float) -> Interval:  # noqa: N802 - reads as a type does
+def Between(least: Number, most: Number) -> Interval:  # noqa: N802 - reads as a type does
     """Allow values from `least` to `most`, both included."""
     return Interval(ge=least, le=most)
 
 
-def Above(bound: float, most: float | None = None) -> Interval:  # noqa: N802
+def Above(bound: Number, most: Number | None = None) -> Interval:  # noqa: N802
     """Allow values above `bound`, up to `most`."""
     return Interval(gt=bound, le=most)
 
 
-def AtLeast(least: float, below: float | None = None) -> Interval:  # noqa: N802
+def AtLeast(least: Number, below: Number | None = None) -> Interval:  # noqa: N802
     """Allow values from `least`, below `below`."""
     return Interval(ge=least, lt=below)
 
@@ -107,7 +108,7 @@ class Parameters(BaseModel):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _validate(cls, values: Any, handler: ValidatorFunctionWrapHandler) -> Self:
+    def _validate(cls, values: Any, handler: Callable[[Any], Any]) -> Any:
         if isinstance(values, Mapping):
             fields = cls.model_fields
             values = {
@@ -158,7 +159,7 @@ class Parameters(BaseModel):
                 identity[name] = values[name]
         return identity
 
-    def replaced(self, **values: Any) -> Self:
+    def replaced(self: Same, **values: Any) -> Same:
         """Give a copy with other values, checked."""
         given = {name: getattr(self, name) for name in self.model_fields_set}
         return type(self)(**{**given, **values})
@@ -330,7 +331,7 @@ def _limits(bounds: Sequence[Any]) -> str:
     return f"{low}{', up' if high and 'gt' in limits else ''} {high}".rstrip()
 
 
-def _bounds(metadata: Sequence[Any]) -> Iterator[tuple[str, float]]:
+def _bounds(metadata: Sequence[Any]) -> Iterator[tuple[str, Number]]:
     for part in metadata:
         match part:
             case Interval():
@@ -345,11 +346,11 @@ def _bounds(metadata: Sequence[Any]) -> Iterator[tuple[str, float]]:
                 yield "lt", bound  # type: ignore[misc]
 
 
-def _number(value: float) -> str:
+def _number(value: Number) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:g}"
 
 
-def bounds_of(field: FieldInfo) -> tuple[type | None, dict[str, float], bool]:
+def bounds_of(field: FieldInfo) -> tuple[type | None, dict[str, Number], bool]:
     """Give the kind of a field's values, int or float say, their bounds, and whether it lists them.
 
     Bounds are `ge`, `gt`, `le`, `lt`. The kind is None where values are not all of one kind.

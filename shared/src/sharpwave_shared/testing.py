@@ -16,7 +16,7 @@ from torch import Tensor
 from sharpwave_shared import journal
 from sharpwave_shared.errors import ParameterError
 from sharpwave_shared.experiment import Experiment, Options
-from sharpwave_shared.parameters import Parameters, bounds_of, parse
+from sharpwave_shared.parameters import Number, Parameters, bounds_of, parse
 from sharpwave_shared.runs import Journal
 
 
@@ -128,7 +128,7 @@ def edges(kind: type[Parameters]) -> Iterator[tuple[str, str, bool]]:
                     yield name, text, fits and _within(value, bounds)
 
 
-def _within(value: float, bounds: Mapping[str, float]) -> bool:
+def _within(value: Number, bounds: Mapping[str, Number]) -> bool:
     return (
         value >= bounds.get("ge", -math.inf)
         and value > bounds.get("gt", -math.inf)
