@@ -380,7 +380,7 @@ def parse(name: str, field: FieldInfo, text: str) -> Any:
     """Read a parameter's value from text, as a command line or a file has it.
 
     Lists are written `1,2,3`, with or without brackets, and of whole numbers `0:5` stands for 0 to
-    4; pairs as `0.2:0.8`; nothing is evaluated.
+    4; pairs as `0.2:0.8` or `[0.2,0.8]`; nothing is evaluated.
 
     Raises
     ------
@@ -404,7 +404,7 @@ def _parse(annotation: Any, text: str) -> Any:
     if origin is tuple:
         if parts[-1] is ...:
             return _parse_list(parts[0], text)
-        pieces = _strip(text).split(":")
+        pieces = re.split("[:,]", _strip(text))
         if len(pieces) != len(parts):
             raise ValueError
         return tuple(_parse(part, piece) for part, piece in zip(parts, pieces, strict=True))
