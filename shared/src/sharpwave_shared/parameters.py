@@ -266,8 +266,9 @@ def _translated(cls: type[Parameters], error: ValidationError) -> InvalidInputEr
     if not path:
         return ParameterError(cls.__name__, found["input"], "names and values of parameters")
     field = cls.model_fields[path[0]]
-    got = "nothing" if found["type"] == "missing" else found["input"]
-    if isinstance(got, str | float) and found["type"] != "missing":
+    missing = found["type"] == "missing" and len(path) == 1
+    got = "nothing" if missing else found["input"]
+    if isinstance(got, str | float) and not missing:
         got = repr(got)
     return ParameterError(path[0], got, describe(field))
 

@@ -1,0 +1,3 @@
+"""What is claimed of walks in parts: nothing."""
+
+CLAIMS = []
