@@ -477,6 +477,7 @@ def _collected(
 
     measured = [
         measures_of(run.data, run.experiment.conditions)
+        .astype(float)  # where a run lacks a condition, NaN will stand
         .drop_attrs(deep=False)
         .merge(shares_of_claims(run.verify()))
         for run in runs

@@ -184,14 +184,14 @@ def _shape_of(tree: Any, tensors: dict[str, Tensor]) -> list[Any]:
         case None | bool() | int() | float() | str():
             # Of NumPy's numbers, float64 alone is a float.
             return ["value", float(tree) if isinstance(tree, float) else tree]
-        case np.generic():
-            return _shape_of(tree.item(), tensors)
+        case np.generic() if tree.dtype.kind in "biuf":
+            return ["value", tree.item()]
         case Tensor():
             return aside("tensor", tree)
-        case np.ndarray() if tree.dtype.kind in "OSU":
+        case np.ndarray() if tree.dtype.kind in "biuf":
+            return aside("array", torch.from_numpy(np.array(tree, tree.dtype.newbyteorder("="))))
+        case np.ndarray() if all(isinstance(text, str) for text in tree.flat):
             return ["texts", np.asarray(tree, dtype=str).tolist()]
-        case np.ndarray():
-            return aside("array", torch.from_numpy(np.array(tree)))
         case list() | tuple():
             return [type(tree).__name__, [_shape_of(part, tensors) for part in tree]]
         case Mapping():

@@ -66,7 +66,7 @@ class Journal:
         self._saved = saved
         self._prefix = ""
         self._clock = _Clock()
-        self._loops: set[str] = set()
+        self._names: set[str] = set()
 
     def steps(self, what: str, total: int, keep: Stateful, *, weight: int = 1) -> Iterator[int]:
         """Count the steps of a loop from where it was cut off, 0 to `total` - 1.
@@ -98,9 +98,9 @@ class Journal:
         compute
             Does it; is given a journal for the part, whose checkpoints go when the part is done.
         """
-        kept = self.load(name)
-        if kept is not None:
-            return kept
+        self._claim(name)
+        if self.folder is not None and self._path(name).exists():
+            return self.load(name)
         part = self.part(name)
         result = compute(part)
         self.save(name, result)
@@ -111,7 +111,7 @@ class Journal:
         """Give a journal for a part of the work, with the same clock and names of its own."""
         part = Journal(self.reporter, None, self._saved)
         part.folder, part._prefix = self.folder, f"{self._file(name)}."
-        part._clock, part._loops = self._clock, self._loops
+        part._clock, part._names = self._clock, self._names
         return part
 
     def position(self, what: str) -> int:
@@ -130,7 +130,7 @@ class Journal:
         if self.folder is not None:
             from sharpwave_shared.files import write_tree  # imports torch
 
-            write_tree(self.folder / f"{self._file(name)}.safetensors", tree)
+            write_tree(self._path(name), tree)
             self._saved()
         self._clock.kept = time.monotonic()
 
@@ -140,8 +140,7 @@ class Journal:
             return None
         from sharpwave_shared.files import read_tree
 
-        path = self.folder / f"{self._file(name)}.safetensors"
-        return read_tree(path) if path.exists() else None
+        return read_tree(self._path(name)) if self._path(name).exists() else None
 
     def forget(self) -> None:
         """Remove what is kept in this journal: of the whole run, or of the part it is for."""
@@ -149,14 +148,18 @@ class Journal:
             for path in self.folder.glob(f"{self._prefix}*.safetensors"):
                 path.unlink()
 
-    def _begin(self, what: str) -> Any:
-        """Give the state from which a loop goes on; refuse a second one of the same name."""
-        if self._file(what) in self._loops:
-            raise ValueError(f"two loops of the same part of the work are called {what!r}")
-        self._loops.add(self._file(what))
-        return self.load(what)
+    def _claim(self, name: str) -> None:
+        """Refuse a second loop or part of the same name: it would take the first one's for its."""
+        if self._file(name) in self._names:
+            raise ValueError(f"two loops or parts of the same work are called {name!r}")
+        self._names.add(self._file(name))
+
+    def _path(self, name: str) -> Path:
+        assert self.folder is not None  # noqa: S101 - callers have looked
+        return self.folder / f"{self._file(name)}.safetensors"
 
     def _file(self, name: str) -> str:
+        """Give the name of a file, without its suffix."""
         return self._prefix + re.sub(r"[^A-Za-z0-9,=+-]+", "_", name.strip())
 
 
@@ -180,13 +183,17 @@ def together(
     Raises
     ------
     SharpwaveError
-        If they are not equally far.
+        If they are not equally far, or farther than `total`.
     """
-    kept = [journal._begin(what) for journal in journals]
+    for journal in journals:
+        journal._claim(what)
+    kept = [journal.load(what) for journal in journals]
     positions = {0 if state is None else int(state["step"]) for state in kept}
     if len(positions) > 1:
         raise SharpwaveError(f"{what}: runs of one batch are not equally far: {sorted(positions)}")
     (first,) = positions
+    if first > total:
+        raise SharpwaveError(f"{what}: {first} steps are done already, more than {total}")
     for state, keep in zip(kept, keeps, strict=True):
         if state is not None:
             keep.load_state_dict(state["state"])

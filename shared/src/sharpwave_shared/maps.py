@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.text import Text
 
 from sharpwave_shared.claims import Verdict
+from sharpwave_shared.errors import show
 from sharpwave_shared.plotting import caption, title
-from sharpwave_shared.results import Run, label
+from sharpwave_shared.results import Run, labels
 from sharpwave_shared.statistics import mean_and_sd, wilson
 
 HOLDING, MEASURED = "claim_holding", "claim_measured"
@@ -199,4 +200,5 @@ def _is_default(run: Run, name: str, place: int) -> bool:
     field = type(run.experiment).model_fields[name]
     if field.is_required():
         return False
-    return run.data[name].values[place] == label(field.get_default(call_default_factory=True))
+    default = field.get_default(call_default_factory=True)
+    return run.data[name].values[place] in (labels([default])[0], show(default))

@@ -41,21 +41,33 @@ class Reporter:
         self.quiet, self.verbose = quiet, verbose
         self.warnings: list[str] = []
         self.lines: list[str] = []
-        self.log: TextIO | None = None
+        self._logs: list[TextIO] = []
         self.out = Console(soft_wrap=True, highlight=False, emoji=False)
         self.err = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 
     @contextmanager
     def log_to(self, stream: TextIO) -> Iterator[None]:
-        """Copy all lines, those told before included, to a log file while the block runs."""
+        """Copy all lines, those told before included, to a log file while the block runs.
+
+        Blocks may be nested: a run that consists of runs logs their lines, too.
+        """
         for line in self.lines:
             stream.write(line + "\n")
         stream.flush()
-        self.log = stream
+        self._logs.append(stream)
         try:
             yield
         finally:
-            self.log = None
+            self._logs.remove(stream)
+
+    @contextmanager
+    def part(self) -> Iterator[None]:
+        """Forget at the block's end what was told in it: it concerns one of several parts only."""
+        lines, warnings = len(self.lines), len(self.warnings)
+        try:
+            yield
+        finally:
+            del self.lines[lines:], self.warnings[warnings:]
 
     @contextmanager
     def show_log(self, name: str) -> Iterator[None]:
@@ -91,9 +103,9 @@ class Reporter:
     def _record(self, line: str) -> None:
         stamped = f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {line}"
         self.lines.append(stamped)
-        if self.log is not None:
-            self.log.write(stamped + "\n")
-            self.log.flush()
+        for log in self._logs:
+            log.write(stamped + "\n")
+            log.flush()
 
     @contextmanager
     def progress(

@@ -12,10 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
-from sharpwave_shared.errors import InvalidInputError, SharpwaveError
+from sharpwave_shared.errors import InvalidInputError, SharpwaveError, show
 from sharpwave_shared.experiment import Experiment
 from sharpwave_shared.files import atomic_path
 from sharpwave_shared.run_directory import MEASURES, RECORD, RESULTS, Record, read_record
@@ -155,10 +156,17 @@ def read_results(path: Path) -> xr.Dataset:
         If the file is missing or is no netCDF file.
     """
     try:
-        with xr.open_dataset(path, engine=ENGINE) as stored:
-            return stored.load()
+        # Units such as hours are the science's, not those of calendars.
+        with xr.open_dataset(path, engine=ENGINE, decode_times=False) as stored:
+            data = stored.load()
     except Exception as error:  # of the file system, HDF5, or the decoding
         raise SharpwaveError(f"{path} is not a readable netCDF file: {error}") from error
+    return data.assign_attrs({name: _plain(value) for name, value in data.attrs.items()})
+
+
+def _plain(value: Any) -> Any:
+    """Make Python's numbers of NumPy's."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def tidy(data: xr.Dataset, conditions: Sequence[str]) -> pd.DataFrame:
@@ -182,11 +190,13 @@ def tidy(data: xr.Dataset, conditions: Sequence[str]) -> pd.DataFrame:
     present = [name for name in conditions if name in found.dims]
     tables = []
     for name, variable in found.data_vars.items():
-        values = (
-            variable.astype(float).to_series() if variable.ndim else pd.Series([float(variable)])
-        )
-        table = values.dropna().rename("value").reset_index().drop(columns="index", errors="ignore")
-        tables.append(table.assign(measure=name, units=variable.attrs.get("units", "")))
+        if variable.ndim:
+            table = variable.astype(float).to_series().rename("value").reset_index()
+        else:
+            table = pd.DataFrame({"value": [float(variable)]})
+        table = table.dropna(subset=["value"])
+        if len(table):
+            tables.append(table.assign(measure=name, units=variable.attrs.get("units", "")))
     columns = [*present, "measure", "value", "units"]
     if not tables:
         return pd.DataFrame(columns=columns)
@@ -218,39 +228,67 @@ def combine(cells: Sequence[tuple[Mapping[str, Any], xr.Dataset]]) -> xr.Dataset
         With a dimension for each of these parameters. Other coordinates are united; NaN stands
         where a run has none.
     """
-    placed = []
-    for values, data in cells:
-        labels = {name: [label(value)] for name, value in values.items()}
-        clash = set(labels) & set(data.variables)
-        data = data.rename({name: f"{name} of the results" for name in clash})
-        placed.append(data.expand_dims(labels))
-    whole = xr.combine_by_coords(placed, join="outer", combine_attrs="drop_conflicts")
-    assert isinstance(whole, xr.Dataset)  # noqa: S101 - made of datasets
-    order = {
-        name: pd.Index(dict.fromkeys(label(values[name]) for values, _ in cells))
-        for name in cells[0][0]
-    }
-    return whole.reindex(order)
+    names = list(cells[0][0])
+    columns = [labels([values[name] for values, _ in cells]) for name in names]
+    clashing = {name: f"{name} of the results" for name in names}
+    renamed = [
+        data.rename({name: other for name, other in clashing.items() if name in data.variables})
+        for _, data in cells
+    ]
+    return _along(names, list(zip(zip(*columns, strict=True), renamed, strict=True)))
 
 
-def label(value: Any) -> float | str:
-    """Give a parameter's value as a coordinate."""
-    from sharpwave_shared.errors import show
-
-    return (
-        float(value)
-        if isinstance(value, int | float) and not isinstance(value, bool)
-        else (show(value))
+def _along(names: Sequence[str], cells: Sequence[tuple[Sequence[Any], xr.Dataset]]) -> xr.Dataset:
+    """Put runs into one dataset along the first parameter, and within it along the others."""
+    if not names:
+        ((_, data),) = cells
+        return data
+    groups: dict[Any, list[tuple[Sequence[Any], xr.Dataset]]] = {}
+    for (value, *others), data in cells:
+        groups.setdefault(value, []).append((others, data))
+    return xr.concat(
+        [_along(names[1:], group) for group in groups.values()],
+        xr.DataArray(list(groups), dims=names[0], name=names[0]),
+        data_vars="all",
+        coords="minimal",
+        compat="override",
+        join="outer",
+        combine_attrs="drop_conflicts",
     )
 
 
+def labels(values: Sequence[Any]) -> list[float] | list[str]:
+    """Give values of a parameter as a coordinate: as numbers if all are, or else as texts."""
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        return [float(value) for value in values]
+    return [show(value) for value in values]
+
+
 def unite_seeds(parts: Sequence[xr.Dataset]) -> xr.Dataset:
-    """Put the results of single seeds into one; what no seed has of its own is the first's."""
+    """Put the results of single seeds into one; what no seed has of its own is the first's.
+
+    Where a dimension without coordinates is longer for some seeds, the others are filled up: with
+    NaN, of whole numbers with -1.
+    """
+    longest: dict[Any, int] = {}
+    for part in parts:
+        for dim in set(part.dims) - set(part.indexes):
+            longest[dim] = max(longest.get(dim, 0), part.sizes[dim])
     return xr.concat(
-        parts,
+        [_filled_up(part, longest) for part in parts],
         "seed",
         data_vars="minimal",
         coords="minimal",
         compat="override",
+        join="outer",
         combine_attrs="override",
     )
+
+
+def _filled_up(data: xr.Dataset, sizes: Mapping[Any, int]) -> xr.Dataset:
+    widths = {dim: (0, size - data.sizes[dim]) for dim, size in sizes.items() if dim in data.dims}
+    if not any(width for _, width in widths.values()):
+        return data
+    fills = {"i": -1, "u": 0, "b": False, "U": "", "O": ""}
+    constants = {name: fills.get(v.dtype.kind, np.nan) for name, v in data.variables.items()}
+    return data.pad(widths, constant_values=constants)
