@@ -28,6 +28,7 @@ from pydantic.fields import FieldInfo
 
 from sharpwave_shared.errors import (
     DataWarning,
+    ExistingRunError,
     InvalidInputError,
     ParameterError,
     SharpwaveError,
@@ -162,6 +163,7 @@ class App:
         from sharpwave_shared.claims import verdict_values
         from sharpwave_shared.execution import report_claims
         from sharpwave_shared.files import json_values
+        from sharpwave_shared.maps import shares
 
         run = self._open(run_dir)
         reproduced = report_claims(run, Reporter(), quiet=json_output)
@@ -170,7 +172,8 @@ class App:
         if json_output:
             import json
 
-            typer.echo(json.dumps(json_values(verdict_values(run.verify())), indent=2))
+            found = shares(run) if run.swept else verdict_values(run.verify())
+            typer.echo(json.dumps(json_values(found), indent=2))
         if not reproduced:
             raise typer.Exit(1)
 
@@ -344,18 +347,13 @@ def _show_version(context: Context, value: bool) -> bool:
     return value
 
 
-def _is_off(field: FieldInfo) -> bool:
-    """Tell whether a field is a flag that is off by default: then off means not given."""
-    return field.annotation is bool and field.default is False
-
-
 def _read(kind: type[Parameters], given: Mapping[str, Any]) -> dict[str, Any]:
     """Read the values of the fields that are given as texts or flags."""
     fields = kind.model_fields
     return {
         name: parse(name, fields[name], value) if isinstance(value, str) else value
         for name, value in given.items()
-        if name in fields and value is not None and not (value is False and _is_off(fields[name]))
+        if name in fields and value is not None
     }
 
 
@@ -573,6 +571,8 @@ def _errors_as_exit_codes(kind: type[Parameters], given: Mapping[str, Any]) -> I
         match error:
             case KeyboardInterrupt():
                 message, code = "interrupted; --resume goes on from the last checkpoint", 130
+            case ExistingRunError():
+                message, code = error.told(option), 2
             case ParameterError():
                 message, code = error.naming(_shown_name(kind, error.name, given)), 2
             case InvalidInputError():

@@ -1,5 +1,7 @@
 """The errors that a command turns into one line and an exit code, and the warning it shows."""
 
+from collections.abc import Callable, Mapping
+
 
 class SharpwaveError(Exception):
     """A failure at run time, told to the user in one line (exit code 1)."""
@@ -36,12 +38,45 @@ class ParameterError(InvalidInputError):
         return f"{name}: got {show(self.got)}, expected {self.expected}"
 
 
+class ExistingRunError(InvalidInputError):
+    """A directory holds a run that is in the way.
+
+    Parameters
+    ----------
+    message
+        What lies there.
+    ways
+        Options that help, and what each does: `force="discards it"`.
+    """
+
+    def __init__(self, message: str, **ways: str):
+        self.message, self.ways = message, ways
+        super().__init__(self.told(lambda name: f"{name}=True"))
+
+    def __reduce__(self) -> tuple:
+        return _existing_run, (self.message, self.ways)
+
+    def told(self, spelled: Callable[[str], str]) -> str:
+        """Give the message, with the options spelled as a command line does, say."""
+        ways = ", ".join(f"{spelled(name)} {does}" for name, does in self.ways.items())
+        return f"{self.message}; {ways}"
+
+
+def _existing_run(message: str, ways: Mapping[str, str]) -> ExistingRunError:
+    return ExistingRunError(message, **ways)
+
+
 class DivergenceError(SharpwaveError):
     """Training met a loss that is not a finite number; the message names the step."""
 
 
 class DataWarning(UserWarning):
     """The run goes on, but with other data than one would expect, or after a repair."""
+
+
+def reason(error: BaseException) -> str:
+    """Say why something failed; of an error that is no `SharpwaveError`, name the class, too."""
+    return str(error) if isinstance(error, SharpwaveError) else f"{type(error).__name__}: {error}"
 
 
 LONGEST = 60

@@ -16,11 +16,11 @@ import xarray as xr
 
 from sharpwave_shared.claims import show_verdicts, verdict_values
 from sharpwave_shared.devices import describe_device
-from sharpwave_shared.errors import InvalidInputError, ParameterError, SharpwaveError, show
+from sharpwave_shared.errors import InvalidInputError, ParameterError, SharpwaveError, reason, show
 from sharpwave_shared.experiment import Experiment, Job, Options, check_seeds
 from sharpwave_shared.files import json_values, write_json
 from sharpwave_shared.journal import Journal
-from sharpwave_shared.parameters import parse, unknown
+from sharpwave_shared.parameters import parse, plain, unknown
 from sharpwave_shared.reporting import Reporter
 from sharpwave_shared.results import Run, combine, measures_of, open_run, unite_seeds, write_results
 from sharpwave_shared.run_directory import (
@@ -55,6 +55,9 @@ class Cell:
     directory: Path | None = None
     draw: bool = True
 
+    def __str__(self) -> str:
+        return f"{self.experiment!r} with seeds {show(self.seeds)}"
+
 
 def run_experiment(
     experiment: Experiment,
@@ -66,6 +69,10 @@ def run_experiment(
 ) -> Run:
     """Do what `Experiment.run` says."""
     chosen = Options(**{**options, "out": out, "seeds": check_seeds(seeds)})
+    if out is None and (chosen.workers > 1 or chosen.cluster):
+        raise ParameterError("out", None, "a directory, through which workers give their results")
+    if chosen.quick:
+        experiment = experiment.scaled_down()
     reporter = Reporter(quiet=not chosen.verbose)
     axes = {name: tuple(values) for name, values in (sweep or {}).items()}
     for warning in experiment.warnings():
@@ -163,16 +170,20 @@ def run_cells(
         failed = []
         for group in groups:
             try:
-                places |= dict(zip(group, run_group(group, options, reporter), strict=True))
+                with reporter.part():
+                    places |= dict(zip(group, run_group(group, options, reporter), strict=True))
             except InvalidInputError:
                 raise
-            except SharpwaveError as error:
+            except Exception as error:
                 if len(groups) == 1:
                     raise
-                reporter.warn(f"{group[0].experiment!r}: {error}")
-                failed.append(error)
+                reporter.warn(f"{group[0]} failed: {reason(error)}")
+                failed.append((group[0], error))
         if failed:
-            raise SharpwaveError(f"{len(failed)} of {len(groups)} parts failed: {failed[0]}")
+            cell, error = failed[0]
+            raise SharpwaveError(
+                f"{len(failed)} of {len(groups)} parts failed; {cell}: {reason(error)}"
+            ) from error
     runs = []
     for cell in cells:
         run = open_run(places[cell])
@@ -206,7 +217,7 @@ def run_group(cells: Sequence[Cell], options: Options, reporter: Reporter) -> li
                 f"{prepared.record.package} {prepared.record.experiment} on {prepared.device}, "
                 f"into {directory}"
             )
-            more = _wants_more(cell, directory)
+            more = not options.force and _wants_more(cell, directory)
             opened = stack.enter_context(
                 open_directory(
                     directory,
@@ -219,10 +230,7 @@ def run_group(cells: Sequence[Cell], options: Options, reporter: Reporter) -> li
                 )
             )
             if opened is None:
-                hint = "--resume goes on, " if more else ""
-                reporter.say(
-                    f"{directory} holds this run already, finished; {hint}--force runs it again"
-                )
+                _say_finished(cell, directory, reporter, more=more)
                 continue
             open_cells.append(prepared)
             directories.append(opened)
@@ -249,6 +257,13 @@ def run_group(cells: Sequence[Cell], options: Options, reporter: Reporter) -> li
                 reporter.say("drawing figures")
                 draw_run(run, options.format, reporter)
     return places
+
+
+def _say_finished(cell: Cell, directory: Path, reporter: Reporter, *, more: bool = False) -> None:
+    hint = "--resume goes on, " if more else ""
+    # Parts of a run are run again with the whole run only.
+    hint = "" if cell.directory is not None else f"; {hint}--force runs it again"
+    reporter.say(f"{directory} holds this run already, finished{hint}")
 
 
 def _prepare(cell: Cell, options: Options) -> _Prepared:
@@ -422,11 +437,7 @@ def _sweep(
     store: bool,
 ) -> Run:
     """Run an experiment for all combinations of values; take their measures together."""
-    for name, values in axes.items():
-        if name not in type(experiment).model_fields:
-            raise unknown(name, list(type(experiment).model_fields))
-        if len(set(values)) < len(values) or not values:
-            raise ParameterError("sweep", f"{name}={show(tuple(values))}", "different values")
+    axes = {name: _values(experiment, name, given) for name, given in axes.items()}
     points = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
     kinds = [experiment.replaced(**point) for point in points]
     device = experiment.device(options, options.all_seeds)
@@ -443,7 +454,7 @@ def _sweep(
         directory, record, reporter, resume=options.resume, force=options.force
     ) as opened:
         if opened is None:
-            reporter.say(f"{directory} holds this sweep already, finished; --force runs it again")
+            _say_finished(Cell(experiment, options.all_seeds), directory, reporter)
             return _told(directory, reporter)
         cells = [
             Cell(kind, options.all_seeds, directory / CELLS / _name(point), draw=False)
@@ -456,6 +467,17 @@ def _sweep(
         reporter.say("drawing figures")
         draw_run(run, options.format, reporter)
     return _told(directory, reporter)
+
+
+def _values(experiment: Experiment, name: str, given: Sequence[Any]) -> tuple[Any, ...]:
+    """Give the values of a parameter over which a sweep goes."""
+    fields = type(experiment).model_fields
+    if name not in fields:
+        raise unknown(name, list(fields))
+    values = tuple(plain(fields[name].annotation, value) for value in given)
+    if not values or any(value in values[:i] for i, value in enumerate(values)):
+        raise ParameterError("sweep", f"{name}={show(values)}", "different values")
+    return values
 
 
 def _told(directory: Path, reporter: Reporter) -> Run:
@@ -490,10 +512,11 @@ def _name(point: Mapping[str, Any]) -> str:
     """Name the folder of a run of a sweep."""
     parts = []
     for name, value in point.items():
-        text = json.dumps(json_values(value)) if isinstance(value, tuple) else show(value)
+        text = show(value)
         safe = re.sub(r"[^A-Za-z0-9.+-]+", "_", text)
         if safe != text:
-            safe = f"{safe[:30]}_{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+            whole = json.dumps(json_values(value))
+            safe = f"{safe[:30]}_{hashlib.sha256(whole.encode()).hexdigest()[:6]}"
         parts.append(f"{name}={safe}")
     return ",".join(parts)
 
@@ -503,14 +526,24 @@ def _spread_seeds(
 ) -> Run:
     """Let workers run the seeds one by one; take their results together as one run."""
     seeds = options.all_seeds
-    prepared = _prepare(Cell(experiment, seeds), options)
+    whole = Cell(experiment, seeds)
+    prepared = _prepare(whole, options)
     directory = prepared.directory
+    reporter.say(f"{len(seeds)} seeds side by side, into {directory}")
+    more = not options.force and _wants_more(whole, directory)
     with open_directory(
-        directory, prepared.record, reporter, resume=options.resume, force=options.force
+        directory,
+        prepared.record,
+        reporter,
+        resume=options.resume,
+        force=options.force,
+        extend=more,
     ) as opened:
         if opened is None:
-            reporter.say(f"{directory} holds this run already, finished; --force runs it again")
-            return open_run(directory)
+            _say_finished(whole, directory, reporter, more=more)
+            run = open_run(directory)
+            report_claims(run, reporter, quiet=not show_claims)
+            return run
         cells = [
             Cell(experiment, (seed,), directory / CELLS / f"seed={seed}", draw=False)
             for seed in seeds
@@ -520,6 +553,7 @@ def _spread_seeds(
         parts: list[xr.Dataset] = [run.data for run in runs]
         run = Run.computed(experiment, opened.record, unite_seeds(parts), directory)
         write_results(directory, run)
+        reporter.say("drawing figures")
         draw_run(run, options.format, reporter)
     run = open_run(directory)
     report_claims(run, reporter, quiet=not show_claims)

@@ -40,6 +40,7 @@ from sharpwave_shared.parameters import (
     Repeated,
     Spelled,
     marker,
+    section,
 )
 
 if TYPE_CHECKING:
@@ -238,10 +239,15 @@ class Experiment(Parameters):
 
     # --- what follows ---
 
+    def scaled_down(self) -> Experiment:
+        """Give what `--quick` makes of the experiment: the values of `quick` that are not given."""
+        given = self.model_fields_set
+        return self.replaced(**{k: v for k, v in self.quick.items() if k not in given})
+
     @classmethod
     def extends(cls) -> bool:
         """Tell whether finished runs can be gone on with: whether a parameter is a `Length`."""
-        return any(marker(field, Length) is not None for field in cls.model_fields.values())
+        return _has_length(cls)
 
     @classmethod
     def package(cls) -> str:
@@ -284,7 +290,8 @@ class Experiment(Parameters):
         sweep
             Values of parameters; the experiment is run for each, or for all combinations.
         options
-            Others of `Options`: `device`, `data_dir`, `resume`, `force`, `workers`, ...
+            Others of `Options`: `device`, `data_dir`, `resume`, `force`, `workers`, ... With
+            `quick=True` parameters that are not given are scaled down as `--quick` does.
 
         Returns
         -------
@@ -299,6 +306,15 @@ class Experiment(Parameters):
         from sharpwave_shared.execution import run_experiment
 
         return run_experiment(self, seeds, out=out, sweep=sweep, options=options).data
+
+
+def _has_length(kind: type[Parameters]) -> bool:
+    """Tell whether a parameter, or one of a section, is a `Length`."""
+    for given in kind.model_fields.values():
+        part = section(given.annotation)
+        if marker(given, Length) is not None or (part is not None and _has_length(part)):
+            return True
+    return False
 
 
 def check_seeds(seeds: int | Iterable[int]) -> tuple[int, ...]:

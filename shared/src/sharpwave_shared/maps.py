@@ -1,6 +1,8 @@
 """Where does a claim hold? Shares of seeds over the values of parameters, as data and figures."""
 
+import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,6 +18,7 @@ from sharpwave_shared.plotting import caption, title
 from sharpwave_shared.results import Run, labels
 from sharpwave_shared.statistics import mean_and_sd, wilson
 
+WIDTH = 80
 HOLDING, MEASURED = "claim_holding", "claim_measured"
 """Variables of a sweep: for how many seeds a claim holds, of how many that speak to it."""
 
@@ -57,20 +60,41 @@ def sweep_figures(run: Run) -> dict[str, Figure]:
 
 def show_shares(run: Run, console: Console) -> None:
     """Print for every claim and every combination of values for how many seeds it holds."""
-    if HOLDING not in run.data:
+    found = shares(run)
+    if not found:
         console.print("no claim speaks about these runs")
-        return
-    table = run.data[[HOLDING, MEASURED]].to_dataframe().dropna()
     for claim in run.experiment.claims():
-        if claim.name not in table.index.get_level_values("claim"):
-            continue
-        console.print(Text(f"{claim.statement} ({claim.source}) holds for", "bold"))
-        for place, row in table.xs(claim.name, level="claim").iterrows():
-            values = place if isinstance(place, tuple) else (place,)
-            where = ", ".join(
-                f"{name} = {_shown(value)}" for name, value in zip(run.swept, values, strict=True)
+        own = [share for share in found if share["name"] == claim.name]
+        if own:
+            lines = textwrap.wrap(f"{claim.statement} ({claim.source}) holds for", WIDTH)
+            console.print(Text("\n".join(lines), "bold"))
+        for share in own:
+            where = ", ".join(f"{name} = {_shown(value)}" for name, value in share["at"].items())
+            console.print(
+                Text(f"  {share['seeds_holding']} of {share['seeds_measured']} seeds at {where}")
             )
-            console.print(Text(f"  {row[HOLDING]:.0f} of {row[MEASURED]:.0f} seeds at {where}"))
+
+
+def shares(run: Run) -> list[dict[str, Any]]:
+    """Give as JSON values for how many seeds each claim holds, for all values of a sweep.
+
+    Left out is where no seed speaks to a claim.
+    """
+    if HOLDING not in run.data:
+        return []
+    counts = run.data[[HOLDING, MEASURED]].stack(at=["claim", *run.swept])
+    return [
+        {
+            "name": str(claim),
+            "at": dict(zip(run.swept, values, strict=True)),
+            "seeds_holding": int(holding),
+            "seeds_measured": int(measured),
+        }
+        for (claim, *values), holding, measured in zip(
+            counts["at"].values, counts[HOLDING].values, counts[MEASURED].values, strict=True
+        )
+        if measured > 0
+    ]
 
 
 def _measures(run: Run, names: Sequence[object]) -> Figure:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from sharpwave_shared.errors import InvalidInputError, SharpwaveError, show
+from sharpwave_shared.errors import ExistingRunError, InvalidInputError, SharpwaveError, show
 from sharpwave_shared.experiment import Experiment
 from sharpwave_shared.files import atomic_path
 from sharpwave_shared.run_directory import MEASURES, RECORD, RESULTS, Record, read_record
@@ -66,8 +66,10 @@ class Run:
 
     def __repr__(self) -> str:
         where = "" if self.directory is None else f", in {self.directory}"
-        record = self.record
-        return f"<Run of {record.package} {self.experiment!r}, seeds {record.seeds}{where}>"
+        return (
+            f"<Run of {self.record.package} {self.experiment!r}, seeds {show(self.record.seeds)}"
+            f"{where}>"
+        )
 
     @property
     def swept(self) -> dict[str, list[Any]]:
@@ -79,16 +81,29 @@ class Run:
         return tidy(self.data, [*self.experiment.conditions, *self.swept])
 
     def verify(self) -> "list[Verdict]":
-        """Check the claims that the run speaks to."""
+        """Check the claims that the run speaks to.
+
+        Raises
+        ------
+        InvalidInputError
+            If it is a sweep, whose `data` say for how many seeds of each run claims hold.
+        """
         from sharpwave_shared.claims import judge
 
+        if self.swept:
+            raise InvalidInputError(
+                "the claims were checked on each run of the sweep; see its data"
+            )
         return judge(self)
 
     def draw(self) -> "Mapping[str, Figure]":
         """Draw the figures."""
+        from sharpwave_shared.maps import sweep_figures
         from sharpwave_shared.plotting import style
 
         with style():
+            if self.swept:
+                return sweep_figures(self)
             return self.experiment.figures()(self.experiment, self.data)
 
 
@@ -119,9 +134,9 @@ def open_run(path: Path | str) -> Run:
         raise InvalidInputError(f"{directory}: no run there (it has no {RECORD})")
     record = read_record(directory)
     if record.status != "finished":
-        raise InvalidInputError(
-            f"{directory}: the run did not finish (status {record.status}); "
-            "start its command again with --resume"
+        raise ExistingRunError(
+            f"{directory}: the run did not finish (status {record.status})",
+            resume="goes on with it when it is run again",
         )
     kind = find_experiment(record.package, record.experiment)
     try:

@@ -6,6 +6,7 @@ import platform
 import shutil
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from sharpwave_shared.errors import InvalidInputError, SharpwaveError, show
+from sharpwave_shared.errors import ExistingRunError, InvalidInputError, SharpwaveError, show
 from sharpwave_shared.files import (
     TEMPORARY_PREFIX,
     json_values,
@@ -199,11 +200,10 @@ def _terminate_as_interrupt() -> Iterator[None]:
     def interrupt(signum: int, frame: Any) -> None:
         raise KeyboardInterrupt
 
-    try:
-        previous = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:  # not in the main thread, where signals cannot be handled
+    if threading.current_thread() is not threading.main_thread():  # where none can be handled
         yield
         return
+    previous = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
     finally:
@@ -232,20 +232,20 @@ def _find_record(path: Path, wanted: Record, *, resume: bool, force: bool) -> Re
     """Give the record of the run to go on with, or None for a new run in a cleared directory."""
     if not (path / RECORD).exists():
         return None
+    record = read_record(path)
     if force:
         _clear(path, wanted)
         return None
-    record = read_record(path)
     difference = _difference(record.identity, wanted.identity)
     if difference:
-        raise InvalidInputError(
-            f"{path}: holds a run of another configuration ({difference}); "
-            "choose another directory, or --force to discard that run"
+        raise ExistingRunError(
+            f"{path}: holds a run of another configuration ({difference})", force="discards it"
         )
     if record.status != "finished" and not resume:
-        raise InvalidInputError(
-            f"{path}: holds this run, not finished ({record.status}); "
-            "--resume goes on with it, --force starts again"
+        raise ExistingRunError(
+            f"{path}: holds this run, not finished ({record.status})",
+            resume="goes on with it",
+            force="starts again",
         )
     return record
 

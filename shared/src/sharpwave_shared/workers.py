@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from sharpwave_shared.compiled import processors
-from sharpwave_shared.errors import InvalidInputError, ParameterError, SharpwaveError
+from sharpwave_shared.errors import InvalidInputError, ParameterError, SharpwaveError, reason
 from sharpwave_shared.experiment import Options
 from sharpwave_shared.files import read_json
 from sharpwave_shared.reporting import Reporter
@@ -82,7 +82,10 @@ def run_in_workers(
                     except InvalidInputError:
                         raise
                     except Exception as error:
-                        reporter.warn(f"part {i + 1} of {len(parts)} failed: {error}")
+                        if type(error).__name__ == "KilledWorker":  # dask's
+                            lost.append(i)
+                            continue
+                        reporter.warn(f"part {i + 1} of {len(parts)} failed: {reason(error)}")
                         failures[i] = error
                     show(1)
             left = sorted(lost)
@@ -95,7 +98,8 @@ def run_in_workers(
     if failures:
         first = min(failures)
         raise SharpwaveError(
-            f"{len(failures)} of {len(parts)} parts failed; part {first + 1}: {failures[first]}"
+            f"{len(failures)} of {len(parts)} parts failed; "
+            f"part {first + 1}: {reason(failures[first])}"
         )
     return [results[i] for i in range(len(parts))]
 
@@ -105,7 +109,12 @@ def _do(
 ) -> Any:
     if threads:
         torch.set_num_threads(threads)
-    return work(part, options, Reporter(quiet=True))
+    try:
+        return work(part, options, Reporter(quiet=True))
+    except SharpwaveError:
+        raise
+    except Exception as error:  # of others' classes, which may not travel between processes
+        raise SharpwaveError(reason(error)) from error
 
 
 @contextmanager
@@ -119,13 +128,14 @@ def open_workers(options: Options) -> Iterator[Executor]:
     """
     if options.cluster is None:
         context = multiprocessing.get_context("spawn")
+        others = set(multiprocessing.active_children())
         with ProcessPoolExecutor(options.workers, mp_context=context) as pool:
             try:
                 yield pool
             except BaseException:
                 # Do not wait for what they are at: they end as after Ctrl-C, and can be resumed.
                 pool.shutdown(wait=False, cancel_futures=True)
-                for process in multiprocessing.active_children():
+                for process in set(multiprocessing.active_children()) - others:
                     process.terminate()
                 raise
         return
@@ -148,7 +158,10 @@ def open_workers(options: Options) -> Iterator[Executor]:
         queue = kind(**given)
     except (TypeError, ValueError) as error:
         raise InvalidInputError(f"cluster {options.cluster}: {error}") from error
-    with queue, distributed.Client(queue) as client:
+    # What lost workers did is done again by `run_in_workers`, which lets it go on.
+    dask = importlib.import_module("dask")
+    once = dask.config.set({"distributed.scheduler.allowed-failures": 0})
+    with once, queue, distributed.Client(queue) as client:
         if options.cluster != "local":
             queue.scale(jobs=options.workers)
         yield client.get_executor(pure=False)
