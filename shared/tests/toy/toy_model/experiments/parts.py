@@ -25,11 +25,13 @@ class Parts(Experiment):
     conditions: ClassVar = ("seed",)
 
     def compute(self, job: Job) -> xr.Dataset:
+        from sharpwave_shared.results import unite_seeds
+
         walks = [
             job.journal.once(f"seed {seed}", lambda part, seed=seed: self.walk(seed, part))
             for seed in job.seeds
         ]
-        return xr.concat(walks, "seed").assign_attrs(parts=len(walks))
+        return unite_seeds(walks)
 
     def walk(self, seed: int, journal: Journal) -> xr.Dataset:
         from toy_model.model import Walkers

@@ -36,7 +36,7 @@ class Walk(Experiment):
     """Mean of a step (m); for biased ones."""
     keep_trace: Annotated[bool, Spelled("--keep-trace/--forget-trace")] = True
     """Whether the way is kept."""
-    loud: bool = False
+    loud: Annotated[bool, Spelled("--loud/--silent")] = False
     """A flag."""
     notes: Path | None = None
     """A file."""
