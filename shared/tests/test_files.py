@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+import xarray as xr
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
@@ -23,11 +24,13 @@ from sharpwave_shared.files import (
     read_arrays,
     read_json,
     read_tensors,
+    read_tree,
     remove_partial_files,
     sha256,
     write_arrays,
     write_json,
     write_tensors,
+    write_tree,
 )
 
 fork = multiprocessing.get_context("fork")
@@ -148,7 +151,8 @@ def hostile_contents(trap: Trap) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("kind", ["npy", "npz", "torch", "pickle"])
 @pytest.mark.parametrize(
-    ("read", "suffix"), [(read_arrays, ".npz"), (read_tensors, ".safetensors")]
+    ("read", "suffix"),
+    [(read_arrays, ".npz"), (read_tensors, ".safetensors"), (read_tree, ".safetensors")],
 )
 def test_pickles_are_refused(kind, read, suffix, tmp_path):
     sprung = tmp_path / "sprung"
@@ -171,11 +175,12 @@ def test_objects_are_not_written(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("read", [read_arrays, read_tensors, read_json])
+@pytest.mark.parametrize("read", [read_arrays, read_tensors, read_tree, read_json])
 @pytest.mark.parametrize("fault", ["missing", "empty", "cut", "text", "flipped", "directory"])
 def test_damaged_file_is_one_error_that_names_it(read, fault, tmp_path):
     write_arrays(tmp_path / "read_arrays", a=np.arange(1000.0))
     write_tensors(tmp_path / "read_tensors", {"a": torch.arange(1000.0)})
+    write_tree(tmp_path / "read_tree", {"a": np.arange(1000.0)})
     write_json(tmp_path / "read_json", {"a": list(range(1000))})
     path = tmp_path / read.__name__
     content = path.read_bytes()
@@ -238,6 +243,122 @@ def test_tensors_round_trip(tmp_path):
         assert torch.equal(loaded[name], tensor)
     write_tensors(tmp_path / "t.safetensors", {})
     assert read_tensors(tmp_path / "t.safetensors") == ({}, {})
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]))
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | texts
+kinds = st.sampled_from(["?", "i1", "i2", "<i8", "u1", "u2", "<u8", "<f2", "<f4", "<f8", ">f8"])
+some_arrays = kinds.flatmap(lambda kind: arrays(kind, array_shapes(min_dims=0, min_side=0)))
+some_texts = arrays("U3", array_shapes(min_dims=1, max_dims=2), elements=st.text("aé", max_size=3))
+datasets = st.builds(
+    lambda values, note: xr.Dataset(
+        {"x": (("seed", "step"), values, {"units": "m"}), "scalar": 3.0},
+        {"seed": [f"s{i}" for i in range(len(values))], "kind": ("step", [True] * values.shape[1])},
+        {"note": note, "count": 3},
+    ),
+    arrays("<f4", st.tuples(st.integers(0, 3), st.integers(0, 3))),
+    texts,
+)
+trees = st.recursive(
+    scalars | some_arrays | some_texts | datasets,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.lists(inner, max_size=3).map(tuple)
+        | st.dictionaries(texts, inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+def same(a, b) -> bool:
+    """Tell whether two trees are equal in kinds and values, NaN being equal to NaN."""
+    if isinstance(a, dict):
+        return (
+            isinstance(b, dict) and list(a) == list(b) and all(same(v, b[k]) for k, v in a.items())
+        )
+    if isinstance(a, list | tuple):
+        equal = type(a) is type(b) and len(a) == len(b)
+        return equal and all(same(x, y) for x, y in zip(a, b, strict=True))
+    if isinstance(a, xr.Dataset):
+        dtypes = all(a[name].dtype == b[name].dtype for name in a.variables)
+        return b.identical(a) and dtypes
+    if isinstance(a, np.ndarray):
+        dtype = a.dtype.newbyteorder("=")
+        if dtype.kind == "U":
+            return b.dtype.kind == "U" and a.tolist() == b.tolist()
+        return b.dtype == dtype and a.shape == b.shape and np.array_equal(a, b, equal_nan=True)
+    return type(a) is type(b) and (a == b or (a != a and b != b))
+
+
+@settings(max_examples=50)
+@given(trees)
+def test_trees_round_trip(tmp_path_factory, tree):
+    path = tmp_path_factory.mktemp("trees") / "t.safetensors"
+    write_tree(path, tree)
+    assert same(tree, read_tree(path))
+
+
+def test_numbers_and_tensors_of_trees(tmp_path):
+    tree = {
+        "numpy": [np.bool_(True), np.int8(3), np.uint64(2**63), np.float32(0.5), np.float64("nan")],
+        "text": np.str_("x"),
+        "objects": np.array(["a", "bc"], object),
+        "tensors": (torch.ones(2, dtype=torch.bfloat16), torch.ones(2, 3, requires_grad=True).T),
+        "strided": np.arange(6)[::2],
+    }
+    write_tree(tmp_path / "t", tree)
+    again = read_tree(tmp_path / "t")
+    assert again["numpy"][:4] == [True, 3, 2**63, 0.5]
+    assert [type(number) for number in again["numpy"]] == [bool, int, int, float, float]
+    assert type(again["text"]) is str
+    assert again["objects"].tolist() == ["a", "bc"]
+    first, second = again["tensors"]
+    assert (first.dtype, second.shape, second.requires_grad) == (torch.bfloat16, (3, 2), False)
+    assert again["strided"].tolist() == [0, 2, 4]
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {1: "a"},
+        [{"a": object()}],
+        {1, 2},
+        1j,
+        np.array([1j]),
+        np.array(["a", None]),
+        np.array(["2020"], "datetime64[D]"),
+        np.longdouble(1),
+    ],
+)
+def test_other_things_are_not_kept(tree, tmp_path):
+    with pytest.raises(TypeError):
+        write_tree(tmp_path / "t", tree)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "shape", ["", "3", "{}", '["tensor", "7"]', '["pickle", "x"]', '["dict", 3]', "[" * 100_000]
+)
+def test_a_hostile_tree_is_one_error(shape, tmp_path):
+    write_tensors(tmp_path / "t", {"0": torch.ones(2)}, {"tree": shape})
+    with pytest.raises(SharpwaveError, match="does not hold what a run keeps"):
+        read_tree(tmp_path / "t")
+
+
+def test_defaults_of_torch_do_not_change_what_is_kept(tmp_path):
+    tree = {"array": np.ones(2, np.float32), "tensor": torch.ones(2, dtype=torch.float16)}
+    try:
+        torch.set_default_dtype(torch.float64)
+        torch.set_default_device("meta")
+        write_tree(tmp_path / "t", tree)
+        again = read_tree(tmp_path / "t")
+    finally:
+        torch.set_default_device(None)
+        torch.set_default_dtype(torch.float32)
+    assert again["array"].dtype == np.float32
+    assert again["tensor"].dtype == torch.float16
+    assert again["tensor"].device.type == "cpu"
+    assert again["array"].tolist() == again["tensor"].tolist() == [1, 1]
 
 
 def test_json(tmp_path):

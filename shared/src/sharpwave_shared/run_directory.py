@@ -289,7 +289,11 @@ def _now() -> str:
 
 def libraries() -> dict[str, str]:
     """Give the versions of what numbers depend on."""
-    names = ("torch", "numpy", "sharpwave-shared")
-    return {"python": platform.python_version()} | {
-        name: importlib.metadata.version(name) for name in names
+    import torch  # takes seconds, which no reading of records needs
+
+    names = ("numpy", "sharpwave-shared")
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,  # with the build, cpu or cu132, which metadata leave out
+        **{name: importlib.metadata.version(name) for name in names},
     }
