@@ -1,6 +1,7 @@
 """A package in miniature, `toy_model`, that is installed while these tests run."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -22,3 +23,19 @@ def toy():
         patch.syspath_prepend(TOY)
         patch.setenv("PYTHONPATH", TOY, prepend=os.pathsep)
         yield
+
+
+@pytest.fixture(scope="module")
+def finished(toy, tmp_path_factory):
+    """A finished run of two seeds; not to be changed."""
+    from toy_model.experiments.walk import Walk
+
+    directory = tmp_path_factory.mktemp("finished") / "run"
+    Walk(steps=4).run(range(2), out=directory)
+    return directory
+
+
+@pytest.fixture
+def finished_copy(finished, tmp_path):
+    """A finished run that may be changed."""
+    return shutil.copytree(finished, tmp_path / "copy")

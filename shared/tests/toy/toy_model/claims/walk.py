@@ -11,8 +11,8 @@ def goes_far(experiment, data) -> Measurement | None:
 def both_ways(experiment, data) -> Measurement | None:
     if data.sizes["seed"] < 2:
         return None
-    right = data["right"].values
-    return Measurement("both" if 0 < right.mean() < 1 else "one way", 0 < right.mean() < 1, {})
+    both = bool(0 < data["right"].mean() < 1)
+    return Measurement("both" if both else "one way", both, {})
 
 
 CLAIMS = [
