@@ -293,12 +293,15 @@ def test_datasets_are_kept(tmp_path):
 # --- Several runs as one batch -------------------------------------------------------------------
 
 
-def batch(folders, total, until=None):
+def batch(folders, total, until=None, done=None):
+    """Add up in several runs; note the steps that are done."""
     sums = [Sum() for _ in folders]
     journals = [Journal(folder=folder) for folder in folders]
     for step in together(journals, "adding", total, sums):
         if step == until:
             raise InterruptedError
+        if done is not None:
+            done.append(step)
         for number, counted in enumerate(sums):
             counted.add(step * (number + 1))
     return [counted.value for counted in sums]
@@ -320,12 +323,42 @@ def test_runs_of_a_batch_are_kept_at_the_same_step(tmp_path, clock, written):
         clock.now += 4.0
         if step == 1:  # the first one has written something else meanwhile
             journals[0].save("other", 1)
-    assert written.count("adding") == 2 * 2
+    assert written.count("adding+next") == 2 * 2
     for folder in folders:
         assert Journal(folder=folder).position("adding") == 5
 
 
-def test_runs_of_a_batch_that_are_unequally_far_are_refused(tmp_path):
+@pytest.mark.parametrize("lives", range(1, 20))
+def test_a_batch_that_is_killed_between_two_files_goes_on(lives, tmp_path, monkeypatch):
+    """Wherever the kill comes, no more than a step is lost."""
+    folders = [tmp_path / name for name in "abc"]
+    monkeypatch.setattr(journal, "CHECKPOINT_INTERVAL", 0.0)
+    left, before = lives, []
+    functions = {name: getattr(Journal, name) for name in ("save", "_replace")}
+
+    def mortal(name):
+        def function(*args):
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise InterruptedError
+            return functions[name](*args)
+
+        return function
+
+    with monkeypatch.context() as patch:
+        for name in functions:
+            patch.setattr(Journal, name, mortal(name))
+        with pytest.raises(InterruptedError):
+            batch(folders, 5, done=before)
+    after = []
+    assert batch(folders, 5, done=after) == [10, 20, 30]
+    assert after == list(range(after[0], 5))
+    assert after[0] in (len(before) - 1, len(before))
+    assert not list(tmp_path.rglob("*+next*"))
+
+
+def test_runs_that_are_unequally_far_start_where_all_have_been(tmp_path):
     work(tmp_path / "a", 3)
-    with pytest.raises(SharpwaveError, match=r"not equally far: \[0, 3\]"):
-        batch([tmp_path / "a", tmp_path / "b"], 5)
+    assert batch([tmp_path / "a", tmp_path / "b"], 5) == [10, 20]
+    assert batch([tmp_path / "b", tmp_path / "a"], 5) == [20, 10], "nothing is left to do"

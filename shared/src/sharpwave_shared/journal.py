@@ -25,6 +25,8 @@ from sharpwave_shared.reporting import Reporter
 CHECKPOINT_INTERVAL = 10.0
 """Seconds of work, at most, that a kill may cost between two points where a run can stop."""
 CHECKPOINTS = "checkpoints"
+NEXT = "+next"
+"""Ends the name of a loop's state until those of all runs of its batch are written."""
 T = TypeVar("T")
 
 
@@ -140,7 +142,8 @@ class Journal:
             return None
         from sharpwave_shared.files import read_tree
 
-        return read_tree(self._path(name)) if self._path(name).exists() else None
+        path = self._path(name)
+        return read_tree(path) if path.exists() else None
 
     def forget(self) -> None:
         """Remove what is kept in this journal: of the whole run, or of the part it is for."""
@@ -153,6 +156,16 @@ class Journal:
         if self._file(name) in self._names:
             raise ValueError(f"two loops or parts of the same work are called {name!r}")
         self._names.add(self._file(name))
+
+    def _kept(self, what: str) -> dict[int, Any]:
+        """Give the states of a loop that are kept, by the number of steps done."""
+        kept = [self.load(what), self.load(what + NEXT)]
+        return {int(tree["step"]): tree["state"] for tree in kept if tree is not None}
+
+    def _replace(self, what: str) -> None:
+        """Let the state of a loop that was written last replace the one before."""
+        if self.folder is not None:
+            self._path(what + NEXT).replace(self._path(what))
 
     def _path(self, name: str) -> Path:
         assert self.folder is not None  # noqa: S101 - callers have looked
@@ -180,28 +193,33 @@ def together(
 ) -> Iterator[int]:
     """Do what `Journal.steps` does for several runs that take their steps as one batch.
 
+    They go on from the last step of which all have kept their states.
+
     Raises
     ------
     SharpwaveError
-        If they are not equally far, or farther than `total`.
+        If they have gone further than `total`.
     """
     for journal in journals:
         journal._claim(what)
-    kept = [journal.load(what) for journal in journals]
-    positions = {0 if state is None else int(state["step"]) for state in kept}
-    if len(positions) > 1:
-        raise SharpwaveError(f"{what}: runs of one batch are not equally far: {sorted(positions)}")
-    (first,) = positions
+    kept = [journal._kept(what) for journal in journals]
+    first = max(set.intersection(*({0, *states} for states in kept)))
     if first > total:
         raise SharpwaveError(f"{what}: {first} steps are done already, more than {total}")
-    for state, keep in zip(kept, keeps, strict=True):
-        if state is not None:
-            keep.load_state_dict(state["state"])
+    if first > 0:
+        for states, keep in zip(kept, keeps, strict=True):
+            keep.load_state_dict(states[first])
 
     def save(step: int) -> None:
+        # Of a batch, all are written before the first replaces an older one: wherever a kill
+        # comes, there is a step of which all states are there.
+        name = what + NEXT if len(journals) > 1 else what
         for journal, keep in zip(journals, keeps, strict=True):
             if journal.folder is not None:
-                journal.save(what, {"step": step, "state": dict(keep.state_dict())})
+                journal.save(name, {"step": step, "state": dict(keep.state_dict())})
+        if len(journals) > 1:
+            for journal in journals:
+                journal._replace(what)
 
     saved = first
     with journals[0].reporter.progress(what, total * weight, first * weight) as show:

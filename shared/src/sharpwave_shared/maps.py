@@ -19,6 +19,8 @@ from sharpwave_shared.results import Run, labels
 from sharpwave_shared.statistics import mean_and_sd, wilson
 
 WIDTH = 80
+LONGEST = 24
+"""Characters of a value in a figure, at most."""
 HOLDING, MEASURED = "claim_holding", "claim_measured"
 """Variables of a sweep: for how many seeds a claim holds, of how many that speak to it."""
 
@@ -216,7 +218,9 @@ def _name_axis(axes: Axes, run: Run, name: str) -> None:
 
 
 def _shown(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    """Write a value of a parameter; of a long one, the beginning and the end."""
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= LONGEST else f"{text[:10]}...{text[-10:]}"
 
 
 def _is_default(run: Run, name: str, place: int) -> bool:

@@ -6,6 +6,7 @@ run.measures()                # its measures, a row for each seed and condition
 """
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +17,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from sharpwave_shared.errors import ExistingRunError, InvalidInputError, SharpwaveError, show
+from sharpwave_shared.errors import (
+    DataWarning,
+    ExistingRunError,
+    InvalidInputError,
+    SharpwaveError,
+    show,
+)
 from sharpwave_shared.experiment import Experiment
 from sharpwave_shared.files import atomic_path
 from sharpwave_shared.run_directory import MEASURES, RECORD, RESULTS, Record, read_record
@@ -276,7 +283,14 @@ def labels(values: Sequence[Any]) -> list[float] | list[str]:
     """Give values of a parameter as a coordinate: as numbers if all are, or else as texts."""
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         return [float(value) for value in values]
-    return [show(value) for value in values]
+    texts, meant = [], {}
+    for value in values:  # a long one is shortened, and may then be told by its number only
+        alike = meant.setdefault(show(value), [])
+        if value not in alike:
+            alike.append(value)
+        number = alike.index(value) + 1
+        texts.append(show(value) if number == 1 else f"{show(value)} ({number})")
+    return texts
 
 
 def unite_seeds(parts: Sequence[xr.Dataset]) -> xr.Dataset:
@@ -285,6 +299,12 @@ def unite_seeds(parts: Sequence[xr.Dataset]) -> xr.Dataset:
     Where a dimension without coordinates is longer for some seeds, the others are filled up: with
     NaN, of whole numbers with -1.
     """
+    for name, variable in parts[0].data_vars.items():
+        if "seed" not in variable.dims and not all(variable.equals(part[name]) for part in parts):
+            told = (
+                f"{name} has no dimension seed, but differs between seeds; the first one's is taken"
+            )
+            warnings.warn(told, DataWarning, stacklevel=2)
     longest: dict[Any, int] = {}
     for part in parts:
         for dim in set(part.dims) - set(part.indexes):

@@ -20,8 +20,8 @@ from sharpwave_shared.parameters import Number, Parameters, bounds_of, parse
 from sharpwave_shared.runs import Journal
 
 
-class KilledError(Exception):
-    """Stands for a kill signal."""
+class KilledError(BaseException):
+    """Stands for a kill signal: nothing that takes care of failures may take it for one."""
 
 
 class MemoryJournal(Journal):
@@ -66,11 +66,16 @@ class MemoryJournal(Journal):
 
 
 def killed_and_resumed(
-    experiment: Experiment, out: Path, seeds: Sequence[int] = (0,), *, every: int = 1
+    experiment: Experiment,
+    out: Path,
+    seeds: Sequence[int] = (0,),
+    *,
+    every: int = 1,
+    **options: Any,
 ) -> tuple[xr.Dataset, int]:
     """Run an experiment that is killed after every few files that it keeps, and resumed each time.
 
-    Checkpoints are written whenever they can be.
+    Checkpoints are written whenever they can be. `options` are those of `Experiment.run`.
 
     Returns
     -------
@@ -82,7 +87,7 @@ def killed_and_resumed(
         with pytest.MonkeyPatch.context() as patch:
             _kill_after(patch, every)
             try:
-                return experiment.run(seeds, out=out, resume=True), kills
+                return experiment.run(seeds, out=out, resume=True, **options), kills
             except KilledError:
                 kills += 1
     raise AssertionError("not finished after 200 kills")

@@ -11,6 +11,8 @@ from sharpwave_shared.parameters import Between
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from toy_model.model import Walkers
 else:
     xr = lazy.module("xarray")
 
@@ -40,12 +42,12 @@ class Parts(Experiment):
         warm = journal.part("warming up")
         for step in warm.steps("walking", self.steps, walkers):
             walkers.step(step)
-        length = journal.once("length", lambda part: self.go_far(walkers, part))
-        return walkers.results((1.0,), trace=False).isel(scale=0, drop=True).assign(length=length)
+        return journal.once("going far", lambda part: self.go_far(walkers, part))
 
-    def go_far(self, walkers, journal: Journal) -> int:
+    def go_far(self, walkers: Walkers, journal: Journal) -> xr.Dataset:
         for step in journal.steps("walking", self.steps, walkers):
             walkers.step(self.steps + step)
             if abs(walkers.places).max() > self.border:
                 break
-        return step
+        results = walkers.results((1.0,), trace=False).isel(scale=0, drop=True)
+        return results.assign(length=("seed", [len(walkers.trace)]))

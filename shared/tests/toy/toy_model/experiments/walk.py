@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
@@ -38,6 +39,8 @@ class Walk(Experiment):
     """Whether the way is kept."""
     loud: Annotated[bool, Spelled("--loud/--silent")] = False
     """A flag."""
+    pause: Annotated[float, Between(0, 60), Length()] = 0.0
+    """Seconds to rest after each step."""
     notes: Path | None = None
     """A file."""
     quick: ClassVar = {"steps": 3, "loud": True}
@@ -67,6 +70,7 @@ class Walk(Experiment):
         walkers = self.walkers(job)
         for step in job.journal.steps("walking", self.steps, walkers):
             walkers.step(step)
+            time.sleep(self.pause)
         job.save_tensors("places", walkers.tensors())
         return walkers.results(self.scales, trace=self.keep_trace)
 
