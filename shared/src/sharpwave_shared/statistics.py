@@ -34,7 +34,7 @@ def mean_and_sd(
     sd = np.sqrt(
         np.divide(square, count - 1, out=np.full(np.shape(total), np.nan), where=count > 1)
     )
-    return mean, sd
+    return np.asarray(mean), np.asarray(sd)  # of one dimension, NumPy gives numbers
 
 
 def bootstrap_mean(values: Float[np.ndarray, " values"], seed: int = 0) -> Interval:
