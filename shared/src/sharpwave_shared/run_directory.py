@@ -198,6 +198,7 @@ def _terminate_as_interrupt() -> Iterator[None]:
     """Let SIGTERM, which clusters send at a time limit, end a run as Ctrl-C does."""
 
     def interrupt(signum: int, frame: Any) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not disturb the end
         raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():  # where none can be handled

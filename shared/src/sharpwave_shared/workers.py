@@ -2,10 +2,13 @@
 
 import importlib
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+import os
+import signal
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import torch
@@ -26,6 +29,8 @@ CLUSTERS = {
     "moab": "MoabCluster",
 }
 """Classes of dask_jobqueue."""
+PATIENCE = 20
+"""Seconds that an interrupted worker has to record its end."""
 TRIES = 3
 """How often a part is given to workers that are lost (killed, out of memory) before it fails."""
 
@@ -104,6 +109,12 @@ def run_in_workers(
     return [results[i] for i in range(len(parts))]
 
 
+def _start_worker() -> None:
+    """Leave it to the main process to tell workers, by SIGTERM, that they are to end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def _do(
     work: Callable[[Any, Options, Reporter], Any], part: Any, options: Options, threads: int
 ) -> Any:
@@ -111,10 +122,23 @@ def _do(
         torch.set_num_threads(threads)
     try:
         return work(part, options, Reporter(quiet=True))
+    except KeyboardInterrupt:  # which the run has recorded
+        if threads:
+            os._exit(130)  # to raise it would let this worker begin the next part
+        raise
     except SharpwaveError:
         raise
     except Exception as error:  # of others' classes, which may not travel between processes
         raise SharpwaveError(reason(error)) from error
+
+
+def _end(processes: Collection[BaseProcess]) -> None:
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.join(PATIENCE)
+        if process.is_alive():  # in a long computation that no signal can interrupt
+            process.kill()
 
 
 @contextmanager
@@ -129,14 +153,15 @@ def open_workers(options: Options) -> Iterator[Executor]:
     if options.cluster is None:
         context = multiprocessing.get_context("spawn")
         others = set(multiprocessing.active_children())
-        with ProcessPoolExecutor(options.workers, mp_context=context) as pool:
+        with ProcessPoolExecutor(
+            options.workers, mp_context=context, initializer=_start_worker
+        ) as pool:
             try:
                 yield pool
             except BaseException:
                 # Do not wait for what they are at: they end as after Ctrl-C, and can be resumed.
                 pool.shutdown(wait=False, cancel_futures=True)
-                for process in set(multiprocessing.active_children()) - others:
-                    process.terminate()
+                _end(set(multiprocessing.active_children()) - others)
                 raise
         return
     try:
