@@ -40,7 +40,6 @@ from sharpwave_shared.parameters import (
     Positional,
     Repeated,
     Spelled,
-    describe,
     marker,
     parse,
     section,
@@ -146,7 +145,7 @@ class App:
             help = "\n\n".join(part for part in (self.help, self._main.__doc__) if part)
             app.callback(invoke_without_command=True, help=help)(self._main)
         for command in self._commands:
-            app.command(command.name)(command.function)
+            app.command(_normalised(command.name))(command.function)
         app.command("verify")(_function_command(self._verify, {}))
         app.command("plot")(_function_command(self._plot, {}))
         return app
@@ -594,4 +593,4 @@ def _shown_name(kind: type[Parameters], name: str, given: Mapping[str, Any]) -> 
     return option(name) if name in given else name
 
 
-__all__ = ["App", "Format", "RunDirectory", "describe", "find_experiment", "installed_apps"]
+__all__ = ["App", "Format", "RunDirectory", "find_experiment", "installed_apps"]

@@ -130,8 +130,9 @@ def _measures(run: Run, names: Sequence[object]) -> Figure:
     for axes in list(panels.flat)[len(shown) :]:
         axes.remove()
     if len(run.swept) > 1:
-        handles, labels = panels.flat[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside right center")
+        handles, texts = panels.flat[0].get_legend_handles_labels()
+        figure.set_figwidth(figure.get_figwidth() + 0.5 + 0.075 * max(map(len, texts)))
+        figure.legend(handles, texts, loc="outside right center")
     seeds = len(run.record.seeds)
     left = len(names) - len(shown)
     more = f" {left} more measures are in metrics.csv." if left else ""
@@ -214,6 +215,7 @@ def _places(run: Run, name: str) -> range:
 
 def _name_axis(axes: Axes, run: Run, name: str) -> None:
     axes.set_xticks(_places(run, name), [_shown(value) for value in run.data[name].values])
+    axes.set_xlim(-0.5, run.data.sizes[name] - 0.5)
     axes.set_xlabel(name)
 
 

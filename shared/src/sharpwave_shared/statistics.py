@@ -61,4 +61,6 @@ def wilson(holds: int, of: int) -> Interval:
     share, scale = holds / of, 1 + z**2 / of
     middle = (share + z**2 / (2 * of)) / scale
     half = z / scale * math.sqrt(share * (1 - share) / of + z**2 / (4 * of**2))
-    return Interval(share, max(0.0, middle - half), min(1.0, middle + half))
+    # Rounding must not put the share itself outside.
+    low, high = max(0.0, middle - half), min(1.0, middle + half)
+    return Interval(share, min(share, low), max(share, high))
