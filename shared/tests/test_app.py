@@ -1,5 +1,6 @@
 """The command line: options, presets, exit codes, what stands on which stream, and `sharpwave`."""
 
+import importlib.metadata
 import json
 import logging
 import re
@@ -671,8 +672,15 @@ def test_a_run_of_another_package(call, finished):
 # --- The command `sharpwave` ---------------------------------------------------------------------
 
 
-def test_installed_packages_are_found():
-    assert installed_apps()["toy-model"] is toy_app
+def test_installed_packages_are_found(monkeypatch):
+    found = importlib.metadata.entry_points
+
+    def of_the_toy_package(**which):
+        return [point for point in found(**which) if point.name == "toy-model"]
+
+    with monkeypatch.context() as patch:  # to load all packages takes seconds
+        patch.setattr(importlib.metadata, "entry_points", of_the_toy_package)
+        assert installed_apps() == {"toy-model": toy_app}
     assert find_experiment("toy-model", "walk") is Walk
     with pytest.raises(InvalidInputError, match="it has walk, herd, brittle, parts"):
         find_experiment("toy-model", "wlak")
