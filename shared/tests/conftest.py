@@ -39,3 +39,9 @@ def finished(toy, tmp_path_factory):
 def finished_copy(finished, tmp_path):
     """A finished run that may be changed."""
     return shutil.copytree(finished, tmp_path / "copy")
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Let no run draw its figures, which takes most of its time."""
+    monkeypatch.setattr("sharpwave_shared.execution.draw_run", lambda *arguments: [])

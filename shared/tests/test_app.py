@@ -483,6 +483,7 @@ def test_errors(error, code, line, debug, kind, call, monkeypatch):
         assert len(lines) == 1
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_data_warnings_are_told_and_recorded(call, tmp_path):
     arguments = ["brittle", "--stumbles-at", "0", "--how", "warning", "--quiet", "--out", tmp_path]
     result = call(*arguments)
@@ -549,6 +550,7 @@ def test_a_run_from_end_to_end(call, tmp_path):
     assert call(*arguments, "--VAR", "7", "--force", "-q").err == ""
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_failed_run_says_so_and_can_go_on(call, tmp_path, monkeypatch):
     arguments = ["brittle", "--stumbles-at", "0", "--out", tmp_path]
     result = call(*arguments, "--quiet")
@@ -567,6 +569,7 @@ def test_a_failed_run_says_so_and_can_go_on(call, tmp_path, monkeypatch):
     assert call("verify", tmp_path).code in (0, 1)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_interrupted_run(call, tmp_path):
     result = call("brittle", "--stumbles-at", "0", "--how", "interrupt", "--out", tmp_path, "-q")
     assert result.code == 130
@@ -574,6 +577,7 @@ def test_an_interrupted_run(call, tmp_path):
     assert json.loads((tmp_path / "run.json").read_text())["status"] == "interrupted"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_quick_runs_are_not_judged(call, tmp_path):
     result = call("--out", tmp_path, "--quick", "-q")
     assert result.code == 0
@@ -598,6 +602,7 @@ def test_plot_draws_again_from_what_is_stored(call, finished_copy):
     assert call("plot", finished_copy / "nothing").code == 2
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("form", [[], ["--json"]])
 def test_verify(form, call, tmp_path):
     Walk(VAR=100.0).run(range(6), out=tmp_path / "good")
@@ -614,6 +619,7 @@ def test_verify(form, call, tmp_path):
             assert ("[not reproduced]" in result.out) != reproduced
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_verify_where_nothing_is_claimed(call, tmp_path):
     assert call("parts", "--out", tmp_path).code == 0
     result = call("verify", tmp_path)

@@ -65,6 +65,7 @@ def run_stored(experiment, seeds, **options):
 # --- The same numbers ----------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda e: e.name)
 def test_stored_and_killed_and_alone_is_the_same(experiment, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -85,6 +86,7 @@ def work(out: Path) -> None:
     Walk(steps=60, scales=(1.0,)).run(SEEDS, out=out, resume=True)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_killed_at_any_moment(tmp_path):
     chance = random.Random(0)
     killed = 0
@@ -116,6 +118,7 @@ def test_a_run_directory_is_whole(finished):
     assert [claim["name"] for claim in claims] == ["far", "both"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_length_is_extended(tmp_path, computed):
     first = Walk(steps=3).run(SEEDS, out=tmp_path)
     assert Walk(steps=3).run(SEEDS, out=tmp_path, resume=True).identical(first)
@@ -127,6 +130,7 @@ def test_the_length_is_extended(tmp_path, computed):
     assert open_run(tmp_path).experiment.steps == 6
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_runs_that_are_in_the_way(tmp_path):
     Walk().run(out=tmp_path)
     with pytest.raises(InvalidInputError, match=r"VAR: 1 there, 2 here\); force=True discards it"):
@@ -170,6 +174,7 @@ def test_options_from_python_that_are_refused(options, message):
     assert "--" not in str(caught.value)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_quick_from_python_scales_down_what_is_not_given():
     assert Walk().run(quick=True).sizes["step"] == 3
     assert Walk(steps=4).run(quick=True).sizes["step"] == 4
@@ -177,6 +182,7 @@ def test_quick_from_python_scales_down_what_is_not_given():
     assert Walk().run().sizes["step"] == 8
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_warnings_are_told(tmp_path, capsys):
     Walk(loud=True).run(out=tmp_path)
     assert "this is loud" in capsys.readouterr().err
@@ -188,6 +194,7 @@ def test_warnings_are_told(tmp_path, capsys):
 # --- Parts that fail -----------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     ("how", "message"),
     [("divergence", "stumbled at step 3"), ("bug", "ZeroDivisionError: division\n\tby zero")],
@@ -207,6 +214,7 @@ def test_a_part_that_fails_does_not_stop_others(how, message, tmp_path, monkeypa
     assert set(statuses(tmp_path).values()) == {"finished"}
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_interruption_stops_all(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(KeyboardInterrupt):
@@ -217,6 +225,7 @@ def test_an_interruption_stops_all(tmp_path, monkeypatch):
 # --- Sweeps --------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_sweep_holds_the_measures_of_all_runs(tmp_path):
     sweep = {"VAR": np.array([4, 1]), "scales": [[1.0, 2.0], (2.0, 3.0)]}
     whole = Walk(steps=4).run(SEEDS, sweep=sweep, out=tmp_path)
@@ -245,6 +254,7 @@ def test_a_sweep_holds_the_measures_of_all_runs(tmp_path):
     )
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_folders_of_a_sweep_are_named_by_its_values(tmp_path):
     Walk().run(sweep={"VAR": [1e-5, 2.0], "drift": [None, -0.5]}, out=tmp_path)
     assert set(statuses(tmp_path)) == {
@@ -260,6 +270,7 @@ def test_long_values_have_folders_of_their_own(tmp_path):
     assert second == f"{first} (2)"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_batch_is_computed_together(tmp_path, monkeypatch):
     together = []
     compute = Herd.compute_together.__func__
@@ -278,6 +289,7 @@ def test_a_batch_is_computed_together(tmp_path, monkeypatch):
     assert data.identical(whole)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_cells_are_resumed_by_themselves(tmp_path, monkeypatch, computed):
     experiment = Brittle(stumbles_at=(0,))
     sweep = {"how": ["divergence", "warning", "bug"]}
@@ -316,6 +328,7 @@ def test_claims_and_figures_of_a_sweep(tmp_path):
         run.verify()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_sweep_of_an_experiment_without_measures_or_claims(tmp_path):
     whole = Parts().run(sweep={"border": [0.0, 1.0]}, out=tmp_path)
     assert "claim_holding" not in whole
@@ -325,6 +338,7 @@ def test_a_sweep_of_an_experiment_without_measures_or_claims(tmp_path):
 # --- Names ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_default_directories_differ_as_runs_do(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     settings = [

@@ -14,6 +14,7 @@ from toy_model.experiments.walk import Brittle, Walk
 
 from sharpwave_shared import workers
 from sharpwave_shared.errors import InvalidInputError, ParameterError, SharpwaveError
+from sharpwave_shared.execution import Cell, run_group
 from sharpwave_shared.experiment import Options
 from sharpwave_shared.reporting import Reporter
 from sharpwave_shared.results import open_run
@@ -123,14 +124,25 @@ def test_a_part_whose_workers_are_always_lost_fails(forked):
 # --- Experiments ---------------------------------------------------------------------------------
 
 
-def test_seeds_side_by_side_give_the_same(tmp_path):
-    """In processes of the kind that users have, which import everything anew."""
+def test_a_run_in_a_process_that_imports_everything_anew(tmp_path):
+    """As workers are that users have."""
+    cell = Cell(Walk(steps=3, VAR=2.0), (3, 1), tmp_path / "run")
+    ((directory,),) = run(run_group, [[cell]], seed=7)
+    stored = open_run(directory)
+    assert stored.directory == tmp_path / "run"
+    assert stored.record.seed == 7
+    assert stored.data.identical(Walk(steps=3, VAR=2.0).run((3, 1)))
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_seeds_side_by_side_give_the_same(forked, tmp_path):
     expected = Parts().run((3, 1))
     data = Parts().run((3, 1), out=tmp_path, workers=2)
     assert data.identical(expected)
     assert statuses(tmp_path / "cells") == {"seed=3": "finished", "seed=1": "finished"}
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_run_side_by_side_can_be_extended(forked, tmp_path):
     Walk(steps=3).run((0, 1), out=tmp_path, workers=2)
     longer = Walk(steps=5).run((0, 1), out=tmp_path, workers=2, resume=True)
@@ -140,12 +152,14 @@ def test_a_run_side_by_side_can_be_extended(forked, tmp_path):
     assert again.identical(longer)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_sweep_side_by_side_gives_the_same(forked, tmp_path):
     sweep = {"VAR": [1.0, 4.0], "steps": [2, 3]}
     data = Walk().run((3, 1), sweep=sweep, out=tmp_path, workers=2)
     assert data.identical(Walk().run((3, 1), sweep=sweep))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_seed_that_fails_side_by_side(forked, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     arguments = ["brittle", "--seeds", "0:3", "--stumbles-at", "1", "--workers", 2]
@@ -155,6 +169,7 @@ def test_a_seed_that_fails_side_by_side(forked, tmp_path, monkeypatch, capsys):
     assert sorted(statuses(tmp_path).values()) == ["failed", "finished", "finished"]
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("form", ["sweep", "seeds"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_interruption_ends_workers_too(form, number, forked, tmp_path, monkeypatch):
@@ -193,6 +208,7 @@ def test_an_interruption_ends_workers_too(form, number, forked, tmp_path, monkey
 # --- Clusters ------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_cluster_on_this_machine(tmp_path):
     pytest.importorskip("distributed")
     pytest.importorskip("dask_jobqueue")
