@@ -15,17 +15,22 @@ from dataclasses import replace
 import torch
 
 from sharpwave_shared.benchmarking import alternate, benchmark
-from sharpwave_shared.runs import Journal
-from sleep_replay import Condition, Schedule, ScheduleJob, Training, evaluate, prepare
+from sharpwave_shared.journal import Journal
+from sleep_replay.data import load_experience
+from sleep_replay.evaluate import evaluate
 from sleep_replay.model import VAE
+from sleep_replay.parameters import Learning, Model, Night
 from sleep_replay.reference import PlainVAE, plain_sleep
+from sleep_replay.sleep import sleep
+from sleep_replay.weights import obtain_weights
 
 
 def measure(options: argparse.Namespace, device: torch.device) -> Iterator[dict[str, object]]:
     """Time the training of all seeds, then the evaluation of one network."""
-    setup = prepare(device=str(device))
-    initial = setup.initial_state(Journal())
-    data = setup.experience
+    model = Model()
+    data = load_experience(model).to(device)
+    initial = obtain_weights(Journal(), model, data, seed=0).state
+    vae = VAE(1).to(device).load_network(initial).eval()
     new_train = data.new_train.subset(torch.arange(4000))
     # Training is timed with next to no evaluation, which is timed on its own below.
     few = torch.arange(2)
@@ -35,30 +40,27 @@ def measure(options: argparse.Namespace, device: torch.device) -> Iterator[dict[
         old_test=data.old_test.subset(few),
         new_test=data.new_test.subset(few),
     )
-    schedule = Schedule(options.total_eps, 20, 0.2, 0.8)
+    night = Night(total_eps=options.total_eps)
     seeds = list(range(options.seeds))
-    job = ScheduleJob(
-        replace(setup, experience=unevaluated), [Condition(schedule)], seeds, 10, Training()
-    )
     new_images = new_train.all_images()
     plain_networks: list[PlainVAE] = []
 
-    def plain() -> None:
+    def one_by_one() -> None:
         plain_networks.clear()
         for seed in seeds:
-            vae = PlainVAE()
-            vae.load_state_dict(initial)
-            vae.to(device)
-            plain_sleep(vae, schedule, seed, new_images)
-            plain_networks.append(vae)
+            plain = PlainVAE()
+            plain.load_state_dict(initial)
+            plain_sleep(plain.to(device), night, seed, new_images)
+            plain_networks.append(plain)
 
     batched: list[dict[str, torch.Tensor]] = []
 
     def fast() -> None:
-        batched.append(job.run(Journal()).networks)
+        slept = sleep(Journal(), vae, unevaluated, [night], Learning(), seeds)
+        batched.append(slept.networks)
 
-    times = alternate({"plain": plain, "batched": fast}, options.repeat, device)
-    steps = schedule.num_cycles * schedule.epochs_per_cycle * 10
+    times = alternate({"plain": one_by_one, "batched": fast}, options.repeat, device)
+    steps = night.num_cycles * night.epochs_per_cycle * night.num
     _check(plain_networks, batched[-1], data.new_test.all_images())
     yield {
         "what": "training",
@@ -70,7 +72,6 @@ def measure(options: argparse.Namespace, device: torch.device) -> Iterator[dict[
     }
 
     images = data.old_test.all_images()
-    vae = VAE(1).to(device).load_network(initial).eval()
     one = PlainVAE().to(device)
     one.load_state_dict(initial)
 

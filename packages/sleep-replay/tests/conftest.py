@@ -1,24 +1,93 @@
 """Small data and models for the tests of sleep-replay."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
 
+from sharpwave_shared import open_run
 from sharpwave_shared.data import DataRecord
+from sharpwave_shared.experiment import Experiment, Job
+from sharpwave_shared.results import Run
 from sharpwave_shared.seeding import Streams
-from sharpwave_shared.testing import KilledError, MemoryJournal
-from sleep_replay.data import Experience, ImageSet
-from sleep_replay.experiments import Setup
+from sleep_replay.data import Experience, ImageSet, load_experience
+from sleep_replay.experiments.schedule import Schedule
 from sleep_replay.model import VAE
-from sleep_replay.weights import InitialModel, weights_cache
+from sleep_replay.weights import store_weights
+
+
+def _tiny() -> dict[type[Experiment], dict[str, Any]]:
+    spec = spec_from_file_location("tiny_sleep_replay", Path(__file__).with_name("tiny.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.TINY
+
+
+def load_few(*arguments: Any) -> Experience:
+    """Read the data, and keep 200 images of data set 1 to train with, of 4,000."""
+    whole = load_experience(*arguments)
+    return replace(whole, old_train=whole.old_train.subset(torch.arange(200)))
+
+
+_FEW_IMAGES = ("sleep_replay.data.load_experience", load_few)
+_NO_FIGURES = ("sharpwave_shared.execution.draw_run", lambda *arguments, **more: [])
+
+
+@pytest.fixture(scope="session")
+def tiny() -> dict[type[Experiment], dict[str, Any]]:
+    """Sizes at which every experiment takes about a second."""
+    return _tiny()
+
+
+@pytest.fixture(scope="session")
+def finished(
+    tiny: dict[type[Experiment], dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[type[Experiment]], Run]:
+    """Give a finished run of an experiment, of two seeds; not to be changed."""
+    runs: dict[type[Experiment], Run] = {}
+
+    def finish(kind: type[Experiment]) -> Run:
+        if kind not in runs:
+            out = tmp_path_factory.mktemp(kind.name) / "run"
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(*_NO_FIGURES)
+                patch.setattr(*_FEW_IMAGES)
+                kind(**tiny[kind]).run((0, 1), out=out)
+            runs[kind] = open_run(out)
+        return runs[kind]
+
+    return finish
 
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the user's cache out of the tests, and the tests out of the user's cache."""
     monkeypatch.setenv("SHARPWAVE_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture
+def _no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures take seconds; they are laid out in tests of their own."""
+    monkeypatch.setattr(*_NO_FIGURES)
+
+
+@pytest.fixture
+def _few_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(*_FEW_IMAGES)
+
+
+@pytest.fixture
+def _figures_closed() -> Iterator[None]:
+    yield
+    plt.close("all")
 
 
 def draw_blobs(count: int, seed: int) -> torch.Tensor:
@@ -51,20 +120,26 @@ def experience() -> Experience:
 
 
 @pytest.fixture
-def memory_journal() -> type[MemoryJournal]:
-    return MemoryJournal
-
-
-@pytest.fixture
-def killed_error() -> type[KilledError]:
-    return KilledError
-
-
-@pytest.fixture
-def setup(experience: Experience) -> Setup:
-    """A setup whose saved initial weights are random ones, in the test's own cache."""
-    model = InitialModel("mnist", "small", 5)
-    setup = Setup(experience, model, True, 0, torch.device("cpu"))
+def initial() -> VAE:
+    """A network of random weights, which are those of the model that the cache has."""
     vae = VAE(1, 5).initialise([Streams(0).torch("initialisation")])
-    model.store(vae.network_state(0), {"seed": 0}, weights_cache())
-    return setup
+    store_weights(Schedule(latent_dim=5), vae.network_state(0), {"seed": 0})
+    return vae
+
+
+@pytest.fixture
+def job(experience: Experience) -> Callable[..., Job]:
+    """Make jobs that compute on the blobs."""
+
+    def make(*seeds: int, data: Experience = experience, **more: Any) -> Job:
+        return Job(seeds=seeds or (0, 1), device=torch.device("cpu"), data=data, **more)
+
+    return make
+
+
+@pytest.fixture
+def _on_blobs(
+    experience: Experience, initial: VAE, _no_figures: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Let experiments with latent size 5 read the blobs, and start from random weights."""
+    monkeypatch.setattr("sleep_replay.data.load_experience", lambda model, data_dir: experience)

@@ -1,41 +1,40 @@
-"""Claims: each holds inside its band and fails outside, on runs with known numbers."""
+"""Claims: each holds inside its band and fails outside, on results with known numbers."""
 
-from pathlib import Path
-
+import numpy as np
 import pytest
+import xarray as xr
 
 from sharpwave_shared.claims import Claim, Measurement
-from sharpwave_shared.runs import StoredRun
-from sleep_replay.claims import CLAIMS
+from sharpwave_shared.experiment import Experiment
+from sleep_replay import Samples, Schedule, Sweep
+from sleep_replay.claims import mixtures, schedule
 
-BY_NAME: dict[str, Claim] = {claim.name: claim for claim in CLAIMS}
-
-
-def run(
-    fractions: tuple[float, float],
-    old: list[list[float]],
-    new: list[list[float]],
-    *,
-    num_cycles: int = 10,
-    inverted: bool = True,
-    carried: float = 0.7,
-) -> StoredRun:
-    condition = {
-        "start_fraction_rem": fractions[0],
-        "end_fraction_rem": fractions[1],
-        "num_cycles": num_cycles,
-        "lr": 1e-3,
-        "error_old": old,
-        "error_new": new,
-        "carried_old": [[carried] * len(course) for course in old],
-        "carried_new": [[carried] * len(course) for course in old],
-    }
-    record = {"experiment": "schedule", "config": {"inverted": inverted}}
-    return StoredRun(Path(), record, {"conditions": [condition]})
+BY_NAME: dict[str, Claim] = {claim.name: claim for claim in (*schedule.CLAIMS, *mixtures.CLAIMS)}
 
 
-def verdict(name: str, stored: StoredRun) -> bool | None:
-    measurement: Measurement | None = BY_NAME[name].measure(stored)
+def night(
+    fractions: tuple[float, float], *, num_cycles: int = 10, inverted: bool = True
+) -> Schedule:
+    start, end = fractions
+    return Schedule(
+        start_fraction_rem=start, end_fraction_rem=end, num_cycles=num_cycles, inverted=inverted
+    )
+
+
+def results(old: list[list[float]], new: list[list[float]], carried: float = 0.7) -> xr.Dataset:
+    """Label the errors of data sets 1 and 2, of seeds x times."""
+    shares = np.full((2, len(old)), carried)
+    return xr.Dataset(
+        {
+            "error": (("data_set", "seed", "cycle"), np.array([old, new], float)),
+            "final_carried": (("data_set", "seed"), shares),
+        },
+        {"data_set": ["old", "new"], "cycle": range(len(old[0]))},
+    )
+
+
+def verdict(name: str, experiment: Experiment, data: xr.Dataset) -> bool | None:
+    measurement: Measurement | None = BY_NAME[name].measure(experiment, data)
     return None if measurement is None else measurement.reproduced
 
 
@@ -44,7 +43,7 @@ def verdict(name: str, stored: StoredRun) -> bool | None:
     [(60.0, 620.0, True), (66.0, 620.0, False), (60.0, 490.0, False)],
 )
 def test_initial(old: float, new: float, expected: bool) -> None:
-    assert verdict("initial", run((0.2, 0.8), [[old, 1]], [[new, 1]])) is expected
+    assert verdict("initial", night((0.2, 0.8)), results([[old, 1]], [[new, 1]])) is expected
 
 
 @pytest.mark.parametrize(
@@ -56,8 +55,8 @@ def test_initial(old: float, new: float, expected: bool) -> None:
     ],
 )
 def test_no_rem(old: list, new: list, expected: bool) -> None:
-    assert verdict("no-rem", run((0, 0), old, new)) is expected
-    assert verdict("no-rem", run((0, 0.5), old, new)) is None
+    assert verdict("no-rem", night((0, 0)), results(old, new)) is expected
+    assert verdict("no-rem", night((0, 0.5)), results(old, new)) is None
 
 
 @pytest.mark.parametrize(
@@ -69,9 +68,10 @@ def test_no_rem(old: list, new: list, expected: bool) -> None:
     ],
 )
 def test_half_rem_takes_the_median_over_seeds(old: list, new: list, expected: bool) -> None:
-    assert verdict("half-rem", run((0.5, 0.5), old, new)) is expected
-    assert verdict("half-rem", run((0.5, 0.5), old, new, num_cycles=5)) is None
-    assert verdict("half-rem", run((0.5, 0.5), old, new, inverted=False)) is None
+    half, data = (0.5, 0.5), results(old, new)
+    assert verdict("half-rem", night(half), data) is expected
+    assert verdict("half-rem", night(half, num_cycles=5), data) is None
+    assert verdict("half-rem", night(half, inverted=False), data) is None
 
 
 @pytest.mark.parametrize(
@@ -84,23 +84,49 @@ def test_half_rem_takes_the_median_over_seeds(old: list, new: list, expected: bo
     ],
 )
 def test_rem_alone(new: list, expected: bool) -> None:
-    old = [[60, 70]] * len(new)
-    assert verdict("rem-alone", run((1, 1), old, new)) is expected
+    assert verdict("rem-alone", night((1, 1)), results([[60, 70]] * len(new), new)) is expected
 
 
 def test_collapse_is_counted() -> None:
-    stored = run((0.5, 0.5), [[60, 90]], [[620, 100]], carried=0.01)
-    measurement = BY_NAME["half-rem"].measure(stored)
+    data = results([[60, 90]], [[620, 100]], carried=0.01)
+    measurement = BY_NAME["half-rem"].measure(night((0.5, 0.5)), data)
     assert measurement is not None
     assert "of 1 collapsed on data set 1: 1, on 2: 1" in measurement.shown
+
+
+def test_all_nights_of_a_sweep_have_to_reproduce_a_claim() -> None:
+    """Each is judged at its own end, not at that of the longest."""
+    sweep = Sweep(cycles=(20, 10), fractions=(0.0, 0.5))
+    long = np.full((2, 1, 21), 100.0)
+    short = np.pad(long[..., :11], ((0, 0), (0, 0), (0, 10)), constant_values=np.nan)
+    errors = np.stack([long, short])[None, :, None].repeat(2, 2)  # lr, cycles, fraction, ...
+    dims = ("lr", "cycles", "fraction")
+    data = xr.Dataset(
+        {
+            "error": ((*dims, "data_set", "seed", "cycle"), errors),
+            "final_carried": ((*dims, "data_set", "seed"), np.ones((1, 2, 2, 2, 1))),
+        },
+        {"lr": [1e-3], "cycles": [20, 10], "data_set": ["old", "new"], "cycle": range(21)},
+    )
+    measurement = BY_NAME["half-rem"].measure(sweep, data)
+    assert measurement is not None
+    assert measurement.reproduced
+    assert list(measurement.values) == ["20 cycles, lr 0.001", "10 cycles, lr 0.001"]
+    data["error"][0, 1, 1, 0, 0, 10] = 151.0
+    assert verdict("half-rem", sweep, data) is False
+    assert verdict("no-rem", sweep, data) is False
+    assert verdict("rem-alone", sweep, data) is None
 
 
 @pytest.mark.parametrize(
     ("errors", "expected"), [([400, 300, 200, 100], True), ([100, 300, 200, 400], False)]
 )
 def test_samples(errors: list[float], expected: bool) -> None:
-    metrics = {"num_sampled": [0, 10, 20, 30], "error_old": [[e, e + 5] for e in errors]}
-    stored = StoredRun(Path(), {"experiment": "samples", "config": {"inverted": True}}, metrics)
-    assert verdict("samples", stored) is expected
-    other = StoredRun(Path(), {"experiment": "samples", "config": {"inverted": False}}, metrics)
-    assert verdict("samples", other) is None
+    values = np.array([[[error, error + 5.0]] for error in errors])
+    data = xr.Dataset(
+        {"error": (("sampled", "seed", "trial", "data_set"), values[..., None].repeat(2, -1))},
+        {"sampled": [0, 10, 20, 30], "data_set": ["old", "new"]},
+    )
+    assert verdict("samples", Samples(), data) is expected
+    assert verdict("samples", Samples(inverted=False), data) is None
+    assert verdict("samples", Samples(), data.isel(sampled=[0, 1])) is None

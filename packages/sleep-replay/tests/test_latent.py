@@ -1,24 +1,28 @@
 """What the latent space holds."""
 
-import json
-from contextlib import suppress
-from dataclasses import fields, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
-from sharpwave_shared.errors import InvalidInputError, SharpwaveError
-from sharpwave_shared.runs import Journal
+from sharpwave_shared.errors import ParameterError
+from sharpwave_shared.experiment import Job
+from sharpwave_shared.files import read_tensors
+from sharpwave_shared.journal import Journal
 from sharpwave_shared.seeding import Streams
-from sleep_replay.cli import app
-from sleep_replay.experiments import ScheduleJob, Setup
+from sharpwave_shared.testing import killed_and_resumed
+from sleep_replay import Latent
+from sleep_replay.data import Experience
+from sleep_replay.figures.latent import draw
 from sleep_replay.latent import (
-    LatentJob,
+    Decoding,
     decode,
     decoding_accuracy,
     embed,
@@ -29,10 +33,8 @@ from sleep_replay.latent import (
     split_labelled,
 )
 from sleep_replay.model import VAE
-from sleep_replay.schedule import Schedule
-from sleep_replay.sleep import Condition
-from sleep_replay.train import Training
-from sleep_replay.weights import InitialModel, Pretraining, weights_cache
+from sleep_replay.parameters import Pretraining
+from sleep_replay.weights import pretrain, store_weights
 
 
 def rng(seed=0):
@@ -56,11 +58,9 @@ def clusters(count=600, spread=0.1, seed=0):
     return latents.astype(np.float32), labels
 
 
-def latent_job(setup: Setup, seeds=(3, 8), epochs=None, labelled=10):
-    night = ScheduleJob(
-        setup, [Condition(Schedule(4, 2, 0.5, 0.5))], list(seeds), 3, Training(lr=1e-3)
-    )
-    return LatentJob(night, labelled, epochs)
+def latent(**changes: Any) -> Latent:
+    night = {"total_eps": 4, "num_cycles": 2, "start_fraction_rem": 0.5, "end_fraction_rem": 0.5}
+    return Latent(**({"latent_dim": 5, "num": 3, "labelled": 10} | night | changes))
 
 
 class TestDecoding:
@@ -203,123 +203,89 @@ class TestInterpolation:
         assert len(pairs) > 0 or len(set(labels)) == 1
 
 
-class TestJob:
+@pytest.mark.usefixtures("initial")
+class TestLatent:
     @pytest.fixture(autouse=True)
-    def _without_tsne(self, monkeypatch):
-        """Place latents by their first two dimensions: t-SNE takes most of a job's time here."""
+    def _without_tsne(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Place latents by their first two dimensions: t-SNE takes most of a run's time here."""
         monkeypatch.setattr("sleep_replay.latent.embed", lambda latents, generator: latents[:, :2])
 
-    def test_measures_before_sleep_and_after_every_cycle(self, setup):
-        job = latent_job(setup)
-        result = job.run(Journal())
-        assert result.accuracy.shape == (3, 2, 2)
-        initial = random_initial(setup)
-        np.testing.assert_array_equal(result.accuracy[0], job.decoding().accuracy(initial))
+    def test_measures_before_sleep_and_after_every_cycle(
+        self, job: Callable[..., Job], experience: Experience, initial: VAE, tmp_path: Path
+    ) -> None:
+        result = latent().compute(job(3, 8, directory=tmp_path))
+        accuracy = result["accuracy"].transpose("cycle", "seed", "data_set").values
+        assert accuracy.shape == (3, 2, 2)
+        decoding = Decoding(experience, 10, (3, 8))
+        np.testing.assert_array_equal(accuracy[0], decoding.accuracy(initial.copies(2).eval()))
         slept = VAE(2, 5).eval()
-        slept.load_state_dict(result.slept.after)
-        np.testing.assert_array_equal(result.accuracy[-1], job.decoding().accuracy(slept))
+        slept.load_state_dict(read_tensors(tmp_path / "networks.safetensors")[0])
+        np.testing.assert_array_equal(accuracy[-1], decoding.accuracy(slept))
 
-    def test_shows_the_decoded_mean_in_the_middle_of_the_grid(self, setup):
-        result = latent_job(setup).run(Journal())
-        vae = VAE(1, 5).load_network(result.slept.before).eval()
-        means = latent_means(vae, setup.experience.new_test.all_images())[0]
-        middle = vae.decode(means.mean(0)[None, None])[0, 0].detach().numpy()
-        np.testing.assert_allclose(result.grids[0, 1, 5, 5], 255 * middle, atol=0.51)
+    def test_shows_the_decoded_mean_in_the_middle_of_the_grid(
+        self, job: Callable[..., Job], experience: Experience, initial: VAE
+    ) -> None:
+        result = latent().compute(job())
+        means = latent_means(initial.eval(), experience.new_test.all_images())[0]
+        middle = initial.decode(means.mean(0)[None, None])[0, 0].detach().numpy()
+        shown = result["grid"].sel(moment="before", data_set="new")[5, 5]
+        np.testing.assert_allclose(shown, 255 * middle, atol=0.51)
 
-    def test_a_seed_does_not_depend_on_the_others(self, setup):
-        both = latent_job(setup, seeds=(3, 8), epochs=1).run(Journal())
-        alone = latent_job(setup, seeds=(3,), epochs=1).run(Journal())
-        np.testing.assert_array_equal(both.accuracy[0, :1], alone.accuracy[0])
-        np.testing.assert_array_equal(both.from_scratch[0, :1], alone.from_scratch[0])
-        np.testing.assert_allclose(
-            both.from_scratch_loss[:, :1], alone.from_scratch_loss, rtol=1e-4
-        )
-        np.testing.assert_allclose(both.latents, alone.latents, rtol=0.01, atol=0.01)
-        np.testing.assert_array_equal(both.labels, alone.labels)
+    def test_a_seed_does_not_depend_on_the_others(self, job: Callable[..., Job]) -> None:
+        scratch = latent(from_scratch=True, epochs=1)
+        both, alone = (scratch.compute(job(*seeds)) for seeds in ((3, 8), (3,)))
+        first = {"seed": [3]}
+        assert both["accuracy"].sel(first)[0].equals(alone["accuracy"][0])
+        for name in ("accuracy_from_scratch", "loss_from_scratch"):
+            xr.testing.assert_allclose(both[name].sel(first)[0], alone[name][0], 1e-4)
+        assert both["accuracy_from_scratch"].sel(first)[0].equals(alone["accuracy_from_scratch"][0])
+        np.testing.assert_allclose(both["latent"], alone["latent"], rtol=0.01, atol=0.01)
+        assert both["digit"].equals(alone["digit"])
 
-    def test_training_from_scratch_is_the_pretraining_of_that_seed(self, setup, memory_journal):
-        result = latent_job(setup, seeds=(0,), epochs=2).run(Journal())
-        journal = memory_journal()
-        with suppress(SharpwaveError):  # still collapsed after so few epochs
-            setup.pretrain(journal, Pretraining(epochs=2))  # setup.seed is 0
-        history = journal.load_checkpoint()[0]["history"]
-        np.testing.assert_allclose(result.from_scratch_loss[:, 0], history[:, 0], rtol=1e-5)
+    def test_training_from_scratch_is_the_pretraining_of_that_seed(
+        self, job: Callable[..., Job], experience: Experience
+    ) -> None:
+        scratch = latent(from_scratch=True, epochs=2)
+        losses = scratch.compute(job(0))["loss_from_scratch"].values[1:, 0]
+        how = Pretraining(epochs=2)
+        _, record = pretrain(Journal(), scratch, experience, how, 0, accept_collapsed=True)
+        np.testing.assert_allclose(losses, record["loss"], rtol=1e-5)
 
-    # 2 checkpoints while sleeping, 2 while training from scratch
-    @pytest.mark.parametrize("kill", [{"lives": 1}, {"lives": 3}, {"killed_at_drop": True}])
-    def test_killed_and_resumed_ends_with_the_same_numbers(
-        self, setup, memory_journal, killed_error, kill
-    ):
-        expected = latent_job(setup, epochs=2).run(Journal())
-        journal = memory_journal(**kill)
-        with pytest.raises(killed_error):
-            latent_job(setup, epochs=2).run(journal)
-        resumed = latent_job(setup, epochs=2).run(journal)
-        for field in fields(expected):
-            if field.name != "slept":
-                np.testing.assert_array_equal(
-                    getattr(resumed, field.name), getattr(expected, field.name), field.name
-                )
+    @pytest.mark.usefixtures("_on_blobs")
+    def test_killed_and_resumed_gives_the_same(self, tmp_path: Path) -> None:
+        scratch = latent(from_scratch=True, epochs=2)
+        found, kills = killed_and_resumed(scratch, tmp_path / "run", (3, 8))
+        # sleep twice and as a whole, training twice
+        assert kills >= 5
+        assert found.identical(scratch.run((3, 8)))
 
-    @pytest.mark.parametrize(
-        ("changes", "named"),
-        [
-            ({"labelled": 9}, "--labelled 9: from 10"),
-            ({"labelled": 20}, "--labelled 20: from 10 .* to 19"),
-            ({"epochs": 0}, "--epochs 0"),
-        ],
-    )
-    def test_refuses_bad_input_by_name(self, setup, changes, named):
-        with pytest.raises(InvalidInputError, match=named):
-            latent_job(setup, **changes)
+    def test_refuses_images_of_a_single_digit(self, experience: Experience) -> None:
+        old = experience.old_test
+        digit = replace(experience, old_test=old.subset(old.labels == 3))
+        with pytest.raises(ParameterError, match="eval_images: got 2, which show one digit only"):
+            latent().check_data(digit)
 
-    def test_refuses_images_of_a_single_digit(self, setup):
-        old = setup.experience.old_test
-        experience = replace(setup.experience, old_test=old.subset(old.labels == 3))
-        with pytest.raises(InvalidInputError, match=r"--eval-images 2: .* one digit only"):
-            latent_job(replace(setup, experience=experience))
+    @pytest.mark.parametrize("labelled", [9, 20])
+    def test_refuses_too_few_and_too_many_labelled(
+        self, experience: Experience, labelled: int
+    ) -> None:
+        with pytest.raises(ParameterError, match=r"labelled: .* from 10, the digits, to 19"):
+            latent(labelled=labelled).check_data(experience)
 
 
-def random_initial(setup: Setup) -> VAE:
-    """Build the saved initial model, once for each of two seeds."""
-    state, _, _ = setup.model.find()
-    return VAE(2, 5).load_network(state).eval()
-
-
-class TestCommand:
-    @pytest.mark.parametrize(
-        ("options", "named"),
-        [
-            (["--labelled", "5"], "--labelled 5"),
-            (["--from-scratch", "--epochs", "0"], "--epochs 0"),
-            (["--lr", "-1"], "--lr -1"),
-        ],
-    )
-    def test_refuses_bad_input_by_name(self, options, named, tmp_path):
-        out = tmp_path / "run"
-        arguments = ["latent", "--dataset", "mnist-5k", *options, "--out", str(out)]
-        result = CliRunner().invoke(app, arguments)
-        assert result.exit_code == 2
-        assert named in result.output
-        assert not out.exists()
-
-    def test_runs_and_draws_from_what_it_stored(self, tmp_path: Path):
-        model = InitialModel("mnist-0-4", "small", 1)  # a single latent: the hardest to draw
-        model.store(random_vae(latent_dim=1).network_state(0), {}, weights_cache())
-        out = tmp_path / "run"
-        options = "--no-inverted --latent-dim 1 --dataset mnist-5k --eval-images 30 --total-eps 2"
-        arguments = ["latent", *options.split(), "--num-cycles", "2", "--labelled", "12"]
-        result = CliRunner().invoke(app, [*arguments, "--out", str(out), "--device", "cpu"])
-        assert result.exit_code == 0, result.output
-        metrics = json.loads((out / "metrics.json").read_text())
-        with np.load(out / "arrays.npz") as arrays:
-            accuracy = arrays["accuracy"][:, 0, 1]
-            assert set(arrays["labels"][0]) == set(range(5))
-            assert set(arrays["labels"][1]) == set(range(5, 10))
-        np.testing.assert_allclose(metrics["decoding_accuracy"]["new"]["mean"], accuracy, rtol=1e-5)
-        figures = {path.name: path.read_bytes() for path in (out / "figures").iterdir()}
-        assert len(figures) == 4
-        for name in figures:
-            (out / "figures" / name).unlink()
-        assert CliRunner().invoke(app, ["plot", str(out)]).exit_code == 0
-        assert {p.name: p.read_bytes() for p in (out / "figures").iterdir()} == figures
+@pytest.mark.usefixtures("_figures_closed")
+def test_of_a_single_latent_of_digits_and_from_scratch_can_be_drawn(
+    job: Callable[..., Job], experience: Experience
+) -> None:
+    """A single latent is the hardest to draw."""
+    single = latent(latent_dim=1, inverted=False, labelled=6, from_scratch=True, epochs=1)
+    store_weights(single, random_vae(latent_dim=1).network_state(0), {})
+    parts = vars(experience) | {
+        name: images.subset((images.labels < 5) == name.startswith("old"))
+        for name, images in vars(experience).items()
+        if name != "record"
+    }
+    result = single.compute(job(data=Experience(**parts)))
+    assert set(result["digit"].sel(data_set="old").values) == set(range(5))
+    assert set(result["digit"].sel(data_set="new").values) == set(range(5, 10))
+    assert len(draw(single, result)) == 5

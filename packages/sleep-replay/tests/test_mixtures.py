@@ -1,27 +1,24 @@
 """Learning without sleep: sizes, order, resuming, and what the scores mean."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sharpwave_shared.errors import InvalidInputError
-from sharpwave_shared.runs import Journal
+from sharpwave_shared.errors import ParameterError
+from sharpwave_shared.experiment import Job
+from sharpwave_shared.journal import Journal
 from sharpwave_shared.seeding import Streams
+from sleep_replay import Baselines, Interleave, Learning, Samples
+from sleep_replay.data import Experience
 from sleep_replay.evaluate import evaluate
-from sleep_replay.experiments import Setup
-from sleep_replay.mixtures import (
-    InterleaveJob,
-    Mixture,
-    MixtureJob,
-    _mixed_images,
-    baseline_mixtures,
-    block_order,
-    by_data_set,
-)
+from sleep_replay.experiments.common import unfold
+from sleep_replay.mixtures import Mixture, _mixed_images, block_order, train_on_mixture
 from sleep_replay.model import VAE
-from sleep_replay.train import Training
 
 
 @given(st.integers(1, 60), st.integers(1, 50))
@@ -37,9 +34,9 @@ def test_blocks_alternate_and_every_image_comes_once(block: int, images: int) ->
         position += 2 * length
 
 
-def test_mixture_holds_new_images_and_own_samples(setup: Setup) -> None:
+def test_mixture_holds_new_images_and_own_samples(experience: Experience) -> None:
     vae = VAE(2, 5).initialise([Streams(s).torch("w") for s in (0, 1)])
-    new = setup.experience.new_train
+    new = experience.new_train
     images = _mixed_images(vae, Mixture(7, 3), new, [Streams(0), Streams(1)])
     assert images.shape == (2, 10, 28, 28)
     pairs = (images[:, :, None] - new.all_images()).square().sum((3, 4))
@@ -49,59 +46,68 @@ def test_mixture_holds_new_images_and_own_samples(setup: Setup) -> None:
     assert not torch.equal(images[0], images[1])
 
 
-def test_scores_are_those_of_the_trained_networks(setup: Setup) -> None:
+def test_scores_are_those_of_the_trained_networks(initial: VAE, experience: Experience) -> None:
     """Training on new images only lowers their error; the first scores are the initial model's."""
-    job = MixtureJob(setup, {"new": Mixture(40, 0)}, [0, 1], Training(batch_size=4), 4, trials=2)
-    scores = job.run(Journal())["new"]
-    assert scores.errors.shape == (5, 4, 2)
-    initial = VAE(1, 5).load_network(setup.initial_state(Journal())).eval()
-    expected = evaluate(initial, setup.experience.old_test.all_images()).error
-    np.testing.assert_allclose(scores.errors[0, :, 0], expected.numpy().repeat(4), rtol=1e-5)
-    assert (scores.errors[-1, :, 1] < 0.7 * scores.errors[0, :, 1]).all()
-    assert len(np.unique(scores.errors[-1, :, 1])) == 4
+    streams = [Streams(seed).child("trial", trial) for seed in (0, 1) for trial in (0, 1)]
+    scores = train_on_mixture(
+        Journal(), initial, experience, Mixture(40, 0), streams, Learning(batch_size=4), 4
+    )
+    assert scores["error"].shape == (5, 4, 2)
+    old, new = scores["error"].transpose("data_set", "epoch", "network").values
+    expected = evaluate(initial.eval(), experience.old_test.all_images()).error
+    np.testing.assert_allclose(old[0], expected.numpy().repeat(4), rtol=1e-5)
+    assert (new[-1] < 0.7 * new[0]).all()
+    assert len(np.unique(new[-1])) == 4
 
 
-def test_interleaving_scores_before_and_after(setup: Setup) -> None:
-    job = InterleaveJob.checked(setup, [1, 10], 50, [0, 1], Training())
-    scores = job.run(Journal())
-    assert scores.mse.shape == (2, 4, 2)
-    final = by_data_set(scores, last=True, rows=2)
-    assert np.shape(final["mse_old"]) == (2, 2)
-    assert final["mse_old"][1][0] == pytest.approx(scores.mse[1, 2, 0])
-    # The same seed starts from the same weights whatever the block length.
-    np.testing.assert_array_equal(scores.mse[0, :2], scores.mse[0, 2:])
+def test_networks_are_told_apart_by_seed_and_trial() -> None:
+    """The last dimension runs fastest, and seeds keep the order in which they were given."""
+    folded = xr.Dataset({"error": (("epoch", "network"), np.arange(12).reshape(2, 6))})
+    unfolded = unfold(folded, {"seed": (7, 3), "trial": range(3)})
+    assert unfolded["seed"].values.tolist() == [7, 3]
+    assert unfolded["error"].sel(seed=3, epoch=1).values.tolist() == [9, 10, 11]
 
 
-def test_images_default_to_what_there_is(setup: Setup) -> None:
-    assert InterleaveJob.checked(setup, [1], None, [0], Training()).images == 60
+@pytest.mark.usefixtures("initial")
+def test_modes_and_numbers_of_samples_are_what_they_are_called(job: Callable[..., Job]) -> None:
+    """Ten samples beside eight new images are the same in both experiments."""
+    sizes = {"latent_dim": 5, "epochs": 1, "num_new": 8}
+    modes = Baselines(**sizes, num_sampled=10, modes=("new", "both")).compute(job(4))
+    mixed = Samples(**sizes, sampled=(10, 0), trials=1).compute(job(4)).isel(trial=0)
+    final = modes["final_error"].sel(mode=["both", "new"])
+    np.testing.assert_array_equal(final.values, mixed["error"].transpose("sampled", ...).values)
 
 
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda s: baseline_mixtures("new,odd", None, None), "--modes new,odd"),
-        (lambda s: baseline_mixtures("new,new", None, None), "--modes new,new"),
-        (lambda s: MixtureJob(s, {"a": Mixture(61, 0)}, [0], Training(), 1), "--num-new 61"),
-        (lambda s: MixtureJob(s, {"a": Mixture(1, -1)}, [0], Training(), 1), "--num-sampled -1"),
-        (lambda s: MixtureJob(s, {"a": Mixture(0, 0)}, [0], Training(), 1), "no image is left"),
-        (lambda s: MixtureJob(s, {"a": Mixture(1, 0)}, [0], Training(), 0), "--epochs 0"),
-        (lambda s: MixtureJob(s, {"a": Mixture(1, 0)}, [0], Training(), 1, 0), "--trials 0"),
-        (lambda s: InterleaveJob.checked(s, [1], 61, [0], Training()), "--images 61"),
-        (lambda s: InterleaveJob.checked(s, [0, 1], 9, [0], Training()), "--blocks 0,1"),
-        (lambda s: InterleaveJob.checked(s, [10], 9, [0], Training()), "--blocks 10"),
-    ],
-)
-def test_bad_input_names_the_option(setup: Setup, make, message: str) -> None:
-    with pytest.raises(InvalidInputError, match=message):
-        make(setup)
+def test_interleaving_starts_a_seed_from_the_same_weights(
+    job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the length of the blocks."""
+    first: list[torch.Tensor] = []
+    train = "sleep_replay.mixtures.Trainer.epoch"
+
+    def epoch(self, source, count, generators, *, shuffle=True):
+        assert not shuffle
+        first.extend([source(torch.arange(count).expand(4, -1)), self.vae.mean.weight.clone()])
+
+    monkeypatch.setattr(train, epoch)
+    result = Interleave(latent_dim=5, images=50, blocks=(1, 10)).compute(job())
+    images, weights = first
+    assert torch.equal(weights[:2], weights[2:])
+    assert not torch.equal(weights[0], weights[1])
+    assert torch.equal(images[0].sort(0).values, images[2].sort(0).values)
+    assert result["mse"].sizes == {"data_set": 2, "block": 2, "seed": 2}
+    assert result.attrs["images"] == 50
 
 
-def test_baseline_sizes() -> None:
-    assert baseline_mixtures("both,new", None, None) == {
-        "both": Mixture(500, 500),
-        "new": Mixture(1000, 0),
-    }
-    assert baseline_mixtures("old,both", 30, 20) == {
-        "old": Mixture(0, 20),
-        "both": Mixture(30, 20),
-    }
+def test_images_are_checked_against_the_data(experience: Experience) -> None:
+    assert Interleave().count(experience) == 60
+    refused = [
+        (Interleave(images=61), "images: got 61, expected at most 60"),
+        (Interleave(blocks=(1, 61)), "blocks: got 1,61, expected numbers of at most 60"),
+        (Baselines(modes=("new",), num_new=61), "num_new: got 61, expected at most 60"),
+        (Samples(num_new=61), "num_new: got 61"),
+    ]
+    for experiment, message in refused:
+        with pytest.raises(ParameterError, match=message):
+            experiment.check_data(experience)
+    Baselines(modes=("old",), num_new=61).check_data(experience)

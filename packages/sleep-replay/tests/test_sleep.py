@@ -1,145 +1,207 @@
 """The sleep schedule: equal to the plain transcription, batched, resumable, repeatable."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
-from sharpwave_shared.errors import InvalidInputError
-from sharpwave_shared.runs import Journal
+from sharpwave_shared.errors import ParameterError
+from sharpwave_shared.experiment import Job
+from sharpwave_shared.files import read_tensors
+from sharpwave_shared.journal import Journal
 from sharpwave_shared.seeding import Streams
-from sleep_replay.experiments import (
-    ScheduleJob,
-    Setup,
-    SweepJob,
-    condition_metrics,
+from sharpwave_shared.testing import killed_and_resumed
+from sleep_replay import (
+    Learning,
+    Night,
+    Schedule,
+    Slept,
+    Sweep,
     train_with_schedule_multiple_seeds,
     train_with_scheduler_multiple_seeds,
 )
+from sleep_replay.data import Experience
+from sleep_replay.evaluate import constant_error
+from sleep_replay.model import VAE
 from sleep_replay.reference import PlainVAE, plain_sleep
-from sleep_replay.schedule import Schedule
-from sleep_replay.sleep import Condition
-from sleep_replay.train import Training
-
-NIGHT = Schedule(8, 2, 0.25, 0.5)
+from sleep_replay.sleep import sleep
 
 
-def job(setup: Setup, conditions: list[Condition] | None = None, seeds=(0, 1), **more):
-    arguments = {"num": 4, "training": Training()} | more
-    return ScheduleJob(setup, conditions or [Condition(NIGHT)], seeds, **arguments)
+def night(total_eps: int = 8, num_cycles: int = 2, start=0.25, end=0.5, **more: Any) -> Night:
+    given = {"total_eps": total_eps, "num_cycles": num_cycles, "num": 4} | more
+    return Night(start_fraction_rem=start, end_fraction_rem=end, **given)
+
+
+@pytest.fixture
+def slept(initial: VAE, experience: Experience) -> Callable[..., Slept]:
+    """Sleep on the blobs, for seeds 0 and 1 if nothing else is said."""
+
+    def run(
+        *nights: Night, seeds: tuple[int, ...] = (0, 1), data: Experience = experience
+    ) -> Slept:
+        return sleep(Journal(), initial, data, nights, Learning(), seeds)
+
+    return run
+
+
+def plain_network(initial: VAE) -> PlainVAE:
+    plain = PlainVAE(5)
+    plain.load_state_dict(initial.network_state(0))
+    return plain
 
 
 @pytest.mark.parametrize("own", [True, False])
-def test_sleep_equals_the_plain_transcription(setup: Setup, own: bool) -> None:
-    result = job(setup, [Condition(NIGHT, own)], seeds=(3, 5)).run(Journal())
-    new_images = setup.experience.new_train.all_images()
-    for index, seed in enumerate((3, 5)):
-        plain = PlainVAE(5)
-        plain.load_state_dict(result.initial)
-        plain_sleep(plain, NIGHT, seed, new_images, num=4, continue_training=own)
-        images = setup.experience.new_test.all_images()
+def test_sleep_equals_the_plain_transcription(
+    slept, initial: VAE, experience: Experience, own: bool
+) -> None:
+    dreaming = night(continue_training=own)
+    error = slept(dreaming, seeds=(3, 5)).data["error"].sel(data_set="new").isel(night=0)
+    for seed in (3, 5):
+        plain = plain_network(initial)
+        plain_sleep(plain, dreaming, seed, experience.new_train.all_images())
+        images = experience.new_test.all_images()
         with torch.no_grad():
-            error = (images - plain.decode(plain.encode(images)[0])).abs().sum((1, 2)).mean()
-        assert result.errors[-1, 0, index, 1] == pytest.approx(float(error), rel=1e-3)
-        assert result.errors[0, 0, index, 1] != pytest.approx(float(error), rel=1e-2)
+            expected = (images - plain.decode(plain.encode(images)[0])).abs().sum((1, 2)).mean()
+        before, *_, after = error.sel(seed=seed).values
+        assert after == pytest.approx(float(expected), rel=1e-3)
+        assert before != pytest.approx(float(expected), rel=1e-2)
 
 
-def test_conditions_and_seeds_in_a_batch_equal_single_runs(setup: Setup) -> None:
-    conditions = [
-        Condition(Schedule(8, 2, 0.0, 0.0)),
-        Condition(Schedule(8, 2, 0.5, 0.5)),
-        Condition(Schedule(8, 2, 0.5, 0.5), False),
-        Condition(Schedule(8, 2, 1.0, 1.0)),
+def test_nights_and_seeds_in_a_batch_equal_single_runs(slept) -> None:
+    nights = [
+        night(start=0.0, end=0.0),
+        night(start=0.5, end=0.5),
+        night(start=0.5, end=0.5, continue_training=False),
+        night(start=1.0, end=1.0),
     ]
-    batch = job(setup, conditions, seeds=(0, 4)).run(Journal())
-    for c, condition in enumerate(conditions):
-        alone = job(setup, [condition], seeds=(4,)).run(Journal())
-        np.testing.assert_allclose(batch.errors[:, c, 1], alone.errors[:, 0, 0], rtol=2e-3)
-    assert not np.allclose(batch.errors[-1, 0], batch.errors[-1, 1], rtol=1e-2)
+    batch = slept(*nights, seeds=(0, 4)).data["error"]
+    for index, single in enumerate(nights):
+        alone = slept(single, seeds=(4,)).data["error"]
+        xr.testing.assert_allclose(batch.isel(night=[index]).sel(seed=[4]), alone, 2e-3)
+    assert not np.allclose(batch.isel(night=0), batch.isel(night=1), rtol=1e-2)
 
 
-def test_rem_alone_never_sees_data_set_2(setup: Setup, experience) -> None:
+def test_rem_alone_never_sees_data_set_2(slept, experience: Experience) -> None:
     """Whatever data set 2 is, a night of REM gives the same networks."""
-    rem = [Condition(Schedule(4, 2, 1.0, 1.0))]
-    first = job(setup, rem).run(Journal())
-    other = replace(setup, experience=replace(experience, new_train=experience.old_train))
-    second = job(other, rem).run(Journal())
-    assert all(torch.equal(first.networks[k], second.networks[k]) for k in first.networks)
+    rem = night(4, start=1.0, end=1.0)
+    first = slept(rem).networks
+    second = slept(rem, data=replace(experience, new_train=experience.old_train)).networks
+    assert all(torch.equal(first[k], second[k]) for k in first)
 
 
-def test_no_rem_does_not_dream(setup: Setup) -> None:
+def test_no_rem_does_not_dream(slept) -> None:
     """Without REM it does not matter where dreams would come from."""
     own, frozen = (
-        job(setup, [Condition(Schedule(4, 2, 0.0, 0.0), own)]).run(Journal())
-        for own in (True, False)
+        slept(night(4, start=0.0, end=0.0, continue_training=own)).networks for own in (True, False)
     )
-    assert all(torch.equal(own.networks[k], frozen.networks[k]) for k in own.networks)
+    assert all(torch.equal(own[k], frozen[k]) for k in own)
 
 
-def test_same_seeds_same_numbers(setup: Setup) -> None:
-    first, second = (job(setup).run(Journal()) for _ in range(2))
-    np.testing.assert_array_equal(first.errors, second.errors)
-    np.testing.assert_array_equal(first.dreams, second.dreams)
-
-
-@pytest.mark.parametrize("lives", [1, 3])
-def test_an_interrupted_night_ends_with_the_same_numbers(
-    setup: Setup, lives: int, memory_journal, killed_error
-) -> None:
-    night = job(setup, [Condition(Schedule(8, 4, 0.5, 0.5))])
-    whole = night.run(Journal())
-    journal = memory_journal(lives)
-    with pytest.raises(killed_error):
-        night.run(journal)
-    resumed = night.run(journal)
-    np.testing.assert_array_equal(whole.errors, resumed.errors)
-    np.testing.assert_array_equal(whole.dreams, resumed.dreams)
-    np.testing.assert_array_equal(whole.image_errors, resumed.image_errors)
-    assert all(torch.equal(whole.networks[k], resumed.networks[k]) for k in whole.networks)
-
-
-def test_an_interrupted_sweep_ends_with_the_same_numbers(
-    setup: Setup, memory_journal, killed_error
-) -> None:
-    sweep = SweepJob(
-        setup, [0, 1], 4, 4, [2, 1], [(0.5, 0.5), (0.0, 0.0)], [Training(), Training(lr=1e-4)]
-    )
-    whole = sweep.run(Journal())
-    journal = memory_journal(4)
-    with pytest.raises(killed_error):
-        sweep.run(journal)
-    assert sweep.run(journal) == whole
-    assert [(c["lr"], c["num_cycles"], c["start_fraction_rem"]) for c in whole] == [
-        (lr, cycles, fraction) for lr in (1e-3, 1e-4) for cycles in (2, 1) for fraction in (0.5, 0)
-    ]
-
-
-def test_metrics_are_per_seed_and_time(setup: Setup) -> None:
-    night = job(setup, [Condition(NIGHT), Condition(NIGHT, False)], seeds=(0, 1, 2))
-    result = night.run(Journal())
-    metrics = condition_metrics(result, night.conditions, 4, night.training)
-    assert np.shape(metrics[1]["error_new"]) == (3, 3)
-    assert metrics[1]["error_old"][2][0] == pytest.approx(result.errors[0, 1, 2, 0])
-    assert metrics[0]["cycles"] == [{"nrem": 3, "rem": 1}, {"nrem": 2, "rem": 2}]
-
-
-@pytest.mark.parametrize("num", [0, 61])
-def test_num_is_checked_against_the_data(setup: Setup, num: int) -> None:
-    with pytest.raises(InvalidInputError, match=f"--num {num}: from 1 to 60"):
-        job(setup, num=num)
-
-
-def test_both_spellings_are_one_function() -> None:
-    assert train_with_scheduler_multiple_seeds is train_with_schedule_multiple_seeds
-
-
-def test_dreams_shown_come_from_the_same_latents(setup: Setup) -> None:
+def test_dreams_shown_come_from_the_same_latents(slept, initial: VAE) -> None:
     """Before sleep, the recorded dreams are what the initial model decodes."""
-    result = job(setup, seeds=(6,)).run(Journal())
-    plain = PlainVAE(5)
-    plain.load_state_dict(result.initial)
+    dreams = slept(night(4), seeds=(6,)).data["dream"]
     z = torch.randn(1, 16, 5, generator=Streams(6).torch("dreams shown"))[0]
     with torch.no_grad():
-        expected = (plain.decode(z) * 255).round()
-    assert np.abs(result.dreams[0].astype(float) - expected.numpy()).max() <= 1
+        expected = (plain_network(initial).decode(z) * 255).round()
+    assert np.abs(dreams[0].astype(float) - expected.numpy()).max() <= 1
+
+
+def test_test_sets_of_unequal_sizes_are_evaluated_whole(slept, experience: Experience) -> None:
+    few = replace(experience, old_test=experience.old_test.subset(torch.arange(15)))
+    data = slept(night(2), data=few).data
+    assert data["image_error"].sel(data_set="old").notnull().sum("image").values.tolist() == 2 * [
+        [[15, 15]]
+    ]
+    means = data["image_error"].mean("image")  # of what is known
+    for moment, cycle in (("before", 0), ("after", -1)):
+        expected = data["error"].isel(cycle=cycle, drop=True)
+        np.testing.assert_allclose(means.sel(moment=moment), expected, rtol=1e-5)
+
+
+def test_the_best_constant_image_is_the_median(experience: Experience) -> None:
+    images = experience.old_test.all_images()
+    best = constant_error(images)
+    median = np.median(images.numpy(), axis=0)
+    assert best == pytest.approx(np.abs(images.numpy() - median).sum((1, 2)).mean(), rel=1e-6)
+    for other in (images.mean(0), torch.zeros(28, 28), images[0]):
+        assert (images - other).abs().sum((1, 2)).mean() >= best
+
+
+class TestSchedule:
+    schedule = Schedule(total_eps=8, num_cycles=4, num=4, latent_dim=5)
+
+    @pytest.mark.usefixtures("initial")
+    def test_is_repeatable_and_tells_which_weights_it_started_from(
+        self, job: Callable[..., Job], initial: VAE, tmp_path: Path
+    ) -> None:
+        first, second = (self.schedule.compute(job(directory=tmp_path)) for _ in range(2))
+        assert first.identical(second)
+        assert first.attrs["initial_weights"].startswith("cache")
+        stored, _ = read_tensors(tmp_path / "initial.safetensors")
+        assert all(torch.equal(stored[k], v) for k, v in initial.network_state(0).items())
+        networks, _ = read_tensors(tmp_path / "networks.safetensors")
+        assert networks["mean.bias"].shape == (2, 5)
+        final = first["final_error"].sel(seed=1, data_set="new")
+        assert final == first["error"].sel(seed=1, data_set="new", cycle=4)
+        assert first["epoch"].values.tolist() == [0, 2, 4, 6, 8]
+
+    @pytest.mark.usefixtures("_on_blobs")
+    def test_killed_and_resumed_gives_the_same(self, tmp_path: Path) -> None:
+        found, kills = killed_and_resumed(self.schedule, tmp_path / "run", (0, 1))
+        assert kills >= 5  # the initial weights, cycles, and the night as a whole
+        assert found.identical(self.schedule.run((0, 1)))
+
+    def test_num_is_checked_against_the_data(self, experience: Experience) -> None:
+        with pytest.raises(ParameterError, match="num: got 61, expected at most 60"):
+            Schedule(num=61).check_data(experience)
+        Schedule(num=60).check_data(experience)
+
+
+class TestSweep:
+    sweep = Sweep(
+        total_eps=4,
+        cycles=(2, 1),
+        fractions=(0.5, (0.0, 1.0)),
+        lrs=(1e-3, 1e-4),
+        num=4,
+        latent_dim=5,
+    )
+
+    @pytest.mark.usefixtures("_on_blobs")
+    def test_its_cells_are_nights(self) -> None:
+        whole = self.sweep.run((0, 1))
+        assert whole["lr"].values.tolist() == [1e-3, 1e-4]
+        assert whole["cycles"].values.tolist() == [2, 1]
+        assert whole["fraction"].values.tolist() == ["0.5", "0:1"]
+        cell = whole.sel(lr=1e-4, cycles=1, fraction="0:1")
+        single = Schedule(
+            total_eps=4, num_cycles=1, start_fraction_rem=0.0, end_fraction_rem=1.0, num=4,
+            latent_dim=5, lr=1e-4,
+        ).run((0, 1))  # fmt: skip
+        for name in ("error", "carried"):
+            known = cell[name].sel(cycle=slice(1)).transpose(*single[name].dims)
+            np.testing.assert_allclose(known, single[name], rtol=2e-3, atol=1e-4)
+            assert cell[name].sel(cycle=2).isnull().all()
+        np.testing.assert_allclose(cell["final_error"], single["final_error"], rtol=2e-3)
+        np.testing.assert_array_equal(cell["constant_error"], single["constant_error"])
+
+
+class TestFunction:
+    def test_both_spellings_are_one(self) -> None:
+        assert train_with_scheduler_multiple_seeds is train_with_schedule_multiple_seeds
+
+    @pytest.mark.usefixtures("_on_blobs")
+    def test_takes_the_releases_arguments_in_their_order(self) -> None:
+        night = {"total_eps": 4, "num_cycles": 2, "start_fraction_rem": 0.5, "num": 3}
+        expected = Schedule(latent_dim=5, lr=1e-4, **night).run((0, 1), seed=3)
+        found = train_with_schedule_multiple_seeds(
+            *([0, 1], 4, 2, 0.5, 0.8, True, 5, 3, True, 1e-4, 3)
+        )
+        assert found.identical(expected)
+        named = train_with_schedule_multiple_seeds([0, 1], **night, latent_dim=5, lr=1e-4, seed=3)
+        assert named.identical(expected)

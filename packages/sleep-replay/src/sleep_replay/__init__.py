@@ -2,41 +2,13 @@
 
 How the alternation of NREM (replay of recent experience) and REM (training on the model's own
 samples) decides whether learning new memories overwrites old ones.
+
+    from sleep_replay import Schedule
+
+    results = Schedule(num_cycles=10, num=50).run(seeds=range(3))
+    results["error"].sel(data_set="old").mean("seed")
 """
 
-from sleep_replay.data import Experience, ImageSet, load_experience
-from sleep_replay.evaluate import Evaluation, evaluate
-from sleep_replay.experiments import (
-    ScheduleJob,
-    Setup,
-    SweepJob,
-    prepare,
-    train_with_schedule_multiple_seeds,
-    train_with_scheduler_multiple_seeds,
-)
-from sleep_replay.model import VAE
-from sleep_replay.schedule import Cycle, Schedule
-from sleep_replay.sleep import Condition, SleepResult, sleep
-from sleep_replay.train import Trainer, Training
+import lazy_loader
 
-__all__ = [
-    "VAE",
-    "Condition",
-    "Cycle",
-    "Evaluation",
-    "Experience",
-    "ImageSet",
-    "Schedule",
-    "ScheduleJob",
-    "Setup",
-    "SleepResult",
-    "SweepJob",
-    "Trainer",
-    "Training",
-    "evaluate",
-    "load_experience",
-    "prepare",
-    "sleep",
-    "train_with_schedule_multiple_seeds",
-    "train_with_scheduler_multiple_seeds",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,6 +1,8 @@
 """The two data sets of an experiment: what the model already knows, and the new experience."""
 
+import os
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -10,11 +12,11 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from sharpwave_shared.data import DataRecord, mnist
-from sharpwave_shared.errors import InvalidInputError
+from sharpwave_shared.data import DataRecord, Mnist, cache_dir, mnist
+from sharpwave_shared.errors import ParameterError
 from sharpwave_shared.seeding import Streams
-
-DatasetName = Literal["auto", "mnist", "mnist-5k"]
+from sleep_replay.model import ARCHITECTURES
+from sleep_replay.parameters import DEFAULT_EVAL_IMAGES, DatasetName, Model
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,14 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.pixels)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the images are kept."""
+        return self.pixels.device
+
     def images(self, index: Int[Tensor, "*shape"]) -> Float[Tensor, "*shape size size"]:
         """Grey levels in [0, 1] of the images at `index`."""
-        x = self.pixels[index.to(self.pixels.device)].float() / 255
+        x = self.pixels[index.to(self.device)].float() / 255
         if self.inverted:
             x = 1 - x
         if self.size != x.shape[-1]:
@@ -55,9 +62,13 @@ class ImageSet:
         """All grey levels, in [0, 1]."""
         return self.images(torch.arange(len(self)))
 
+    def to(self, device: torch.device | str) -> "ImageSet":
+        """Give the same images on a device."""
+        return replace(self, pixels=self.pixels.to(device), labels=self.labels.to(device))
+
     def subset(self, index: Tensor) -> "ImageSet":
         """Keep the images at `index` (whole numbers, or a mask)."""
-        index = index.to(self.pixels.device)
+        index = index.to(self.device)
         return replace(self, pixels=self.pixels[index], labels=self.labels[index])
 
 
@@ -71,60 +82,72 @@ class Experience:
     new_test: ImageSet
     record: DataRecord
 
+    @property
+    def tests(self) -> tuple[ImageSet, ImageSet]:
+        """The images on which models are evaluated, in the order of `DATA_SETS`."""
+        return self.old_test, self.new_test
 
-def load_experience(
-    inverted: bool = True,
-    dataset: DatasetName = "auto",
-    data_dir: Path | None = None,
-    *,
-    image_size: int = 28,
-    device: torch.device | str = "cpu",
-) -> Experience:
+    def to(self, device: torch.device | str) -> "Experience":
+        """Give the same images on a device."""
+        sets = {name: part for name, part in vars(self).items() if isinstance(part, ImageSet)}
+        return replace(self, **{name: part.to(device) for name, part in sets.items()})
+
+
+def load_experience(model: Model, data_dir: Path | None = None) -> Experience:
     """Load MNIST and form the two data sets of an experiment.
 
     Parameters
     ----------
-    inverted
-        True: MNIST, and MNIST with inverted grey levels. False: digits 0-4, and digits 5-9.
-    dataset, data_dir
+    model
+        Which data sets, how large the images are, and how many of the test images are kept.
+    data_dir
         See `sharpwave_shared.data.mnist`.
-    image_size
-        Side length of the images, 28 or what the architecture needs.
-    device
-        Where the images are kept.
+
+    Raises
+    ------
+    ParameterError
+        If there are fewer test images than are asked for.
     """
-    source = mnist(dataset, data_dir=data_dir)
+    source = _read_mnist(model.dataset, data_dir, os.environ.get("SHARPWAVE_DATA"), cache_dir())
+    size = ARCHITECTURES[model.architecture][1].image_size
 
     def image_set(pixels: np.ndarray, labels: np.ndarray) -> ImageSet:
-        return ImageSet(
-            torch.from_numpy(np.array(pixels)).to(device),
-            torch.from_numpy(labels.astype(np.int64)).to(device),
-            size=image_size,
-        )
+        labels = labels.astype(np.int64)
+        return ImageSet(torch.from_numpy(pixels), torch.from_numpy(labels), size=size)
 
     train = image_set(source.train_images, source.train_labels)
     test = image_set(source.test_images, source.test_labels)
-    if inverted:
+    if model.inverted:
         new_train, new_test = replace(train, inverted=True), replace(test, inverted=True)
     else:
         new_train, new_test = (s.subset(s.labels >= 5) for s in (train, test))
         train, test = (s.subset(s.labels < 5) for s in (train, test))
+    count = model.eval_images
+    if count is None:
+        count = min(DEFAULT_EVAL_IMAGES, len(test), len(new_test))
+    test, new_test = (evaluation_images(images, count) for images in (test, new_test))
     return Experience(train, test, new_train, new_test, source.record)
 
 
-def evaluation_images(test: ImageSet, count: int | None) -> ImageSet:
-    """Choose `count` test images at random, the same for every run; None takes all.
+@lru_cache(maxsize=2)
+def _read_mnist(dataset: DatasetName, data_dir: Path | None, *places: object) -> Mnist:
+    """Read MNIST once for all runs of a process that find it in the same places."""
+    return mnist(dataset, data_dir=data_dir)
+
+
+def evaluation_images(test: ImageSet, count: int | Literal["all"]) -> ImageSet:
+    """Choose `count` test images at random, the same for every run.
 
     Raises
     ------
-    InvalidInputError
+    ParameterError
         If there are not that many.
     """
-    if count is None:
+    if count == "all":
         return test
     if count > len(test):
-        raise InvalidInputError(
-            f"--eval-images {count}: the test set has {len(test)} images (or say all)"
+        raise ParameterError(
+            "eval_images", count, f"at most {len(test)}, the images of a test set, or all"
         )
     order = Streams(0).numpy("evaluation images").permutation(len(test))[:count]
     return test.subset(torch.from_numpy(np.sort(order)))

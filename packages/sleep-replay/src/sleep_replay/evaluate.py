@@ -74,10 +74,14 @@ def evaluate(
     return Evaluation(errors, squared_error.mean((1, 2)).float(), carried.float())
 
 
+def constant_error(images: Float[Tensor, "images size size"]) -> float:
+    """Give the error of the constant image that fits best: the median of each pixel."""
+    return float((images - images.median(0).values).abs().sum((1, 2)).mean())
+
+
 def _single(vae: VAE, index: int) -> VAE:
     """Copy one network into a model laid out for decoding many images."""
-    network = VAE(1, vae.latent_dim, vae.architecture).to(next(vae.parameters()).device)
-    network.load_network(vae.network_state(index)).eval()
+    network = vae.copies(of=index).eval()
     for parameter in network.parameters():
         if parameter.dim() == 5:
             parameter.data = parameter.data[0].to(memory_format=torch.channels_last)[None]

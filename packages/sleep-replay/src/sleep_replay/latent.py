@@ -1,24 +1,22 @@
 """What the latent space holds: which digit, how digits lie, and what lies between them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+import xarray as xr
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from sharpwave_shared.errors import InvalidInputError
-from sharpwave_shared.runs import Journal
+from sharpwave_shared.journal import Journal
 from sharpwave_shared.seeding import Streams
-from sleep_replay.data import ImageSet
-from sleep_replay.experiments import ScheduleJob
+from sleep_replay.data import Experience
 from sleep_replay.model import VAE, Latents
+from sleep_replay.parameters import DATA_SETS, MOMENTS, Model, Pretraining
 from sleep_replay.sleep import as_bytes
-from sleep_replay.slept import DATA_SETS, MOMENTS, Slept, load_part, sleep_once
 from sleep_replay.train import Trainer
-from sleep_replay.weights import Pretraining
 
 BATCH = 200
 """Images encoded at once."""
@@ -46,10 +44,9 @@ def latent_means(vae: VAE, images: Float[Tensor, "images size size"]) -> Latents
     One network at a time, so that what a network gives does not depend, by rounding, on which
     others are beside it.
     """
-    single = VAE(1, vae.latent_dim, vae.architecture).to(images.device).eval()
     means = []
     for index in range(vae.networks):
-        single.load_network(vae.network_state(index))
+        single = vae.copies(of=index).eval()
         means.append(torch.cat([single.encode(x[None])[0][0] for x in images.split(BATCH)]))
     return torch.stack(means)
 
@@ -201,54 +198,13 @@ def pairs_of_different_digits(
     return np.array(pairs, dtype=np.int64).reshape(-1, 2)
 
 
-@dataclass(frozen=True)
-class LatentResult:
-    """What is recorded about the latent space.
-
-    The index `moments` is 0 before and 1 after sleep; an index of length 2 after it, or at the end
-    of `accuracy`, is the data set (old, new). What is shown is the first seed's.
-
-    Attributes
-    ----------
-    accuracy
-        Decoding accuracy before sleep (0) and after every cycle.
-    from_scratch
-        Decoding accuracy before a training on data set 1 from scratch (0) and after every epoch;
-        without epochs if it was not asked for.
-    from_scratch_loss
-        Mean training loss of every epoch.
-    embedding, latents, labels
-        t-SNE of both data sets together, and the latent means and digits it shows.
-    grids, deviations, shares
-        Images decoded around the mean of each data set's latents, see `PrincipalPlane`; grey
-        levels as bytes.
-    interpolations
-        For each pair of images: the first image, the images decoded on the way from its latent
-        mean to that of the second, and the second image; grey levels as bytes.
-    slept
-        The sleep in between.
-    """
-
-    accuracy: Float[np.ndarray, "times seeds 2"]
-    from_scratch: Float[np.ndarray, "points seeds 2"]
-    from_scratch_loss: Float[np.ndarray, "epochs seeds"]
-    embedding: Float[np.ndarray, "moments 2 embedded 2"]
-    latents: Float[np.ndarray, "moments 2 embedded latent"]
-    labels: Int[np.ndarray, "2 embedded"]
-    grids: UInt8[np.ndarray, "moments 2 side side size size"]
-    deviations: Float[np.ndarray, "moments 2 2"]
-    shares: Float[np.ndarray, "moments 2 2"]
-    interpolations: UInt8[np.ndarray, "moments 2 pairs shown size size"]
-    slept: Slept
-
-
 class Decoding:
     """Measures the decoding accuracy of networks, one per seed, on both data sets.
 
     Parameters
     ----------
-    tests
-        Test images of both data sets.
+    experience
+        Its test images are decoded.
     labelled
         Images of each on which the decoder is trained; those of a seed do not depend on which
         other seeds are beside it.
@@ -256,9 +212,9 @@ class Decoding:
         Of the networks.
     """
 
-    def __init__(self, tests: Sequence[ImageSet], labelled: int, seeds: Sequence[int]):
-        self.images = [test.all_images() for test in tests]
-        self.labels = [test.labels.cpu().numpy() for test in tests]
+    def __init__(self, experience: Experience, labelled: int, seeds: Sequence[int]):
+        self.images = [test.all_images() for test in experience.tests]
+        self.labels = [test.labels.cpu().numpy() for test in experience.tests]
         self.splits = [
             [
                 split_labelled(labels, labelled, Streams(seed).numpy("labelled images", name))
@@ -282,133 +238,150 @@ class Decoding:
         return [np.bincount(labels[held]).max() / len(held) for labels, (_, held) in digits]
 
 
-@dataclass(frozen=True)
-class LatentJob:
-    """What the latent space holds, before, during and after sleep.
+class _FromScratch:
+    """A training from scratch, its losses, and the decoding accuracy before and after epochs."""
 
-    Attributes
-    ----------
-    schedule
-        The sleep; one condition.
-    labelled
-        Labelled test images of each data set from which the decoder learns; the others are held
-        out to test it.
-    epochs
-        Epochs of a training from scratch on data set 1, to be decoded as well; None: no such
-        training.
+    def __init__(self, trainer: Trainer, decoding: Decoding):
+        self.trainer, self.decoding = trainer, decoding
+        self.losses: list[Tensor] = []
+        self.accuracy: list[Tensor] = []
 
-    Raises
-    ------
-    InvalidInputError
-        If there are fewer labelled images than digits, or none is held out; if a data set's test
-        images show a single digit; if `epochs` is less than 1.
-    """
+    def measure(self) -> None:
+        self.accuracy.append(self.decoding.accuracy(self.trainer.vae.eval()))
 
-    schedule: ScheduleJob
-    labelled: int = 200
-    epochs: int | None = None
-
-    def __post_init__(self) -> None:
-        for test in self._tests():
-            digits = len(test.labels.unique())
-            if digits < 2:
-                raise InvalidInputError(
-                    f"--eval-images {len(test)}: these images show one digit only; more are needed"
-                )
-            if not digits <= self.labelled < len(test):
-                raise InvalidInputError(
-                    f"--labelled {self.labelled}: from {digits} (the digits) to {len(test) - 1} is "
-                    f"allowed with {len(test)} test images (--eval-images)"
-                )
-        if self.epochs is not None and self.epochs < 1:
-            raise InvalidInputError(f"--epochs {self.epochs}: at least 1 is needed")
-
-    def _tests(self) -> tuple[ImageSet, ImageSet]:
-        experience = self.schedule.setup.experience
-        return experience.old_test, experience.new_test
-
-    def decoding(self) -> Decoding:
-        """Prepare the measurement of decoding accuracy."""
-        return Decoding(self._tests(), self.labelled, self.schedule.seeds)
-
-    def run(self, journal: Journal) -> LatentResult:
-        """Sleep and decode after every cycle; train from scratch and decode; look around."""
-        decoding = self.decoding()
-        slept = sleep_once(journal, self.schedule, lambda vae: {"accuracy": decoding.accuracy(vae)})
-        accuracy, losses = self._from_scratch(journal, decoding)
-        journal.reporter.say("t-SNE, grids and interpolations")
-        return LatentResult(
-            accuracy=slept.observed["accuracy"],
-            from_scratch=accuracy.numpy(),
-            from_scratch_loss=losses.numpy(),
-            **self._shown(decoding, slept),
-            slept=slept,
-        )
-
-    def _from_scratch(self, journal: Journal, decoding: Decoding) -> tuple[Tensor, Tensor]:
-        """Train as `weights.pretrain` does, one network a seed and with the same random numbers."""
-        seeds, setup = self.schedule.seeds, self.schedule.setup
-        accuracy, losses = torch.zeros(0, len(seeds), 2), torch.zeros(0, len(seeds))
-        if self.epochs is None:
-            return accuracy, losses
-        streams = [Streams(seed) for seed in seeds]
-        vae = VAE(len(seeds), setup.model.latent_dim, setup.model.architecture)
-        vae.initialise([s.torch("initialisation") for s in streams]).to(setup.device)
-        trainer = Trainer(vae, Pretraining().training)
-        kept = load_part(journal, "from scratch")
-        if kept is not None:
-            accuracy, losses = kept.pop("accuracy"), kept.pop("losses")
-            trainer.load_state(kept)
-        else:
-            accuracy = decoding.accuracy(vae.eval())[None]
-        train = setup.experience.old_train
-        with journal.reporter.progress("from scratch", self.epochs, len(losses)) as advance:
-            for epoch in range(len(losses), self.epochs):
-                generators = [s.torch("pretraining", epoch) for s in streams]
-                loss = trainer.epoch(train.images, len(train), generators)
-                losses = torch.cat([losses, loss.cpu()[None]])
-                accuracy = torch.cat([accuracy, decoding.accuracy(vae.eval())[None]])
-                state = trainer.state() | {"accuracy": accuracy, "losses": losses}
-                journal.save_checkpoint(state, part="from scratch")
-                advance(1)
-        return accuracy, losses
-
-    def _shown(self, decoding: Decoding, slept: Slept) -> dict[str, np.ndarray]:
-        """Collect what the figures show of the first seed's networks, as in `LatentResult`."""
-        streams = Streams(self.schedule.seeds[0])
-        count = min(EMBEDDED, *map(len, decoding.images))
-        chosen, pairs = [], []
-        for name, labels in zip(DATA_SETS, decoding.labels, strict=True):
-            chosen.append(streams.numpy("embedded images", name).permutation(len(labels))[:count])
-            generator = streams.numpy("interpolated images", name)
-            pairs.append(pairs_of_different_digits(labels, PAIRS, generator))
-        fewest = min(map(len, pairs))
-        shown: dict[str, list[Any]] = {
-            k: []
-            for k in ("embedding", "latents", "grids", "deviations", "shares", "interpolations")
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "trainer": self.trainer.state_dict(),
+            "losses": self.losses,
+            "accuracy": self.accuracy,
         }
-        for moment in MOMENTS:
-            network = slept.network(moment, 0, self.schedule)
-            means = [latent_means(network, images)[0] for images in decoding.images]
-            planes = [principal_plane(m) for m in means]
-            latents = np.stack([m.cpu().numpy()[i] for m, i in zip(means, chosen, strict=True)])
-            embedding = embed(np.concatenate([*latents]), streams.numpy("t-SNE"))
-            shown["embedding"].append(embedding.reshape(2, count, 2))
-            shown["latents"].append(latents)
-            grids = torch.stack([decode(network, p.grid(GRID_SIDE, GRID_REACH)) for p in planes])
-            shown["grids"].append(as_bytes(grids))
-            shown["deviations"].append(torch.stack([p.deviations for p in planes]).cpu())
-            shown["shares"].append(torch.stack([p.share for p in planes]).cpu())
-            shown["interpolations"].append(
-                torch.stack(
-                    [
-                        _interpolations(network, images, m, torch.from_numpy(p[:fewest]))
-                        for images, m, p in zip(decoding.images, means, pairs, strict=True)
-                    ]
-                )
-            )
-        labels = [labels[i] for labels, i in zip(decoding.labels, chosen, strict=True)]
-        return {k: np.stack(v) for k, v in shown.items()} | {"labels": np.stack(labels)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.trainer.load_state_dict(state["trainer"])
+        self.losses, self.accuracy = state["losses"], state["accuracy"]
+
+
+def decode_from_scratch(
+    journal: Journal,
+    model: Model,
+    experience: Experience,
+    decoding: Decoding,
+    seeds: Sequence[int],
+    epochs: int,
+) -> xr.Dataset:
+    """Train networks on data set 1 as `weights.pretrain` does, and decode after every epoch.
+
+    Parameters
+    ----------
+    journal
+        Keeps checkpoints and shows the progress.
+    model
+        What to train, a network for each seed.
+    experience
+        The data; their device trains.
+    decoding
+        Measures.
+    seeds
+        Of initialisation, order, dropout and noise.
+    epochs
+        How long.
+
+    Returns
+    -------
+    xarray.Dataset
+        `accuracy_from_scratch`, before training (0) and after every epoch, and `loss_from_scratch`.
+    """
+    streams, train = [Streams(seed) for seed in seeds], experience.old_train
+    vae = VAE(len(seeds), model.latent_dim, model.architecture)
+    vae.initialise([s.torch("initialisation") for s in streams]).to(train.device)
+    training = _FromScratch(Trainer(vae, Pretraining()), decoding)
+    for epoch in journal.steps("from scratch", epochs, training):
+        if epoch == 0:
+            training.measure()
+        generators = [s.torch("pretraining", epoch) for s in streams]
+        training.losses.append(training.trainer.epoch(train.images, len(train), generators).cpu())
+        training.measure()
+    unknown = torch.full((1, len(seeds)), torch.nan)  # the loss before training
+    losses = torch.cat([unknown, torch.stack(training.losses)])
+    return xr.Dataset(
+        {
+            "accuracy_from_scratch": (
+                ("training_epoch", "seed", "data_set"),
+                torch.stack(training.accuracy).numpy(),
+            ),
+            "loss_from_scratch": (("training_epoch", "seed"), losses.numpy()),
+        },
+        {"training_epoch": range(epochs + 1)},
+    )
+
+
+def look_around(before: VAE, after: VAE, decoding: Decoding, seed: int) -> xr.Dataset:
+    """Collect what figures show of the latent space of one network, before and after sleep.
+
+    Parameters
+    ----------
+    before, after
+        The network.
+    decoding
+        Holds the test images and their digits.
+    seed
+        Chooses what is shown.
+
+    Returns
+    -------
+    xarray.Dataset
+        t-SNE of both data sets together (`embedding`), the latent means (`latent`) and digits
+        (`digit`) that it shows; images decoded around the mean of each data set's latents
+        (`grid`), standard deviation and share of variance along its principal components (see
+        `PrincipalPlane`); and for pairs of images the first, the images decoded on the way from
+        its latent mean to that of the second, and the second (`interpolation`).
+    """
+    streams = Streams(seed)
+    count = min(EMBEDDED, *map(len, decoding.images))
+    chosen, pairs = [], []
+    for name, labels in zip(DATA_SETS, decoding.labels, strict=True):
+        chosen.append(streams.numpy("embedded images", name).permutation(len(labels))[:count])
+        generator = streams.numpy("interpolated images", name)
+        pairs.append(pairs_of_different_digits(labels, PAIRS, generator))
+    fewest = min(map(len, pairs))
+    moments = []
+    for network in (before, after):
+        means = [latent_means(network, images)[0] for images in decoding.images]
+        planes = [principal_plane(m) for m in means]
+        latents = np.stack([m.cpu().numpy()[i] for m, i in zip(means, chosen, strict=True)])
+        embedding = embed(np.concatenate([*latents]), streams.numpy("t-SNE"))
+        grids = [decode(network, plane.grid(GRID_SIDE, GRID_REACH)) for plane in planes]
+        between = [
+            _interpolations(network, images, m, torch.from_numpy(p[:fewest]))
+            for images, m, p in zip(decoding.images, means, pairs, strict=True)
+        ]
+        moments.append(
+            {
+                "embedding": embedding.reshape(2, count, 2),
+                "latent": latents,
+                "grid": as_bytes(torch.stack(grids)).numpy(),
+                "deviation": torch.stack([p.deviations for p in planes]).cpu().numpy(),
+                "share": torch.stack([p.share for p in planes]).cpu().numpy(),
+                "interpolation": torch.stack(between).numpy(),
+            }
+        )
+    dims = {
+        "embedding": ("embedded", "axis"),
+        "latent": ("embedded", "component"),
+        "grid": ("row", "column", "y", "x"),
+        "deviation": ("principal",),
+        "share": ("principal",),
+        "interpolation": ("pair", "step", "y", "x"),
+    }
+    data = xr.Dataset(
+        {
+            name: (("moment", "data_set", *own), np.stack([moment[name] for moment in moments]))
+            for name, own in dims.items()
+        },
+        {"moment": list(MOMENTS), "data_set": list(DATA_SETS)},
+    )
+    digits = [labels[i] for labels, i in zip(decoding.labels, chosen, strict=True)]
+    return data.assign(digit=(("data_set", "embedded"), np.stack(digits)))
 
 
 @torch.inference_mode()
@@ -422,34 +395,3 @@ def _interpolations(network: VAE, images: Tensor, means: Tensor, pairs: Tensor) 
     start, end = pairs.to(images.device).unbind(1)
     between = decode(network, interpolate(means[start], means[end], STEPS))
     return as_bytes(torch.cat([images[start, None], between, images[end, None]], 1))
-
-
-def summary(result: LatentResult, chance: Sequence[float]) -> dict[str, Any]:
-    """Sum a result up over seeds, for `metrics.json`: mean and standard deviation."""
-
-    def by_set(values: np.ndarray) -> dict[str, Any]:
-        return {
-            name: {"mean": values[..., d].mean(1), "sd": values[..., d].std(1)}
-            for d, name in enumerate(DATA_SETS)
-        }
-
-    metrics: dict[str, Any] = {
-        "decoding_accuracy": by_set(result.accuracy),
-        "chance": dict(zip(DATA_SETS, chance, strict=True)),
-        "variance_of_two_components": {
-            moment: dict(zip(DATA_SETS, result.shares[m].sum(1), strict=True))
-            for m, moment in enumerate(MOMENTS)
-        },
-        "variance_carried": by_set(result.slept.carried),
-    }
-    if len(result.from_scratch):
-        metrics["decoding_accuracy_from_scratch"] = by_set(result.from_scratch)
-        metrics["loss_from_scratch"] = result.from_scratch_loss.mean(1)
-    return metrics
-
-
-def arrays(result: LatentResult, chance: Sequence[float]) -> dict[str, np.ndarray]:
-    """Collect what `arrays.npz` holds: the result's own arrays, and the sleep's errors."""
-    own = {f.name: getattr(result, f.name) for f in fields(result) if f.name != "slept"}
-    sleep = {"sleep_errors": result.slept.errors, "sleep_carried": result.slept.carried}
-    return own | sleep | {"chance": np.array(chance)}

@@ -6,7 +6,6 @@ Burgess, "A generative model of memory construction and consolidation" (2024).
 """
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -21,9 +20,7 @@ from sleep_replay.layers import (
     maps_to_vectors,
     vectors_to_maps,
 )
-
-Architecture = Literal["small", "large"]
-ReconstructionLoss = Literal["mae", "bce"]
+from sleep_replay.parameters import Architecture, ReconstructionLoss
 
 Images = Float[Tensor, "networks batch size size"]
 Latents = Float[Tensor, "networks batch latent"]
@@ -178,6 +175,12 @@ class VAE(nn.Module):
         own = self.state_dict()
         self.load_state_dict({k: state[k].expand_as(v) for k, v in own.items()})
         return self
+
+    def copies(self, count: int = 1, of: int = 0) -> "VAE":
+        """Make a model of `count` networks that all are like one of these."""
+        device = next(self.parameters()).device
+        copied = VAE(count, self.latent_dim, self.architecture).to(device)
+        return copied.load_network(self.network_state(of))
 
     def encode(self, x: Images) -> tuple[Latents, Latents]:
         """Mean and log-variance of q(z|x), for grey levels in [0, 1]."""

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sharpwave_shared.seeding import Streams
-from sleep_replay.schedule import Schedule
+from sleep_replay.parameters import Night
 
 
 class PlainVAE(nn.Module):
@@ -67,41 +67,31 @@ class PlainVAE(nn.Module):
 
 
 def plain_sleep(
-    vae: PlainVAE,
-    schedule: Schedule,
-    seed: int,
-    new_images: Tensor,
-    num: int = 10,
-    lr: float = 1e-3,
-    *,
-    continue_training: bool = True,
+    vae: PlainVAE, night: Night, seed: int, new_images: Tensor, lr: float = 1e-3
 ) -> None:
-    """Train `vae` in place through a sleep schedule, at batch size 1.
+    """Train `vae` in place through a night of sleep, at batch size 1.
 
     Parameters
     ----------
     vae
         A model that knows data set 1.
-    schedule
-        When NREM and REM alternate.
+    night
+        When NREM and REM alternate, on how many images, and who dreams.
     seed
         Seed of everything random.
     new_images
         Grey levels (n, 28, 28) of data set 2.
-    num
-        Images replayed and dreamt per cycle.
     lr
         Learning rate of Adam.
-    continue_training
-        Whether dreams come from the current model, or from the initial one.
     """
+    num = night.num
     latent_dim = vae.mean.out_features
     initial = PlainVAE(latent_dim).to(new_images)
     initial.load_state_dict(vae.state_dict())
-    dreamer = vae if continue_training else initial
+    dreamer = vae if night.continue_training else initial
     optimizer = torch.optim.Adam(vae.parameters(), lr=lr)
     streams = Streams(seed)
-    for index, cycle in enumerate(schedule.cycles()):
+    for index, cycle in enumerate(night.cycles()):
         generator = streams.torch("sleep", index)
         drawn = torch.randperm(len(new_images), generator=streams.torch("recent memories", index))
         images = new_images[drawn[:num]]

@@ -1,65 +1,21 @@
 """Training several networks at once, each on its own images with its own random numbers."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from sharpwave_shared.errors import DivergenceError, InvalidInputError
-from sleep_replay.model import VAE, ReconstructionLoss
+from sharpwave_shared.errors import DivergenceError
+from sleep_replay.model import VAE
+from sleep_replay.parameters import Learning
 
 BLOCK = 2048
 """Images for which random numbers are drawn at a time (bounds the memory they take)."""
 
 ImageSource = Callable[[Int[Tensor, "networks batch"]], Float[Tensor, "networks batch size size"]]
 """Gives each network the images at its own indices."""
-
-
-@dataclass(frozen=True)
-class Training:
-    """The knobs of training.
-
-    Attributes
-    ----------
-    lr
-        Learning rate of Adam, positive.
-    batch_size
-        Images per step, at least 1.
-    kl_weight
-        Factor of the KL divergence in the loss, not negative.
-    reconstruction_loss
-        `mae` or `bce`, see `VAE.loss`.
-    clip_norm
-        Largest Euclidean norm of a network's gradient; longer ones are scaled down. None: no
-        limit.
-
-    Raises
-    ------
-    InvalidInputError
-        If a value is out of range.
-    """
-
-    lr: float = 1e-3
-    batch_size: int = 1
-    kl_weight: float = 1.0
-    reconstruction_loss: ReconstructionLoss = "mae"
-    clip_norm: float | None = None
-
-    def __post_init__(self) -> None:
-        if not self.lr > 0:
-            raise InvalidInputError(f"--lr {self.lr}: a learning rate is positive")
-        if self.batch_size < 1:
-            raise InvalidInputError(f"--batch-size {self.batch_size}: at least 1 is needed")
-        if not self.kl_weight >= 0:
-            raise InvalidInputError(f"--kl-weight {self.kl_weight}: it cannot be negative")
-        if self.reconstruction_loss not in ("mae", "bce"):
-            raise InvalidInputError(
-                f"--reconstruction-loss {self.reconstruction_loss}: mae or bce is allowed"
-            )
-        if self.clip_norm is not None and not self.clip_norm > 0:
-            raise InvalidInputError(f"--clip-norm {self.clip_norm}: it must be positive")
 
 
 class Trainer:
@@ -72,16 +28,16 @@ class Trainer:
     ----------
     vae
         The networks, changed in place.
-    training
-        The knobs.
+    learning
+        How they learn.
     """
 
-    def __init__(self, vae: VAE, training: Training):
-        self.vae, self.training = vae, training
+    def __init__(self, vae: VAE, learning: Learning):
+        self.vae, self.learning = vae, learning
         parameter = next(vae.parameters())
         self.device, self.dtype = parameter.device, parameter.dtype
         self.optimizer = torch.optim.Adam(
-            vae.parameters(), lr=training.lr, fused=self.device.type in ("cpu", "cuda")
+            vae.parameters(), lr=learning.lr, fused=self.device.type in ("cpu", "cuda")
         )
         self.steps = 0
 
@@ -120,36 +76,35 @@ class Trainer:
             bad = (~torch.isfinite(total)).nonzero().flatten().tolist()
             raise DivergenceError(
                 f"the loss of network {', '.join(map(str, bad))} is not finite after step "
-                f"{self.steps}; try a smaller --lr or --clip-norm"
+                f"{self.steps}; try a smaller lr or clip_norm"
             )
         return total / count
 
-    def state(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Any]:
         """Collect parameters, buffers and Adam's moments, for a checkpoint."""
         adam = self.optimizer.state_dict()["state"]
-        moments = {f"adam.{i}.{name}": t for i, slot in adam.items() for name, t in slot.items()}
-        return {f"vae.{k}": t for k, t in self.vae.state_dict().items()} | moments
+        return {
+            "vae": self.vae.state_dict(),
+            "adam": {str(index): slot for index, slot in adam.items()},
+            "steps": self.steps,
+        }
 
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from what `state` returned."""
-        vae = self.vae.state_dict()
-        self.vae.load_state_dict({name: state[f"vae.{name}"] for name in vae})
-        slots: dict[int, dict[str, Tensor]] = {}
-        for key, tensor in state.items():
-            if key.startswith("adam."):
-                _, index, name = key.split(".")
-                slots.setdefault(int(index), {})[name] = tensor
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` returned."""
+        self.vae.load_state_dict(state["vae"])
+        adam = {int(index): slot for index, slot in state["adam"].items()}
         groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
+        self.optimizer.load_state_dict({"state": adam, "param_groups": groups})
+        self.steps = state["steps"]
 
     def _step(self, x: Tensor, noise: Tensor, keep: Tensor) -> Tensor:
         loss = self.vae.loss(
-            x, noise, keep, self.training.reconstruction_loss, self.training.kl_weight
+            x, noise, keep, self.learning.reconstruction_loss, self.learning.kl_weight
         )
         self.optimizer.zero_grad()
         loss.sum().backward()
-        if self.training.clip_norm is not None:
-            self._clip(self.training.clip_norm)
+        if self.learning.clip_norm is not None:
+            self._clip(self.learning.clip_norm)
         self.optimizer.step()
         self.steps += 1
         return loss.detach()
@@ -166,7 +121,7 @@ class Trainer:
         self, count: int, generators: Sequence[torch.Generator], shuffle: bool
     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Yield indices, latent noise and dropout masks, drawn network by network."""
-        size, batch = self.vae.image_size, self.training.batch_size
+        size, batch = self.vae.image_size, self.learning.batch_size
         if shuffle:
             order = torch.stack([torch.randperm(count, generator=g) for g in generators])
         else:

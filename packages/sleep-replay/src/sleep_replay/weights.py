@@ -1,8 +1,8 @@
 """Initial weights: a model that knows data set 1."""
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+import json
+from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -11,245 +11,225 @@ import torch
 from torch import Tensor
 
 from sharpwave_shared.data import cache_dir
-from sharpwave_shared.errors import InvalidInputError, SharpwaveError
+from sharpwave_shared.errors import SharpwaveError
 from sharpwave_shared.files import read_json, read_tensors, write_json, write_tensors
-from sharpwave_shared.runs import Journal
+from sharpwave_shared.journal import Journal
 from sharpwave_shared.seeding import Streams
-from sleep_replay.data import ImageSet
+from sleep_replay.data import Experience
 from sleep_replay.evaluate import COLLAPSED, evaluate
-from sleep_replay.model import VAE, Architecture
-from sleep_replay.train import Trainer, Training
+from sleep_replay.model import VAE
+from sleep_replay.parameters import Model, Pretraining
+from sleep_replay.train import Trainer
 
 State = dict[str, Tensor]
 """Parameters of one network, as `VAE.network_state` gives them."""
 
 
 @dataclass(frozen=True)
-class InitialModel:
-    """Which initial model: what it knows and its shape.
+class InitialWeights:
+    """Weights of an initial model.
 
     Attributes
     ----------
-    old
-        Data set 1: `mnist` or `mnist-0-4`.
-    architecture, latent_dim
-        See `VAE`.
+    state
+        The parameters.
+    record
+        How they were trained: settings; loss, test error and share of variance carried, per epoch.
+    origin
+        Where they were found.
     """
 
-    old: str
-    architecture: Architecture = "small"
-    latent_dim: int = 20
+    state: State
+    record: dict[str, Any]
+    origin: str
 
-    @property
-    def name(self) -> str:
-        """File name, without suffix."""
-        return f"{self.old}-{self.architecture}-{self.latent_dim}"
-
-    def find(self) -> tuple[State, dict[str, Any], str] | None:
-        """Find saved weights in the user's cache, else among those shipped with the package.
-
-        Returns
-        -------
-        state, metadata, origin
-            None if there are none. A damaged file is an error.
-        """
-        stored = weights_cache() / f"{self.name}.safetensors"
-        if stored.is_file():
-            return *self._read(stored), f"cache ({stored})"
-        with as_file(files("sleep_replay") / "weights" / f"{self.name}.safetensors") as shipped:
-            if shipped.is_file():
-                return *self._read(shipped), "shipped with the package"
-        return None
-
-    def store(self, state: State, metadata: dict[str, Any], folder: Path) -> Path:
-        """Write weights and the record of how they were trained; give the weights' path."""
-        path = folder / f"{self.name}.safetensors"
-        write_json(path.with_suffix(".json"), metadata)
-        write_tensors(path, state)
-        return path
-
-    def _read(self, path: Path) -> tuple[State, dict[str, Any]]:
-        state, _ = read_tensors(path)
-        expected = VAE(1, self.latent_dim, self.architecture).network_state(0)
-        if {k: v.shape for k, v in state.items()} != {k: v.shape for k, v in expected.items()}:
-            raise SharpwaveError(f"{path}: not the weights of a {self.name} model")
-        return state, read_json(path.with_suffix(".json"))
+    def attributes(self) -> dict[str, str]:
+        """Say which weights a run started from, for its results."""
+        digest = hashlib.sha256()
+        for name in sorted(self.state):
+            digest.update(name.encode() + self.state[name].cpu().contiguous().numpy().tobytes())
+        return {
+            "initial_weights": self.origin,
+            "initial_weights_sha256": digest.hexdigest(),
+            "initial_weights_training": json.dumps(self.record),
+        }
 
 
-def state_checksum(state: State) -> str:
-    """SHA-256 over names and values of parameters."""
-    digest = hashlib.sha256()
-    for name in sorted(state):
-        digest.update(name.encode() + state[name].cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+def weights_cache() -> Path:
+    """Folder of the initial weights that this user trained."""
+    return cache_dir() / "sleep-replay"
 
 
-@dataclass(frozen=True)
-class Pretraining:
-    """How an initial model is trained.
+def find_weights(model: Model) -> InitialWeights | None:
+    """Find saved weights in the user's cache, else among those shipped with the package.
 
-    Attributes
-    ----------
-    epochs
-        At most this many.
-    patience
-        Training stops when the training loss has not improved for this many epochs, not counting
-        those in which the model is still collapsed: training begins on a plateau, for an epoch or
-        more, at which every image is decoded to the same one.
-    accept_collapsed
-        Whether a model that is still collapsed at the end is good enough (for a trial run).
-    training
-        The knobs of training.
+    Raises
+    ------
+    SharpwaveError
+        If a file is damaged, or not of this model.
     """
-
-    epochs: int = 25
-    patience: int = 3
-    accept_collapsed: bool = False
-    training: Training = field(default_factory=lambda: Training(batch_size=32))
-
-    def __post_init__(self) -> None:
-        for option, value in (("--epochs", self.epochs), ("--patience", self.patience)):
-            if value < 1:
-                raise InvalidInputError(f"{option} {value}: at least 1 is needed")
+    name = f"{model.model_name}.safetensors"
+    stored = weights_cache() / name
+    if stored.is_file():
+        return _read(stored, model, f"cache ({stored})")
+    with as_file(files("sleep_replay") / "weights" / name) as shipped:
+        if shipped.is_file():
+            return _read(shipped, model, "shipped with the package")
+    return None
 
 
-def pretrain(
-    journal: Journal,
-    model: InitialModel,
-    train: ImageSet,
-    test: ImageSet,
-    *,
-    seed: int,
-    device: torch.device,
-    how: Pretraining,
-) -> tuple[State, dict[str, Any]]:
-    """Train an initial model, with a checkpoint after every epoch.
+def store_weights(model: Model, state: State, record: dict[str, Any]) -> Path:
+    """Write weights, and how they were trained, to the user's cache; give the weights' path."""
+    path = weights_cache() / f"{model.model_name}.safetensors"
+    write_json(path.with_suffix(".json"), record)
+    write_tensors(path, state)
+    return path
+
+
+def _read(path: Path, model: Model, origin: str) -> InitialWeights:
+    state, _ = read_tensors(path)
+    expected = VAE(1, model.latent_dim, model.architecture).network_state(0)
+    if {k: v.shape for k, v in state.items()} != {k: v.shape for k, v in expected.items()}:
+        raise SharpwaveError(f"{path}: not the weights of a {model.model_name} model")
+    return InitialWeights(state, read_json(path.with_suffix(".json")), origin)
+
+
+def obtain_weights(
+    journal: Journal, model: Model, experience: Experience, seed: int
+) -> InitialWeights:
+    """Give the weights that a run starts from: saved ones, or trained first.
 
     Parameters
     ----------
     journal
-        Keeps the checkpoint and shows the progress.
+        Keeps them: a resumed run uses the weights that it started from.
+    model
+        Which. If saved weights will do and there are none, the trained ones are saved.
+    experience
+        The data; their device trains.
+    seed
+        Of the training.
+    """
+
+    def obtain(part: Journal) -> dict[str, Any]:
+        saved = model.use_initial_weights
+        found = find_weights(model) if saved else None
+        if found is not None:
+            return vars(found)
+        if saved:
+            part.reporter.say(f"no saved weights for {model.model_name}: training them first")
+        state, record = pretrain(part, model, experience, Pretraining(), seed)
+        if saved:
+            store_weights(model, state, record)
+        return {"state": state, "record": record, "origin": "trained in this run"}
+
+    weights = InitialWeights(**journal.once("initial weights", obtain))
+    journal.reporter.say(f"initial weights {model.model_name}: {weights.origin}")
+    return weights
+
+
+def pretrain(
+    journal: Journal,
+    model: Model,
+    experience: Experience,
+    how: Pretraining,
+    seed: int,
+    *,
+    accept_collapsed: bool = False,
+) -> tuple[State, dict[str, Any]]:
+    """Train an initial model on data set 1.
+
+    Parameters
+    ----------
+    journal
+        Keeps checkpoints and shows the progress.
     model
         What to train.
-    train, test
-        Training and test images of data set 1.
-    seed
-        Seed of initialisation, order, dropout and noise.
-    device
-        Where to train.
+    experience
+        The data; their device trains.
     how
-        Length, stopping and the knobs of training.
+        Length, stopping and the knobs of training. Epochs in which the model is still collapsed do
+        not count for the patience: training begins on a plateau, for an epoch or more, at which
+        every image is decoded to the same one.
+    seed
+        Of initialisation, order, dropout and noise.
+    accept_collapsed
+        Whether a model that is still collapsed at the end is good enough (for a trial run).
 
     Returns
     -------
     state, record
-        The weights, and the record of how they came about: settings, loss, test error and share
-        of variance carried, per epoch.
+        The weights, and the record of how they came about: settings, and loss, test error and
+        share of variance carried, per epoch.
 
     Raises
     ------
     SharpwaveError
         If the model is still collapsed after all epochs.
     """
-    streams = Streams(seed)
+    streams, train = Streams(seed), experience.old_train
     vae = VAE(1, model.latent_dim, model.architecture)
-    vae.initialise([streams.torch("initialisation")]).to(device)
-    trainer = Trainer(vae, how.training)
-    test_images = test.all_images()
-    history = torch.zeros(0, 3)  # loss, error, carried; a row an epoch
-    checkpoint = journal.load_checkpoint()
-    if checkpoint is not None:
-        state, _ = checkpoint
-        history = state.pop("history")
-        trainer.load_state(state)
-    with journal.reporter.progress(f"training {model.name}", how.epochs, len(history)) as advance:
-        while len(history) < how.epochs and not _converged(history, how.patience):
-            generator = streams.torch("pretraining", len(history))
-            loss = trainer.epoch(train.images, len(train), [generator])
-            scores = evaluate(vae, test_images)
-            row = torch.stack([loss.cpu(), scores.error.cpu(), scores.carried.cpu()], dim=1)
-            history = torch.cat([history, row])
-            journal.reporter.detail(
-                "epoch {}: loss {:.1f}, test error {:.1f}, variance carried {:.2f}".format(
-                    len(history), *history[-1].tolist()
-                )
-            )
-            journal.save_checkpoint(trainer.state() | {"history": history})
-            advance(1)
-    if history[-1, 2] < COLLAPSED:
-        message = (
-            f"the initial model has collapsed: after {len(history)} epochs it decodes every image "
-            "to the same one; try another --seed or more --epochs"
+    vae.initialise([streams.torch("initialisation")]).to(train.device)
+    training = _Pretrained(Trainer(vae, how))
+    test_images = experience.old_test.all_images()
+    for epoch in journal.steps(f"training {model.model_name}", how.epochs, training):
+        if _converged(training.history, how.patience):
+            break
+        loss = training.trainer.epoch(
+            train.images, len(train), [streams.torch("pretraining", epoch)]
         )
-        if not how.accept_collapsed:
+        scores = evaluate(vae, test_images)
+        row = [float(value) for value in (loss, scores.error, scores.carried)]
+        training.history.append(row)
+        journal.reporter.detail(
+            "epoch {}: loss {:.1f}, test error {:.1f}, variance carried {:.2f}".format(
+                epoch + 1, *row
+            )
+        )
+    losses, errors, carried = map(list, zip(*training.history, strict=True))
+    if carried[-1] < COLLAPSED:
+        message = (
+            f"the initial model has collapsed: after {len(losses)} epochs it decodes every image "
+            "to the same one; try another seed or more epochs"
+        )
+        if not accept_collapsed:
             raise SharpwaveError(message)
         journal.reporter.warn(message)
-    journal.drop_checkpoint()
     record = {
-        "model": asdict(model),
-        "pretraining": asdict(how),
+        "model": {
+            name: getattr(model, name) for name in ("inverted", "architecture", "latent_dim")
+        },
+        "pretraining": {name: getattr(how, name) for name in Pretraining.model_fields},
         "seed": seed,
-        "device": str(device),
+        "device": str(train.device),
         "torch": torch.__version__,
+        "dataset": experience.record.name,
+        "dataset_sha256": experience.record.checksum,
         "images": len(train),
-        "epochs": len(history),
-        "loss": history[:, 0].tolist(),
-        "test_error": history[:, 1].tolist(),
-        "variance_carried": history[:, 2].tolist(),
+        "epochs": len(losses),
+        "loss": losses,
+        "test_error": errors,
+        "variance_carried": carried,
     }
     return vae.network_state(0), record
 
 
-def _converged(history: Tensor, patience: int) -> bool:
+class _Pretrained:
+    """A trainer, and the loss, test error and share of variance carried of its epochs."""
+
+    def __init__(self, trainer: Trainer):
+        self.trainer = trainer
+        self.history: list[list[float]] = []
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"trainer": self.trainer.state_dict(), "history": self.history}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.trainer.load_state_dict(state["trainer"])
+        self.history = state["history"]
+
+
+def _converged(history: list[list[float]], patience: int) -> bool:
     """Tell whether the loss has stopped falling, epochs on the initial plateau apart."""
-    losses = history[history[:, 2] >= COLLAPSED, 0]
-    return len(losses) > patience and bool(losses[-patience:].min() >= losses[:-patience].min())
-
-
-def obtain_initial_state(
-    journal: Journal,
-    model: InitialModel,
-    *,
-    saved: bool,
-    train_it: Callable[[], tuple[State, dict[str, Any]]],
-) -> State:
-    """Give the weights a run starts from, and keep them in the run as `initial.safetensors`.
-
-    Parameters
-    ----------
-    journal
-        A resumed run uses the weights that it started from.
-    model
-        Which.
-    saved
-        Whether saved weights will do. If so and none are saved yet, the trained ones are saved in
-        the user's cache.
-    train_it
-        Trains the model.
-    """
-    kept = journal.load_tensors("initial")
-    if kept is not None:
-        return kept
-    found = model.find() if saved else None
-    if found is not None:
-        state, record, origin = found
-    else:
-        if saved:
-            journal.reporter.say(f"no saved weights for {model.name}: training them first")
-        state, record = train_it()
-        origin = "trained in this run"
-        if saved:
-            model.store(state, record, weights_cache())
-    journal.reporter.say(f"initial weights {model.name}: {origin}")
-    journal.record["initial_weights"] = {
-        "origin": origin,
-        "sha256": state_checksum(state),
-        "trained": record,
-    }
-    journal.save_tensors("initial", state)
-    return state
-
-
-def weights_cache() -> Path:
-    """Folder of the initial weights that this user trained."""
-    return cache_dir() / "sleep-replay"
+    losses = [loss for loss, _, carried in history if carried >= COLLAPSED]
+    return len(losses) > patience and min(losses[-patience:]) >= min(losses[:-patience])

@@ -1,58 +1,107 @@
 """What the figures of several experiments share."""
 
+from collections.abc import Iterator, Sequence
+
 import matplotlib.pyplot as plt
 import numpy as np
+import xarray as xr
+from jaxtyping import UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sharpwave_shared.runs import StoredRun
+from sharpwave_shared.plotting import caption
+from sharpwave_shared.statistics import mean_and_sd
+from sleep_replay import quantities
+from sleep_replay.parameters import DATA_SETS, Model
 
-ERROR = "error (summed absolute grey level)"
+ERROR = f"error ({quantities.ERROR})"
 CARRIED = "share of variance carried"
-OLD, NEW = "C0", "C1"
-"""Colours of data sets 1 and 2."""
+COLOURS = ("C0", "C1")
+"""Of data sets 1 and 2."""
+CONSTANT = {"linestyle": ":", "linewidth": 1.0}
+"""Look of the errors of the best constant images."""
 FRAME = 160
 """Grey level between images, which may be black or white at their edges."""
+LABEL_WIDTH = 0.075
+"""Of a letter beside a sheet of images, in inches."""
 
 
-def data_set_names(run: StoredRun) -> list[str]:
-    """Name data sets 1 and 2 of a run, for titles and legends."""
-    kinds = ("MNIST", "MNIST inverted") if run.config["inverted"] else ("digits 0-4", "digits 5-9")
-    return [f"data set {number} ({kind})" for number, kind in enumerate(kinds, 1)]
+def kinds(experiment: Model) -> tuple[str, str]:
+    """Say what data sets 1 and 2 are."""
+    return ("MNIST", "MNIST inverted") if experiment.inverted else ("digits 0-4", "digits 5-9")
 
 
-def seeds_in_words(run: StoredRun) -> str:
+def data_set_names(experiment: Model) -> list[str]:
+    """Name data sets 1 and 2, for titles and legends."""
+    return [f"data set {number} ({kind})" for number, kind in enumerate(kinds(experiment), 1)]
+
+
+def data_sets(experiment: Model) -> Iterator[tuple[str, str, str]]:
+    """Give label in results, name and colour of both data sets."""
+    yield from zip(DATA_SETS, data_set_names(experiment), COLOURS, strict=True)
+
+
+def seeds_in_words(results: xr.Dataset) -> str:
     """Say how many seeds lines and bands sum up."""
-    count = len(run.record["seeds"])
-    return "1 seed" if count == 1 else f"mean and standard deviation over {count} seeds"
+    count = results.sizes["seed"]
+    return "1 seed" if count == 1 else f"mean and s.d. over {count} seeds"
+
+
+def first_seed(results: xr.Dataset) -> str:
+    """Name the seed of which pictures are shown."""
+    return f"seed {int(results['seed'].values[0])} only"
 
 
 def mean_and_deviation(
-    axes: Axes, x: np.ndarray, values: np.ndarray, label: str, colour: str, **line: object
+    axes: Axes, values: xr.DataArray, label: str | None, colour: str, **line: object
 ) -> None:
-    """Plot the mean over the last dimension (seeds) as a line and the deviation as a band."""
-    mean, sd = values.mean(-1), values.std(-1)
+    """Plot the mean over seeds against the other dimension as a line, and the s.d. as a band.
+
+    The horizontal axis is the coordinate `epoch`, if there is one.
+    """
+    (dimension,) = set(values.dims) - {"seed"}
+    x = values["epoch" if "epoch" in values.coords else dimension].values
+    mean, sd = mean_and_sd(values.transpose("seed", dimension).values)
     axes.plot(x, mean, color=colour, label=label, **line)  # type: ignore[arg-type]
     axes.fill_between(x, mean - sd, mean + sd, color=colour, alpha=0.2, linewidth=0)
 
 
-def sheet(images: np.ndarray) -> np.ndarray:
-    """Put images (rows, columns, height, width; bytes) on one grey sheet, a pixel's frame each."""
+def constant_lines(axes: Axes, results: xr.Dataset) -> None:
+    """Mark the error of the best constant image of each data set."""
+    for data_set, colour in zip(DATA_SETS, COLOURS, strict=True):
+        height = float(results["constant_error"].sel(data_set=data_set))
+        axes.axhline(height, color=colour, **CONSTANT)  # type: ignore[arg-type]
+    axes.plot([], [], color="0.4", label="best constant image", **CONSTANT)  # type: ignore[arg-type]
+
+
+def sheet(images: UInt8[np.ndarray, "rows columns height width"]) -> UInt8[np.ndarray, "h w"]:
+    """Put images on one grey sheet, a pixel's frame each."""
     framed = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=FRAME)
     rows, columns, height, width = framed.shape
     return framed.transpose(0, 2, 1, 3).reshape(rows * height, columns * width)
 
 
 def image_grid(
-    images: np.ndarray, row_labels: list[str], title: str, *, cell: float = 0.42
+    images: UInt8[np.ndarray, "rows columns height width"],
+    row_labels: Sequence[str],
+    title: str,
+    text: str,
+    *,
+    group: int = 0,
+    cell: float = 0.42,
 ) -> Figure:
-    """Show images (rows, columns, height, width; bytes) as one sheet."""
+    """Show images as one sheet, with a caption; every `group` rows a gap."""
     rows, columns, height, _ = images.shape
-    figure, axes = plt.subplots(figsize=(0.9 + cell * columns, 0.5 + cell * rows))
+    beside = 0.2 + LABEL_WIDTH * max(map(len, row_labels))
+    # The last share is for title, ticks and caption.
+    figure, axes = plt.subplots(figsize=(beside + cell * columns, cell * rows + 0.75))
     axes.imshow(sheet(images), cmap="gray", vmin=0, vmax=255)
     axes.set_title(title)
     axes.set_xticks([])
     axes.set_yticks(np.arange(rows) * (height + 2) + (height + 2) / 2, row_labels)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
+    for row in range(group, rows, group) if group else ():
+        axes.axhline((height + 2) * row - 0.5, color="white", linewidth=4)
+    caption(figure, text)
     return figure

@@ -1,17 +1,18 @@
-"""Figures of learning without sleep: baselines, samples, interleaving, and pretraining."""
+"""Figures of learning without sleep."""
 
 import matplotlib.pyplot as plt
 import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sharpwave_shared.plotting import caption, style
-from sharpwave_shared.runs import StoredRun
+from sharpwave_shared.plotting import caption
+from sharpwave_shared.statistics import mean_and_sd
+from sleep_replay.experiments.mixtures import Baselines, Interleave, Samples
 from sleep_replay.figures.common import (
     CARRIED,
     ERROR,
-    NEW,
-    OLD,
-    data_set_names,
+    data_sets,
     mean_and_deviation,
     seeds_in_words,
 )
@@ -19,94 +20,94 @@ from sleep_replay.figures.common import (
 MODES = {"new": "new images only", "old": "own samples only", "both": "both, shuffled together"}
 
 
-def baseline_figures(run: StoredRun) -> dict[str, Figure]:
+def draw(experiment: Baselines | Samples | Interleave, results: xr.Dataset) -> dict[str, Figure]:
+    """Draw the figure of an experiment."""
+    match experiment:
+        case Baselines():
+            return {"baselines": _baselines(experiment, results)}
+        case Samples():
+            return {"samples": _samples(experiment, results)}
+        case Interleave():
+            return {"interleave": _interleave(experiment, results)}
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
+
+
+def _baselines(experiment: Baselines, results: xr.Dataset) -> Figure:
     """Draw the errors of both data sets over epochs, a panel for each mode."""
-    modes = run.metrics["modes"]
-    with style():
-        figure, panels = plt.subplots(
-            1, len(modes), figsize=(0.8 + 2.3 * len(modes), 3), sharey=True, squeeze=False
-        )
-        for axes, (mode, scores) in zip(panels[0], modes.items(), strict=True):
-            for key, name, colour in zip(
-                ("old", "new"), data_set_names(run), (OLD, NEW), strict=True
-            ):
-                values = np.array(scores[f"error_{key}"])
-                mean_and_deviation(axes, np.arange(len(values)), values, name, colour)
-            axes.set_title(MODES[mode])
-            axes.set_xlabel("epoch")
-        panels[0, 0].set_ylabel(ERROR)
-        panels[0, 0].set_ylim(bottom=0)
-        panels[0, -1].legend()
-        caption(figure, f"Learning without sleep; {seeds_in_words(run)}")
-    return {"baselines": figure}
+    modes = experiment.modes
+    figure, panels = plt.subplots(
+        1, len(modes), figsize=(1.8 + 1.9 * len(modes), 3.2), sharey=True, squeeze=False
+    )
+    for axes, mode in zip(panels[0], modes, strict=True):
+        for data_set, name, colour in data_sets(experiment):
+            error = results["error"].sel(mode=mode, data_set=data_set, drop=True)
+            mean_and_deviation(axes, error, name, colour)
+        axes.set_title(MODES[mode])
+        axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    panels[0, 0].set_ylabel(ERROR)
+    panels[0, 0].set_ylim(bottom=0)
+    _legend(figure, panels[0, 0])
+    caption(figure, f"Learning without sleep; {seeds_in_words(results)}.")
+    return figure
 
 
-def samples_figures(run: StoredRun) -> dict[str, Figure]:
+def _samples(experiment: Samples, results: xr.Dataset) -> Figure:
     """Draw the final errors against the number of own samples in the mixture."""
-    counts = run.metrics["num_sampled"]
-    with style():
-        figure, axes = plt.subplots(figsize=(4.6, 3.2))
-        models = len(run.metrics["error_old"][0])
-        for key, name, colour in zip(("old", "new"), data_set_names(run), (OLD, NEW), strict=True):
-            values = np.array(run.metrics[f"error_{key}"])
-            sem = values.std(1, ddof=1) / np.sqrt(models) if models > 1 else 0
+    figure, axes = plt.subplots(figsize=(4.8, 3.4))
+    counts = results["sampled"].values
+    models = results.sizes["seed"] * results.sizes["trial"]
+    apart = 0.008 * np.ptp(counts)  # so that the two data sets do not hide each other
+    for d, (data_set, name, colour) in enumerate(data_sets(experiment)):
+        errors = results["error"].sel(data_set=data_set).stack(model=("seed", "trial"))
+        values = errors.transpose("model", "sampled").values
+        mean, sd = mean_and_sd(values)
+        x = counts + apart * (2 * d - 1)
+        axes.plot(np.tile(x, models), values.ravel(), ".", color=colour, alpha=0.35, ms=5)
+        axes.errorbar(
+            x, mean, np.nan_to_num(sd), color=colour, label=name, marker="_", ms=7, capsize=3
+        )
+    axes.set_xlabel(f"own samples beside {experiment.num_new} new images")
+    axes.set_ylabel(ERROR)
+    axes.set_yscale("log")
+    ticks = [t for t in (20, 50, 100, 200, 500) if axes.get_ylim()[0] < t < axes.get_ylim()[1]]
+    axes.set_yticks(ticks, [str(tick) for tick in ticks])
+    axes.minorticks_off()
+    _legend(figure, axes)
+    bars = "Lines and bars: mean and s.d." if models > 1 else "Line: mean"
+    caption(figure, f"{bars} over the trained models ({models} for each number), the dots.")
+    return figure
+
+
+def _interleave(experiment: Interleave, results: xr.Dataset) -> Figure:
+    """Draw squared error and variance carried against the length of the blocks."""
+    figure, panels = plt.subplots(1, 2, figsize=(6.6, 3.2))
+    blocks = results["block"].values
+    for axes, measure, label in zip(
+        panels, ("mse", "carried"), ("mean squared error per pixel", CARRIED), strict=True
+    ):
+        for data_set, name, colour in data_sets(experiment):
+            values = results[measure].sel(data_set=data_set).transpose("seed", "block").values
+            mean, sd = mean_and_sd(values)
             axes.errorbar(
-                counts, values.mean(1), sem, color=colour, label=name, marker="o", capsize=2
+                blocks,
+                mean,
+                np.nan_to_num(sd),
+                color=colour,
+                label=name,
+                marker="o",
+                ms=4,
+                capsize=3,
             )
-        axes.set_xlabel(f"own samples beside {run.config['num_new']} new images")
-        axes.set_ylabel(ERROR)
+        axes.set_xscale("log")
+        axes.set_xticks(blocks, [str(block) for block in blocks])
+        axes.minorticks_off()
+        axes.set_xlabel("images of one data set in a row")
+        axes.set_ylabel(label)
         axes.set_ylim(bottom=0)
-        axes.legend()
-        caption(figure, f"Mean and s.e.m. over {models} trained models.")
-    return {"samples": figure}
-
-
-def interleave_figures(run: StoredRun) -> dict[str, Figure]:
-    """Draw the mean squared error of both data sets against the length of the blocks."""
-    blocks = run.metrics["blocks"]
-    with style():
-        figure, panels = plt.subplots(1, 2, figsize=(6.6, 3))
-        for axes, measure, label in zip(
-            panels, ("mse", "carried"), ("mean squared error per pixel", CARRIED), strict=True
-        ):
-            for key, name, colour in zip(
-                ("old", "new"), data_set_names(run), (OLD, NEW), strict=True
-            ):
-                values = np.array(run.metrics[f"{measure}_{key}"])
-                axes.errorbar(
-                    blocks,
-                    values.mean(1),
-                    values.std(1),
-                    color=colour,
-                    label=name,
-                    marker="o",
-                    capsize=2,
-                )
-            axes.set_xscale("log")
-            axes.set_xticks(blocks, [str(b) for b in blocks])
-            axes.minorticks_off()
-            axes.set_xlabel("images of one data set in a row")
-            axes.set_ylabel(label)
-            axes.set_ylim(bottom=0)
-        panels[0].legend()
-        caption(figure, f"One epoch from scratch in alternating blocks; {seeds_in_words(run)}")
-    return {"interleave": figure}
-
-
-def pretrain_figures(run: StoredRun) -> dict[str, Figure]:
-    """Draw loss and test error over epochs, and the share of variance carried."""
-    epochs = np.arange(1, run.metrics["epochs"] + 1)
-    with style():
-        figure, (errors, carried) = plt.subplots(1, 2, figsize=(6.6, 2.8))
-        errors.plot(epochs, run.metrics["loss"], label="training loss")
-        errors.plot(epochs, run.metrics["test_error"], label="test error")
-        errors.set_ylabel("per image (summed grey level)")
-        errors.set_ylim(bottom=0)
-        errors.legend()
-        carried.plot(epochs, run.metrics["variance_carried"], color="C2")
-        carried.set_ylabel(CARRIED)
-        carried.set_ylim(0, 1)
-        for axes in (errors, carried):
-            axes.set_xlabel("epoch")
-        caption(figure, "Training of the initial model on data set 1.")
-    return {"pretraining": figure}
+    _legend(figure, panels[0])
+    caption(figure, f"One epoch from scratch in alternating blocks; {seeds_in_words(results)}.")
+    return figure

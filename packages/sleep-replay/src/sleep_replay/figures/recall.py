@@ -1,60 +1,53 @@
-"""Figures of a recall experiment: what the model makes of partial input."""
+"""Figures of recall: what the model makes of partial input."""
 
 import matplotlib.pyplot as plt
 import numpy as np
+import xarray as xr
 from matplotlib.figure import Figure
 
-from sharpwave_shared.plotting import caption, style
-from sharpwave_shared.runs import StoredRun
+from sharpwave_shared.plotting import caption
+from sleep_replay.experiments.recall import Recall
 from sleep_replay.figures.common import (
     CARRIED,
     ERROR,
     FRAME,
     data_set_names,
+    first_seed,
     image_grid,
     mean_and_deviation,
     seeds_in_words,
 )
-from sleep_replay.slept import DATA_SETS, MOMENTS
+from sleep_replay.parameters import DATA_SETS, MOMENTS
 
 INPUT_COLOUR = "0.5"
 
 
-def recall_figures(run: StoredRun) -> dict[str, Figure]:
+def draw(experiment: Recall, results: xr.Dataset) -> dict[str, Figure]:
     """Draw recall against the fraction of pixels lost: numbers, and pictures of both data sets."""
-    arrays = run.arrays()
-    with style():
-        figures = {"recall-error": _error(run, arrays)}
-        for d, data_set in enumerate(DATA_SETS):
-            figures[f"recall-pictures-{data_set}"] = _pictures(run, arrays, d)
-    return figures
+    return {"recall-error": _error(experiment, results)} | {
+        f"recall-pictures-{data_set}": _pictures(experiment, results.sel(data_set=data_set), name)
+        for data_set, name in zip(DATA_SETS, data_set_names(experiment), strict=True)
+    }
 
 
-def _replacement(run: StoredRun) -> str:
-    return "zero" if run.config["corruption"] == "zero" else "uniform noise"
+def _replacement(experiment: Recall) -> str:
+    return "zero" if experiment.corruption == "zero" else "uniform noise"
 
 
-def _error(run: StoredRun, arrays: dict[str, np.ndarray]) -> Figure:
+def _error(experiment: Recall, results: xr.Dataset) -> Figure:
     figure, axes = plt.subplots(2, 2, figsize=(6.6, 4.8), sharex=True, sharey="row")
-    fractions = arrays["fractions"]
-    for d, name in enumerate(data_set_names(run)):
-        error, carried = axes[0, d], axes[1, d]
+    names = zip(DATA_SETS, data_set_names(experiment), axes.T, strict=True)
+    for data_set, name, (error, carried) in names:
+        shown = results.sel(data_set=data_set, drop=True)
         error.set_title(name)
-        mean_and_deviation(
-            error,
-            fractions,
-            arrays["input_errors"][..., d],
-            "corrupted image itself",
-            INPUT_COLOUR,
-            linestyle=":",
-        )
+        own = shown["input_error"]
+        mean_and_deviation(error, own, "corrupted image itself", INPUT_COLOUR, linestyle=":")
         for m, moment in enumerate(MOMENTS):
             look = {"marker": "os"[m], "markersize": 3.5, "linestyle": ("-", "--")[m]}
-            label, colour = f"recalled {moment} sleep", f"C{m}"
-            mean_and_deviation(error, fractions, arrays["errors"][m, ..., d], label, colour, **look)
-            mean_and_deviation(
-                carried, fractions, arrays["carried"][m, ..., d], label, colour, **look
-            )
+            label = f"recalled {moment} sleep"
+            for panel, measure in ((error, "recall_error"), (carried, "recall_carried")):
+                values = shown[measure].sel(moment=moment, drop=True)
+                mean_and_deviation(panel, values, label, f"C{m}", **look)
         carried.set_xlabel("fraction of pixels corrupted")
     for row in axes:  # once all is drawn: a limit set earlier would stop the others' scaling
         row[0].set_ylim(bottom=0)
@@ -63,34 +56,30 @@ def _error(run: StoredRun, arrays: dict[str, np.ndarray]) -> Figure:
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     caption(
         figure,
-        f"Recall of {run.config['eval_images']} test images of each data set from partial input "
-        f"(corrupted pixels: {_replacement(run)}); {seeds_in_words(run)}.",
+        f"Recall of {results.sizes['image']} test images of each data set from partial input "
+        f"(corrupted pixels: {_replacement(experiment)}); {seeds_in_words(results)}.",
     )
     return figure
 
 
-def _pictures(run: StoredRun, arrays: dict[str, np.ndarray], d: int) -> Figure:
-    fractions, pictures, images = arrays["fractions"], arrays["pictures"][d], arrays["images"][d]
-    count, size = images.shape[:2]
+def _pictures(experiment: Recall, results: xr.Dataset, name: str) -> Figure:
     # Rows are image x (seen, recalled before, recalled after); the intact image stands first.
-    rows = pictures.transpose(2, 1, 0, 3, 4).reshape(3 * count, len(fractions), size, size)
-    intact = np.full((3 * count, 1, size, size), FRAME, np.uint8)
-    intact[::3, 0] = images
+    recalled = results["recall"].transpose("recalled", "stage", "fraction", "y", "x").values
+    count, stages, fractions, size, _ = recalled.shape
+    intact = np.full((count, stages, 1, size, size), FRAME, np.uint8)
+    intact[:, 0, 0] = results["intact"].values
+    rows = np.concatenate([intact, recalled], axis=2).reshape(-1, fractions + 1, size, size)
     figure = image_grid(
-        np.concatenate([intact, rows], axis=1),
+        rows,
         count * ["corrupted", *(f"recalled {moment} sleep" for moment in MOMENTS)],
-        data_set_names(run)[d],
+        name,
+        f"Recall from partial input (corrupted pixels: {_replacement(experiment)}); "
+        f"{first_seed(results)}.",
+        group=stages,
     )
     (axes,) = figure.axes
-    cell = size + 2
-    centres = cell * (np.arange(len(fractions) + 1) + 0.5) - 0.5
-    axes.set_xticks(centres, ["intact", *(f"{fraction:g}" for fraction in fractions)])
+    centres = (size + 2) * (np.arange(fractions + 1) + 0.5) - 0.5
+    lost = [f"{fraction:g}" for fraction in results["fraction"].values]
+    axes.set_xticks(centres, ["intact", *lost])
     axes.set_xlabel("fraction of pixels corrupted")
-    for image in range(1, count):
-        axes.axhline(3 * cell * image - 0.5, color="white", linewidth=4)
-    caption(
-        figure,
-        f"Recall from partial input (corrupted pixels: {_replacement(run)}); "
-        f"seed {run.record['seeds'][0]}.",
-    )
     return figure

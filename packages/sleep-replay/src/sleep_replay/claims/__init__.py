@@ -1,0 +1,1 @@
+"""What the published figures of the release claim, measured on results."""

@@ -1,0 +1,3 @@
+"""No claim speaks of this."""
+
+CLAIMS = ()

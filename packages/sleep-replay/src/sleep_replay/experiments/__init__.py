@@ -1,0 +1,1 @@
+"""The experiments: their parameters, and what they compute."""

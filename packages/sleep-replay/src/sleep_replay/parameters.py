@@ -1,0 +1,143 @@
+"""Parameters that several experiments share, and that the science reads."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from sharpwave_shared.errors import ParameterError
+from sharpwave_shared.parameters import Above, AtLeast, Between, Parameters
+
+Architecture = Literal["small", "large"]
+ReconstructionLoss = Literal["mae", "bce"]
+DatasetName = Literal["auto", "mnist", "mnist-5k"]
+Corruption = Literal["zero", "noise"]
+Fraction = Annotated[float, Between(0, 1)]
+
+MOST_IMAGES = 60_000
+"""Images of MNIST's training set."""
+MOST_TEST_IMAGES = 10_000
+"""Images of MNIST's test set."""
+DEFAULT_EVAL_IMAGES = 2000
+
+DATA_SETS = ("old", "new")
+"""What data sets 1 and 2 are called in results."""
+MOMENTS = ("before", "after")
+"""What is measured before and after sleep is told apart by these words."""
+
+
+class Model(Parameters):
+    """Which data sets, and which initial model."""
+
+    panel: ClassVar = "Model and data"
+
+    inverted: bool = True
+    """Data sets 1 and 2: MNIST and MNIST inverted, or digits 0-4 and 5-9."""
+    latent_dim: Annotated[int, Between(1, 1000)] = 20
+    """Size of the latent space."""
+    architecture: Architecture = "small"
+    """28 x 28 pixels, or 64 x 64."""
+    use_initial_weights: bool = True
+    """Start from saved weights if there are any, or train them anew."""
+    dataset: DatasetName = "auto"
+    """mnist-5k is the embedded subset, which auto falls back to."""
+    eval_images: Annotated[int, Between(2, MOST_TEST_IMAGES)] | Literal["all"] | None = None
+    """Test images of each data set to evaluate, or all. Default: 2000, or what there is."""
+
+    @property
+    def model_name(self) -> str:
+        """Name of the initial model's files, without suffix."""
+        old = "mnist" if self.inverted else "mnist-0-4"
+        return f"{old}-{self.architecture}-{self.latent_dim}"
+
+
+class Learning(Parameters):
+    """How networks learn."""
+
+    panel: ClassVar = "Learning"
+
+    lr: Annotated[float, Above(0)] = 1e-3
+    """Learning rate of Adam."""
+    batch_size: Annotated[int, Between(1, MOST_IMAGES)] = 1
+    """Images per step."""
+    kl_weight: Annotated[float, AtLeast(0)] = 1.0
+    """Factor of the KL divergence."""
+    reconstruction_loss: ReconstructionLoss = "mae"
+    """Absolute difference or binary cross-entropy."""
+    clip_norm: Annotated[float, Above(0)] | None = None
+    """Largest Euclidean norm of a network's gradient; longer ones are scaled down."""
+
+
+class BatchLearning(Learning):
+    """How networks learn that see many images."""
+
+    batch_size: Annotated[int, Between(1, MOST_IMAGES)] = 32
+    """Images per step."""
+
+
+class Pretraining(BatchLearning):
+    """How an initial model is trained."""
+
+    epochs: Annotated[int, Between(1, 10_000)] = 25
+    """At most this many."""
+    patience: Annotated[int, Between(1, 10_000)] = 3
+    """Stop after this many epochs without a better training loss."""
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """One sleep cycle: epochs of NREM, then epochs of REM."""
+
+    nrem: int
+    rem: int
+
+
+class Nights(Parameters):
+    """What nights of one experiment have in common."""
+
+    panel: ClassVar = "Sleep"
+
+    total_eps: Annotated[int, Between(1, 1_000_000)] = 100
+    """Epochs over all cycles."""
+    num: Annotated[int, Between(1, MOST_IMAGES)] = 10
+    """Images replayed, and dreamt, per cycle."""
+    continue_training: bool = True
+    """REM dreams with the current model, or with the frozen initial one."""
+
+
+class Night(Nights):
+    """A night of sleep: when a model replays recent experience (NREM) and when it dreams (REM).
+
+    The fraction of REM changes linearly from the first to the last cycle, rounded down to whole
+    epochs.
+    """
+
+    num_cycles: Annotated[int, Between(1, 1_000_000)] = 20
+    """Cycles, each NREM and then REM."""
+    start_fraction_rem: Fraction = 0.2
+    """Share of REM in the first cycle."""
+    end_fraction_rem: Fraction = 0.8
+    """Share of REM in the last cycle."""
+
+    def check(self) -> None:
+        """Check that every cycle has an epoch."""
+        super().check()
+        if self.total_eps < self.num_cycles:
+            raise ParameterError(
+                "total_eps", self.total_eps, f"at least an epoch a cycle ({self.num_cycles})"
+            )
+
+    @property
+    def epochs_per_cycle(self) -> int:
+        """Epochs of each cycle; what `total_eps` leaves over is not trained."""
+        return self.total_eps // self.num_cycles
+
+    def cycles(self) -> list[Cycle]:
+        """List the cycles in order."""
+        epochs = self.epochs_per_cycle
+        rises = self.end_fraction_rem - self.start_fraction_rem
+        cycles = []
+        for index in range(self.num_cycles):
+            fraction = self.start_fraction_rem + rises * index / max(self.num_cycles - 1, 1)
+            # The small term keeps 0.57 x 100 at 57: in binary it is 56.99999999999999.
+            rem = int(fraction * epochs + 1e-9)
+            cycles.append(Cycle(epochs - rem, rem))
+        return cycles
