@@ -34,7 +34,7 @@ CONFIGURATIONS = {
 def measure(options: argparse.Namespace, device: torch.device) -> Iterator[dict[str, object]]:
     """Compare the gradients of each configuration, then the times; `--only` takes one of them."""
     if device.type == "cpu":
-        train([Learner.new(load_configuration(CONFIGURATIONS["navigation"]), 0)], 2)
+        train([Learner(load_configuration(CONFIGURATIONS["navigation"]), 0)], 2)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         yield {"what": "memory in navigation", "peak_gigabytes": round(peak / 1e9, 2)}
     for name in [options.only] if options.only else CONFIGURATIONS:
@@ -113,7 +113,7 @@ class _Plain:
 def _products(configuration: Configuration, device: torch.device) -> Callable[[], None]:
     """Give the matrix products of an iteration and nothing else, with outputs allocated before."""
     task, rnn, count = configuration.task, configuration.rnn, configuration.trainer.batch_size
-    units, cells, steps = rnn.hidden_size, configuration.cells, task.length
+    units, cells, steps = rnn.hidden_size, task.cells, task.length
     gates = 3 if rnn.type == "gru" else 1
     states = torch.randn(steps * count, units, device=device)
     errors = torch.randn(steps * count, cells, device=device)

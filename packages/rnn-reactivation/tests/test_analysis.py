@@ -1,12 +1,13 @@
 """Measures against NumPy and SciPy; the whole analysis against its parts, on untrained networks."""
 
 import math
-from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from scipy import stats
 from torch import Tensor
 
@@ -24,19 +25,21 @@ from rnn_reactivation.analysis import (
     principal_components,
     steps_of,
 )
-from rnn_reactivation.configuration import Configuration, HeadDirectionTask, NavigationTask, Rnn
+from rnn_reactivation.configuration import Configuration
 from rnn_reactivation.density import (
     CircularDensity,
     KernelDensity,
     UniformDensity,
     kl_divergences,
 )
+from rnn_reactivation.experiments.analyze import KINDS, VANILLA, Analyze
+from rnn_reactivation.experiments.train import TASKS
 from rnn_reactivation.networks import Model
-from rnn_reactivation.reactivation import KINDS, Analysis, Settings, analyse, row_name
+from rnn_reactivation.reactivation import analyse, row_name
 from rnn_reactivation.simulate import Chunk, Recording, asleep, awake, record
-from sharpwave_shared.errors import InvalidInputError
+from sharpwave_shared.journal import Journal
 from sharpwave_shared.seeding import Streams
-from sharpwave_shared.testing import KilledError, MemoryJournal
+from sharpwave_shared.testing import KilledError
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -266,13 +269,12 @@ def test_diffusion_does_not_agree_with_the_prediction():
 
 # --- the whole analysis ---------------------------------------------------------------------------
 
-RNN = Rnn(hidden_size=8, sigma2_rec=0.02)
-TASKS = {
-    "spatial_navigation": NavigationTask(length=6, place_cells_num=20),
-    "head_direction": HeadDirectionTask(length=6, head_direction_cells_num=20),
+SIZES = {
+    "spatial_navigation": {"length": 6, "place_cells_num": 20},
+    "head_direction": {"length": 6, "head_direction_cells_num": 20},
 }
 NAMES = ("noiseless", "noisy")
-TINY = Settings(
+TINY = Analyze(
     configurations=NAMES,
     trajectories=7,
     steps=20,
@@ -285,25 +287,20 @@ TINY = Settings(
 STANDARD = {"spatial_navigation": 1e-4, "head_direction": 0.01}
 
 
+def configured(task: str, sigma2_rec: float) -> Configuration:
+    rnn = {"hidden_size": 8, "tau": 0.1, "sigma2_rec": sigma2_rec}
+    sections: Any = {"task": SIZES[task], "rnn": rnn}
+    return TASKS[task](**sections)
+
+
 def networks(task: str, *seeds: int) -> dict[int, list[Model]]:
-    noisy = Configuration("noisy", TASKS[task], RNN)
-    silent = Configuration("noiseless", TASKS[task], replace(RNN, sigma2_rec=0.0))
-    return {seed: [Model.untrained(c, seed) for c in (silent, noisy)] for seed in seeds}
-
-
-def assert_equal(found: Any, wanted: Any) -> None:
-    """Compare numbers in mappings and lists, to the last bit."""
-    assert repr(found) == repr(wanted)
+    both = [configured(task, variance) for variance in (0.0, 0.02)]
+    return {seed: [Model.untrained(c, seed) for c in both] for seed in seeds}
 
 
 @pytest.fixture(scope="module")
-def analysed() -> dict[str, tuple[Analysis, MemoryJournal]]:
-    found = {}
-    for task in TASKS:
-        journal = MemoryJournal()
-        result = analyse(networks(task, 0, 3), replace(TINY, task=task), journal=journal)
-        found[task] = result, journal
-    return found
+def analysed() -> dict[str, xr.Dataset]:
+    return {task: analyse(networks(task, 0, 3), TINY.replaced(task=task)) for task in TASKS}
 
 
 def recordings(task: str, seed: int) -> dict[str, dict[str, Recording]]:
@@ -323,60 +320,54 @@ def recordings(task: str, seed: int) -> dict[str, dict[str, Recording]]:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_numbers_by_network_condition_and_seed(
-    task: str, analysed: dict[str, tuple[Analysis, MemoryJournal]]
-):
-    metrics = analysed[task][0].metrics
-    assert (metrics["task"], metrics["names"], metrics["seeds"]) == (task, list(NAMES), [0, 3])
-    assert metrics["noise"] == {
-        "noiseless": {"quiescent": 0, "noise_added": 2 * STANDARD[task]},
-        "noisy": {"quiescent": 0.04},
-    }
-    for n, seed in enumerate((0, 3)):
+def test_numbers_by_network_condition_and_seed(task: str, analysed: dict[str, xr.Dataset]):
+    data = analysed[task]
+    assert data["configuration"].values.tolist() == list(NAMES)
+    assert data["condition"].values.tolist() == ["active", "quiescent", "noise_added"]
+    assert data["seed"].values.tolist() == [0, 3]
+    noise = [[np.nan, 0, 2 * STANDARD[task]], [np.nan, 0.04, np.nan]]
+    np.testing.assert_array_equal(data["noise_variance"], noise)
+    for seed in (0, 3):
         wanted = recordings(task, seed)
         for name, conditions in wanted.items():
             for condition, recording in conditions.items():
                 decoded = recording.decoded
-                found = {
-                    key: metrics[key][name][condition][n]
-                    for key in ("distance", "distance_late", "dimensionality")
-                }
+                found = data.sel(seed=seed, configuration=name, condition=condition)
                 # The first and the last steps, as many as a trial has.
-                assert found["distance"] == pytest.approx(mean_step(decoded[:6]))
-                assert found["distance_late"] == pytest.approx(mean_step(decoded[-6:]))
+                assert found["distance"].item() == pytest.approx(mean_step(decoded[:6]))
+                assert found["distance_late"].item() == pytest.approx(mean_step(decoded[-6:]))
                 shares = explained_variance(recording.covariance, 3).tolist()
-                assert found["dimensionality"] == pytest.approx(shares)
+                assert found["explained_variance"].values == pytest.approx(shares)
                 if task == "head_direction":
-                    assert metrics["coverage"][name][condition][n] == coverage(decoded)
+                    assert found["coverage"] == coverage(decoded)
                     speed = float(steps_of(decoded).double().mean()) / 0.02
-                    velocity = metrics["angular_velocity"][name][condition][n]
-                    assert velocity == pytest.approx(speed)
+                    assert found["angular_velocity"].item() == pytest.approx(speed)
                     active = conditions["active"]
                     points = recording.activity.flatten(0, 1).double() - active.mean
                     plane = points @ principal_components(active.covariance)
-                    hollow = metrics["hollowness"][name][condition][n]
-                    assert hollow == pytest.approx(hollowness(plane))
+                    assert found["hollowness"].item() == pytest.approx(hollowness(plane))
         for name, model in zip(NAMES, networks(task, seed)[seed], strict=True):
-            for condition, variance in metrics["noise"][name].items():
+            own = data.sel(seed=seed, configuration=name)
+            for condition in wanted[name].keys() - {"active"}:
+                variance = own["noise_variance"].sel(condition=condition).item()
                 streams = Streams(seed).child("analysis").child("variance", name, condition)
                 chunks = [chunk.decoded for chunk in asleep(model, 5, 12, variance, streams)]
                 value = output_variance(torch.cat(chunks)[4:])
-                found = metrics["variance"][name][condition]
-                assert len(found) == 2
-                assert found[n] == pytest.approx(value)
-    assert ("coverage" in metrics) == (task == "head_direction")
+                assert own["variance"].sel(condition=condition).item() == pytest.approx(value)
+    assert ("coverage" in data) == (task == "head_direction")
+    assert data["distance"].sel(configuration="noisy", condition="noise_added").isnull().all()
     # Each condition has random numbers of its own.
-    both = metrics["distance"]["noisy"]
-    assert len({both["active"][0], both["active"][1], both["quiescent"][0]}) == 3
+    both = data["distance"].sel(configuration="noisy").values
+    assert len({both[0, 0], both[1, 0], both[0, 1]}) == 3
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_the_table_of_divergences(task: str, analysed: dict[str, tuple[Analysis, MemoryJournal]]):
-    table = analysed[task][0].metrics["kl"]
-    rows = ["noiseless", "noiseless (noise added)", "noisy", "random network"]
-    assert list(table) == [*rows, "uniform distribution"]
-    assert row_name("noiseless", "noise_added") == rows[1]
-    for n, seed in enumerate((0, 3)):
+def test_the_table_of_divergences(task: str, analysed: dict[str, xr.Dataset]):
+    data = analysed[task]
+    assert data["kl"].dims == ("seed", "asleep", "condition", "configuration")
+    assert row_name("noiseless", "noise_added") == "noiseless (noise added)"
+    for seed in (0, 3):
+        found = data.sel(seed=seed)
         wanted = recordings(task, seed)
         columns = [density_of(conditions["active"].decoded) for conditions in wanted.values()]
         streams = Streams(seed).child("analysis")
@@ -384,105 +375,133 @@ def test_the_table_of_divergences(task: str, analysed: dict[str, tuple[Analysis,
         random = record(asleep(untrained, 7, 20, 0.04, streams.child("asleep", "random network")))
         sides = [1.1, 1.1] if task == "spatial_navigation" else [math.pi]
         half = torch.tensor(sides, dtype=torch.float64)
-        densities = {
-            "noiseless": density_of(wanted["noiseless"]["quiescent"].decoded),
-            "noiseless (noise added)": density_of(wanted["noiseless"]["noise_added"].decoded),
-            "noisy": density_of(wanted["noisy"]["quiescent"].decoded),
-            "random network": density_of(random.decoded),
-            "uniform distribution": UniformDensity(-half, half),
-        }
         kind = KernelDensity if task == "spatial_navigation" else CircularDensity
-        assert isinstance(densities["noisy"], kind)
-        for row, density in densities.items():
+        rows: list[tuple[str, Any, xr.DataArray]] = [
+            ("random network", density_of(random.decoded), found["kl_random"]),
+            ("uniform distribution", UniformDensity(-half, half), found["kl_uniform"]),
+        ]
+        for name, conditions in wanted.items():
+            for condition in conditions.keys() - {"active"}:
+                density = density_of(conditions[condition].decoded)
+                assert isinstance(density, kind)
+                values = found["kl"].sel(asleep=name, condition=condition)
+                rows.append((row_name(name, condition), density, values))
+        for row, density, found_row in rows:
             values = kl_divergences(density, columns, 40, streams.torch("samples", row))
-            found = [table[row][name][n] for name in NAMES]
-            assert found == pytest.approx(values.tolist(), rel=1e-6)
+            assert found_row.values == pytest.approx(values.numpy(), rel=1e-6)
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_arrays_for_figures(task: str, analysed: dict[str, tuple[Analysis, MemoryJournal]]):
-    arrays, wanted = analysed[task][0].arrays, recordings(task, 0)
-    for name, conditions in wanted.items():
-        for condition, recording in conditions.items():
-            key = f"{name}/{condition}"
-            assert arrays[f"{key}/trajectories"].dtype == np.float32
-            decoded = recording.decoded[:, :12].numpy()
-            np.testing.assert_allclose(arrays[f"{key}/trajectories"], decoded, rtol=1e-6)
-            active = conditions["active"]
-            points = recording.activity.flatten(0, 1).double() - active.mean
-            plane = points @ principal_components(active.covariance)
-            np.testing.assert_allclose(arrays[f"{key}/projection"], plane, rtol=1e-3, atol=1e-4)
-            np.testing.assert_allclose(
-                arrays[f"{key}/projected"], recording.meanwhile.flatten(0, 1), rtol=1e-6
-            )
-            if task == "head_direction":
-                assert arrays[f"{key}/density"].shape == (181,)
-                mass = np.trapezoid(arrays[f"{key}/density"], np.linspace(-np.pi, np.pi, 181))
-                assert mass == pytest.approx(1, abs=0.01)
-                histogram = bearing_histogram(recording.decoded)
-                np.testing.assert_allclose(arrays[f"{key}/bearings"], histogram, rtol=1e-6)
-                turns = arrays[f"{key}/turns"]
-                edges = np.linspace(-np.pi / 2, np.pi / 2, 82)
-                steps = steps_of(recording.decoded).double().clamp(edges[0], edges[-1])
-                counts, _ = np.histogram(steps.numpy(), edges)
-                np.testing.assert_allclose(turns, counts / steps.numel(), atol=1e-6)
-            else:
-                assert arrays[f"{key}/density"].shape == (40, 40)
-                middle = density_of(recording.decoded).log_density(torch.full((1, 2), 1.1 / 39))
-                assert arrays[f"{key}/density"][20, 20] == pytest.approx(
-                    float(middle.exp()), rel=1e-3, abs=1e-30
-                )
-                assert (f"{key}/field" in arrays) == (condition != "active")
+def test_what_figures_show(task: str, analysed: dict[str, xr.Dataset]):
+    for seed in (0, 3):
+        for name, conditions in recordings(task, seed).items():
+            for condition, recording in conditions.items():
+                one = analysed[task].sel(seed=seed, configuration=name, condition=condition)
+                _check_pictures(task, one, recording, conditions["active"], condition)
 
 
-@pytest.mark.parametrize("names", [("kl", "b"), ("b", "b-variance")])
-def test_results_are_kept_apart_whatever_networks_are_called(names: tuple[str, str]):
-    settings = replace(TINY, configurations=names)
+def _check_pictures(
+    task: str, one: xr.Dataset, recording: Recording, active: Recording, condition: str
+) -> None:
+    assert one["trajectories"].dtype == np.float32
+    decoded = recording.decoded.numpy()
+    courses = one["trajectories"].values
+    if condition == "active":  # trial after trial
+        for trial in range(3):
+            own = decoded[:, 7 * trial : 7 * (trial + 1)]
+            np.testing.assert_allclose(courses[6 * trial : 6 * (trial + 1)], own, rtol=1e-6)
+        assert np.isnan(courses[18:]).all()
+    else:
+        np.testing.assert_allclose(courses, decoded, rtol=1e-6)
+    points = recording.activity.flatten(0, 1).double() - active.mean
+    plane = points @ principal_components(active.covariance)
+    count = len(plane)
+    np.testing.assert_allclose(one["projection"][:count], plane, rtol=1e-3, atol=1e-4)
+    outputs = recording.meanwhile.flatten(0, 1)
+    np.testing.assert_allclose(one["projected"][:count], outputs, rtol=1e-6)
+    assert one["projection"][count:].isnull().all()
+    density = one["density"].values
+    if task == "head_direction":
+        mass = np.trapezoid(density, np.linspace(-np.pi, np.pi, 181))
+        assert mass == pytest.approx(1, abs=0.01)
+        histogram = bearing_histogram(recording.decoded)
+        np.testing.assert_allclose(one["bearings"], histogram, rtol=1e-6)
+        edges = np.linspace(-np.pi / 2, np.pi / 2, 82)
+        steps = steps_of(recording.decoded).double().clamp(edges[0], edges[-1])
+        counts, _ = np.histogram(steps.numpy(), edges)
+        np.testing.assert_allclose(one["turns"], counts / steps.numel(), atol=1e-6)
+    else:
+        assert density.shape == (40, 40)
+        middle = density_of(recording.decoded).log_density(torch.full((1, 2), 1.1 / 39))
+        assert density[20, 20] == pytest.approx(float(middle.exp()), rel=1e-3, abs=1e-30)
+        assert bool(one["places"].notnull().all()) == (condition != "active")
+
+
+@pytest.mark.parametrize("names", [("kl", "b"), ("a b", "a_b"), ("b", "b-variance")])
+def test_results_are_kept_apart_whatever_networks_are_called(
+    names: tuple[str, str], tmp_path: Path
+):
+    settings = TINY.replaced(configurations=names)
     models = networks("spatial_navigation", 0)
-    found = analyse(models, settings, journal=MemoryJournal())
-    assert_equal(found.metrics, analyse(models, settings).metrics)
+    found = analyse(models, settings, journal=Journal(folder=tmp_path))
+    assert found.identical(analyse(models, settings))
+    assert found.identical(analyse(models, settings, journal=Journal(folder=tmp_path)))
 
 
 def test_analyses_go_on_where_they_were_cut_off(
-    analysed: dict[str, tuple[Analysis, MemoryJournal]], monkeypatch: pytest.MonkeyPatch
+    analysed: dict[str, xr.Dataset], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
-    whole, _ = analysed["head_direction"]
-    settings = replace(TINY, task="head_direction")
-    journal = MemoryJournal()
-    parts = 0
+    class Mortal(Journal):
+        def forget(self) -> None:  # each part is killed right after it is kept
+            super().forget()
+            raise KilledError
+
+    monkeypatch.setattr(Journal, "part", _part_of_the_same_kind)
+    settings = TINY.replaced(task="head_direction")
+    kills = 0
     while True:
-        parts += 1
-        journal.killed_at_drop = True  # each part is killed right after it is kept
         try:
-            found = analyse(networks("head_direction", 0, 3), settings, journal=journal)
+            found = analyse(
+                networks("head_direction", 0, 3), settings, journal=Mortal(folder=tmp_path)
+            )
         except KilledError:
+            kills += 1
             continue
         break
     # Two networks awake and asleep, their variances, and the table: for each seed.
-    assert parts == 2 * (2 + 2 + 1) + 1
-    assert_equal(found.metrics, whole.metrics)
-    assert found.arrays.keys() == whole.arrays.keys()
-    for name, values in whole.arrays.items():
-        np.testing.assert_array_equal(found.arrays[name], values)
+    assert kills == 2 * (2 + 2 + 1)
+    assert found.identical(analysed["head_direction"])
     # Nothing that is kept is simulated again.
     monkeypatch.setattr("rnn_reactivation.reactivation.asleep", None)
     monkeypatch.setattr("rnn_reactivation.reactivation.awake", None)
-    # A file keeps tensors in an order of its own.
-    journal.tensors = {part: dict(sorted(kept.items())) for part, kept in journal.tensors.items()}
-    again = analyse(networks("head_direction", 0, 3), settings, journal=journal)
-    assert_equal(again.metrics, whole.metrics)
-    assert list(again.metrics["kl"]) == list(whole.metrics["kl"])
+    again = analyse(networks("head_direction", 0, 3), settings, journal=Journal(folder=tmp_path))
+    assert again.identical(found)
+
+
+PART = Journal.part
+
+
+def _part_of_the_same_kind(journal: Journal, name: str) -> Journal:
+    part = PART(journal, name)
+    part.__class__ = type(journal)
+    return part
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_kind_alone(kind: str, analysed: dict[str, tuple[Analysis, MemoryJournal]]):
-    whole = analysed["spatial_navigation"][0].metrics
-    found, arrays = analyse(networks("spatial_navigation", 0, 3), TINY, [kind])
-    late = {"distance_late"} if kind == "distance" else set()
-    assert found.keys() == {"task", "names", "seeds", "noise", kind} | late
-    for key in (kind, *late):
-        assert_equal(found[key], whole[key])
-    assert bool(arrays) == (kind != "variance")
+def test_each_kind_alone(kind: str, analysed: dict[str, xr.Dataset]):
+    whole = analysed["spatial_navigation"]
+    found = analyse(networks("spatial_navigation", 0, 3), TINY.replaced(kinds=(kind,)))
+    own = {
+        "kl": {"kl", "kl_random", "kl_uniform"},
+        "variance": {"variance"},
+        "distance": {"distance", "distance_late"},
+        "dimensionality": {"explained_variance"},
+    }
+    measures = set().union(*own.values())
+    assert set(found.data_vars) & measures == own[kind]
+    assert ("trajectories" in found) == (kind != "variance")
+    for name in found.data_vars:
+        xr.testing.assert_identical(found[name], whole[name])
 
 
 # --- settings -------------------------------------------------------------------------------------
@@ -497,43 +516,17 @@ def test_each_kind_alone(kind: str, analysed: dict[str, tuple[Analysis, MemoryJo
     ],
 )
 def test_noise_conditions(noise: str, noiseless: dict[str, float], noisy: dict[str, float]):
-    settings = Settings(task="head_direction", noise=noise)
+    settings = Analyze(task="head_direction").replaced(noise=noise)
     for variance, wanted in ((0.0, noiseless), (0.03, noisy)):
-        configuration = Configuration(task=HeadDirectionTask(), rnn=Rnn(sigma2_rec=variance))
-        assert settings.variances(configuration) == pytest.approx(wanted)
-    assert Settings().standard_variance == 1e-4
+        assert settings.variances(configured("head_direction", variance)) == pytest.approx(wanted)
+    assert Analyze().usual_variance == 1e-4
 
 
 def test_the_usual_configurations():
-    assert set(Settings().names) == {
+    assert set(Analyze().configurations) == set(VANILLA)
+    assert set(VANILLA) == {
         f"{n}_{b}" for n in ("noisy", "no-noise") for b in ("biased", "unbiased")
     }
-    assert Settings(configurations=("a", "b")).names == ("a", "b")
-
-
-@pytest.mark.parametrize(
-    ("values", "words"),
-    [
-        ({"task": "maze"}, "task=maze: must be one of spatial_navigation, head_direction"),
-        ({"noise": "loud"}, "noise=loud: must be one of scaled, same, absolute"),
-        ({"trajectories": 0}, "trajectories=0: must be at least 1"),
-        ({"steps": 1}, "steps=1: must be at least 2"),
-        ({"samples": 0}, "samples=0: must be at least 1"),
-        ({"variance_trajectories": 0}, "variance_trajectories=0: must be at least 1"),
-        ({"variance_steps": 0}, "variance_steps=0: must be at least 1"),
-        ({"variance_dropped": -1}, "variance_dropped=-1: must be at least 0"),
-        ({"components": 0}, "components=0: must be at least 1"),
-        (
-            {"variance_steps": 5, "variance_dropped": 5},
-            "variance_dropped=5: must be below variance_steps=5",
-        ),
-        ({"configurations": ("a", "b", "a")}, "configurations=[a, b, a]: one is given twice"),
-    ],
-)
-def test_settings_out_of_range(values: dict[str, Any], words: str):
-    with pytest.raises(InvalidInputError) as caught:
-        Settings(**values)
-    assert str(caught.value) == words
 
 
 def test_a_cosine_needs_two_fields() -> None:

@@ -1,185 +1,229 @@
 """Claims: each holds on numbers that show it, and fails on numbers that do not."""
 
-from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import xarray as xr
 
-from rnn_reactivation.claims import CLAIMS
+from rnn_reactivation.claims.analyze import CLAIMS
+from rnn_reactivation.claims.train import CLAIMS as OF_TRAINING
+from rnn_reactivation.experiments.analyze import CONDITIONS, KINDS, VANILLA, Analyze
+from rnn_reactivation.experiments.train import Train, TrainHeadDirection, TrainNavigation
 from sharpwave_shared.claims import Measurement
-from sharpwave_shared.runs import StoredRun
 
 CLAIM = {claim.name: claim for claim in CLAIMS}
-NAMES = ["noisy_unbiased", "noisy_biased", "no-noise_unbiased", "no-noise_biased"]
-GRUS = ["noisy_unbiased_gru", "noisy_biased_gru"]
+(LEARNING,) = OF_TRAINING
+NAMES = (*VANILLA, "noisy_unbiased_gru", "noisy_biased_gru")
+SEEDS = [0, 1]
 KL = {
-    ("noisy_unbiased", "noisy_unbiased"): 0.2,
-    ("noisy_unbiased", "noisy_biased"): 20.0,
-    ("noisy_biased", "noisy_unbiased"): 3.0,
-    ("noisy_biased", "noisy_biased"): 0.3,
-    ("no-noise_unbiased", "no-noise_unbiased"): 0.5,
-    ("no-noise_unbiased (noise added)", "no-noise_unbiased"): 0.4,
-    ("no-noise_biased", "no-noise_biased"): 0.6,
-    ("no-noise_biased (noise added)", "no-noise_biased"): 0.7,
-    ("noisy_unbiased_gru", "noisy_unbiased_gru"): 0.3,
-    ("noisy_biased_gru", "noisy_biased_gru"): 0.5,
-    ("random network", "noisy_unbiased"): 1.0,
-    ("random network", "noisy_biased"): 2.0,
-    ("uniform distribution", "noisy_unbiased"): 0.3,
-    ("uniform distribution", "noisy_biased"): 10.0,
+    ("noisy_unbiased", "quiescent", "noisy_unbiased"): 0.2,
+    ("noisy_unbiased", "quiescent", "noisy_biased"): 20.0,
+    ("noisy_biased", "quiescent", "noisy_unbiased"): 3.0,
+    ("noisy_biased", "quiescent", "noisy_biased"): 0.3,
+    ("no-noise_unbiased", "quiescent", "no-noise_unbiased"): 0.5,
+    ("no-noise_unbiased", "noise_added", "no-noise_unbiased"): 0.4,
+    ("no-noise_biased", "quiescent", "no-noise_biased"): 0.6,
+    ("no-noise_biased", "noise_added", "no-noise_biased"): 0.7,
+    ("noisy_unbiased_gru", "quiescent", "noisy_unbiased_gru"): 0.3,
+    ("noisy_biased_gru", "quiescent", "noisy_biased_gru"): 0.5,
 }
+RANDOM = {"noisy_unbiased": 1.0, "noisy_biased": 2.0}
+UNIFORM = {"noisy_unbiased": 0.3, "noisy_biased": 10.0}
+RESTING = {"active": [0.5, 0.5], "quiescent": [0.01, 0.02], "noise_added": [0.2, 0.2]}
+MOVING = {"active": [0.5, 0.5], "quiescent": [0.2, 0.3], "noise_added": [np.nan, np.nan]}
+
+Analysis = tuple[Analyze, xr.Dataset]
 
 
-def analysis(task: str = "spatial_navigation", names: list[str] | None = None) -> StoredRun:
-    names = names or [*NAMES, *GRUS]
-    rows = {row for row, _ in KL}
-    columns = names if task == "spatial_navigation" else NAMES
-    both = {"active": [0.5, 0.5], "quiescent": [0.2, 0.3]}
-    rest = {"active": [0.5, 0.5], "quiescent": [0.01, 0.02], "noise_added": [0.2, 0.2]}
-    each = {name: dict(rest if name.startswith("no-") else both) for name in names}
-    shares = [0.1 * n for n in range(1, 11)]
-    metrics: dict[str, Any] = {
-        "task": task,
-        "names": names,
-        "seeds": [0, 1],
-        "kl": {
-            row: {column: [KL.get((row, column), 5.0)] * 2 for column in columns} for row in rows
-        },
-        "variance": {
-            name: {"quiescent": [0.1, 0.1] if "_biased" in name else [0.3, 0.5]} for name in names
-        },
-        "distance": each,
-        "distance_late": {
-            name: {"quiescent": [0.01, 0.01] if name.startswith("no-") else [2.0, 2.0]}
-            for name in names
-        },
-        "dimensionality": {
-            name: {"active": [shares, shares], "quiescent": [[0.95 * s for s in shares]] * 2}
-            for name in names
-        },
+def analysis(
+    task: str = "spatial_navigation", names: tuple[str, ...] = NAMES, kinds: Any = KINDS
+) -> Analysis:
+    noiseless = [name.startswith("no-") for name in names]
+    each = [RESTING if silent else MOVING for silent in noiseless]
+    quiescent = [[np.nan] * 2, "value", [np.nan] * 2]
+
+    def asleep(values: list[list[float]]) -> np.ndarray:
+        """Values by network and seed, as (configuration, condition, seed)."""
+        return np.array([[v if c == "value" else c for c in quiescent] for v in values])
+
+    by = ("configuration", "condition", "seed")
+    shares = 0.1 * np.arange(1, 11)
+    kl = np.full((len(names), 3, len(names), 2), 5.0)
+    for (row, condition, column), value in KL.items():
+        if {row, column} <= set(names):
+            kl[names.index(row), CONDITIONS.index(condition), names.index(column)] = value
+    variables: dict[str, Any] = {
+        "variance": (by, asleep([[0.1, 0.1] if "_biased" in n else [0.3, 0.5] for n in names])),
+        "distance": (by, [[values[c] for c in CONDITIONS] for values in each]),
+        "distance_late": (by, asleep([[0.01, 0.01] if n else [2.0, 2.0] for n in noiseless])),
+        "explained_variance": (
+            ("condition", "component"),
+            np.stack([shares, 0.95 * shares, shares]),
+        ),
+        "kl": (("asleep", "condition", "configuration", "seed"), kl),
+        "kl_random": ("configuration", [RANDOM.get(name, 5.0) for name in names]),
+        "kl_uniform": ("configuration", [UNIFORM.get(name, 5.0) for name in names]),
     }
     if task == "head_direction":
-        metrics["coverage"] = {name: {"quiescent": [1.0, 0.9]} for name in names}
-        metrics["hollowness"] = {name: {"quiescent": [0.9, 0.8]} for name in names}
-        metrics["angular_velocity"] = {
-            name: {"active": [9.0, 9.0], "quiescent": [4.0, 2.0]} for name in names
-        }
-    record = {"experiment": "analyze", "config": {}, "seeds": [0, 1], "quick": False}
-    return StoredRun(Path("nowhere"), record, metrics)
+        speed = {"active": [9.0, 9.0], "quiescent": [4.0, 2.0], "noise_added": [1.0, 1.0]}
+        variables["coverage"] = (by, asleep([[1.0, 0.9]] * len(names)))
+        variables["hollowness"] = (by, asleep([[0.9, 0.8]] * len(names)))
+        variables["angular_velocity"] = (by, [[speed[c] for c in CONDITIONS]] * len(names))
+    kept = {
+        "variance": "variance",
+        "distance": "distance",
+        "distance_late": "distance",
+        "explained_variance": "dimensionality",
+        "kl": "kl",
+        "kl_random": "kl",
+        "kl_uniform": "kl",
+    }
+    variables = {n: v for n, v in variables.items() if kept.get(n, kinds and kinds[0]) in kinds}
+    noise = [[np.nan, 0.0, 0.1] if silent else [np.nan, 0.1, np.nan] for silent in noiseless]
+    data = xr.Dataset(
+        variables,
+        {
+            "seed": SEEDS,
+            "configuration": list(names),
+            "asleep": list(names),
+            "condition": list(CONDITIONS),
+            "noise_variance": (("configuration", "condition"), noise),
+        },
+    )
+    spread = [n for n, v in data.data_vars.items() if "configuration" not in v.dims]
+    data = data.assign({n: data[n].expand_dims(configuration=list(names)) for n in spread})
+    data = data.map(lambda v: v if "seed" in v.dims else v.expand_dims(seed=SEEDS)).copy(deep=True)
+    return Analyze(task=task, configurations=names), data  # type: ignore[arg-type]
 
 
-def measured(name: str, run: StoredRun) -> Measurement:
-    found = CLAIM[name].measure(run)
+def measured(name: str, run: Analysis) -> Measurement:
+    found = CLAIM[name].measure(*run)
     assert found is not None
     return found
 
 
-def change(run: StoredRun, path: list[Any], value: Any) -> StoredRun:
-    part: Any = run.metrics
-    for key in path[:-1]:
-        part = part[key]
-    part[path[-1]] = value
-    return run
+def change(run: Analysis, variable: str, where: dict[str, Any], values: Any) -> Analysis:
+    data = run[1].copy(deep=True)
+    data[variable].loc[where] = values
+    return run[0], data
 
 
-def training(loss: float | None, error: float | None, **rnn: float) -> StoredRun:
-    config = {
-        "name": "noisy_unbiased",
-        "task": {"name": "spatial_navigation"},
-        "rnn": {"sigma2_rec": 1e-4} | rnn,
-    }
-    metrics = {"loss": loss, "error": error, "epoch": 2500}
-    record = {"experiment": "train", "config": config, "seeds": [3], "quick": False}
-    return StoredRun(Path("nowhere"), record, metrics)
+def training(loss: float, error: float, epochs: int = 2500) -> xr.Dataset:
+    return xr.Dataset(
+        {"loss": ("seed", [loss]), "error": ("seed", [error])}, {"seed": [3]}, {"epochs": epochs}
+    )
 
 
 @pytest.mark.parametrize(
     ("loss", "error", "holds"),
-    [(2e-5, 0.01, True), (2.1e-5, 0.01, False), (2e-5, 0.011, False), (None, 0.001, False)],
+    [(2e-5, 0.01, True), (2.1e-5, 0.01, False), (2e-5, 0.011, False), (np.nan, 0.001, False)],
 )
-def test_path_integration(loss: float | None, error: float | None, holds: bool) -> None:
-    found = measured("path-integration", training(loss, error))
+def test_path_integration(loss: float, error: float, holds: bool) -> None:
+    found = LEARNING.measure(TrainNavigation(), training(loss, error))
+    assert found is not None
     assert found.reproduced is holds
     assert "seed 3" in found.shown
 
 
-def test_path_integration_is_about_noisy_navigation() -> None:
-    assert CLAIM["path-integration"].measure(training(1.0, 1.0, sigma2_rec=0.0)) is None
-    assert CLAIM["path-integration"].measure(analysis()) is None
-    early = change(training(1.0, 1.0), ["epoch"], 2499)
-    assert CLAIM["path-integration"].measure(early) is None
-    turning = training(1.0, 1.0)
-    turning.config["task"]["name"] = "head_direction"
-    assert CLAIM["path-integration"].measure(turning) is None
+@pytest.mark.parametrize(
+    "experiment",
+    [TrainNavigation(rnn={"sigma2_rec": 0.0}), TrainHeadDirection()],  # type: ignore[arg-type]
+)
+def test_path_integration_is_about_noisy_navigation(experiment: Train) -> None:
+    assert LEARNING.measure(experiment, training(1.0, 1.0)) is None
+    assert LEARNING.measure(TrainNavigation(), training(1.0, 1.0, 2499)) is None
+
+
+def kl(asleep: str, awake: str, condition: str = "quiescent") -> tuple[str, dict[str, str]]:
+    return "kl", {"asleep": asleep, "configuration": awake, "condition": condition}
+
+
+def asleep(variable: str, name: str) -> tuple[str, dict[str, Any]]:
+    return variable, {"configuration": name, "condition": "quiescent"}
 
 
 @pytest.mark.parametrize(
-    ("name", "path", "values"),
+    ("name", "changed", "values"),
     [
-        ("tiling", ["kl", "noisy_unbiased", "noisy_unbiased"], [0.3, 0.4]),
-        ("tiling", ["kl", "random network", "noisy_unbiased"], [0.5, 0.6]),
-        ("tiling", ["kl", "random network", "noisy_biased"], [0.5, 0.6]),
-        ("tiling", ["kl", "uniform distribution", "noisy_biased"], [0.5, 0.6]),
-        ("tiling", ["kl", "noisy_unbiased", "noisy_unbiased"], [0.1, None]),
-        ("noise", ["kl", "no-noise_unbiased", "no-noise_unbiased"], [0.1, 0.2]),
-        ("noise", ["kl", "no-noise_biased", "no-noise_biased"], [0.1, 0.2]),
+        ("tiling", kl("noisy_unbiased", "noisy_unbiased"), [0.3, 0.4]),
+        ("tiling", kl("noisy_unbiased", "noisy_unbiased"), [0.1, np.inf]),
+        ("tiling", ("kl_random", {"configuration": "noisy_unbiased"}), [0.5, 0.6]),
+        ("tiling", ("kl_random", {"configuration": "noisy_biased"}), [0.5, 0.6]),
+        ("tiling", ("kl_uniform", {"configuration": "noisy_biased"}), [0.5, 0.6]),
+        ("noise", kl("no-noise_unbiased", "no-noise_unbiased"), [0.1, 0.2]),
+        ("noise", kl("no-noise_biased", "no-noise_biased"), [0.1, 0.2]),
         (
             "training-with-noise",
-            ["kl", "no-noise_biased (noise added)", "no-noise_biased"],
+            kl("no-noise_biased", "no-noise_biased", "noise_added"),
             [0.1, 0.2],
         ),
-        ("bias-variance", ["variance", "noisy_biased", "quiescent"], [0.4, 0.5]),
-        ("bias-density", ["kl", "noisy_biased", "noisy_unbiased"], [0.2, 0.3]),
-        ("bias-density", ["kl", "noisy_unbiased", "noisy_unbiased"], [3.0, 3.1]),
-        ("steps", ["distance", "noisy_unbiased", "quiescent"], [0.6, 0.7]),
-        ("steps", ["distance", "noisy_biased", "quiescent"], [0.0, 0.0]),
-        ("steps", ["distance_late", "no-noise_biased", "quiescent"], [0.1, 0.1]),
-        ("dimensionality", ["dimensionality", "noisy_biased", "quiescent"], [[0.8] * 10] * 2),
-        ("gru", ["kl", "noisy_unbiased_gru", "noisy_unbiased_gru"], [0.41, 0.41]),
-        ("gru", ["kl", "noisy_biased_gru", "noisy_biased_gru"], [0.7, 0.7]),
+        ("bias-variance", asleep("variance", "noisy_biased"), [0.4, 0.5]),
+        ("bias-density", kl("noisy_biased", "noisy_unbiased"), [0.2, 0.3]),
+        ("bias-density", kl("noisy_unbiased", "noisy_unbiased"), [3.0, 3.1]),
+        ("steps", asleep("distance", "noisy_unbiased"), [0.6, 0.7]),
+        ("steps", asleep("distance", "noisy_biased"), [0.0, 0.0]),
+        ("steps", asleep("distance_late", "no-noise_biased"), [0.1, 0.1]),
+        ("dimensionality", asleep("explained_variance", "noisy_biased"), 0.8),
+        ("gru", kl("noisy_unbiased_gru", "noisy_unbiased_gru"), [0.41, 0.41]),
+        ("gru", kl("noisy_biased_gru", "noisy_biased_gru"), [0.7, 0.7]),
     ],
 )
-def test_navigation(name: str, path: list[Any], values: list[Any]) -> None:
-    found = measured(name, analysis())
+def test_navigation(name: str, changed: tuple[str, dict[str, Any]], values: Any) -> None:
+    run = analysis()
+    found = measured(name, run)
     assert found.reproduced
     assert "means over 2 seeds" in found.shown
-    assert not measured(name, change(analysis(), path, values)).reproduced
-    assert CLAIM[name].measure(training(0.0, 0.0)) is None
+    assert not measured(name, change(run, *changed, values)).reproduced
     if name != "dimensionality":
-        assert CLAIM[name].measure(analysis("head_direction")) is None
+        assert CLAIM[name].measure(*analysis("head_direction")) is None
+
+
+@pytest.mark.parametrize("name", CLAIM)
+def test_every_claim_speaks_of_one_seed(name: str) -> None:
+    experiment, data = analysis("head_direction" if name in ("ring", "drift") else NAVIGATION)
+    assert "1 seed" in measured(name, (experiment, data.isel(seed=[1]))).shown
+
+
+NAVIGATION = "spatial_navigation"
 
 
 @pytest.mark.parametrize(
-    ("name", "path", "values"),
+    ("name", "variable", "values"),
     [
-        ("ring", ["coverage", "noisy_unbiased", "quiescent"], [0.8, 0.9]),
-        ("drift", ["angular_velocity", "noisy_biased", "quiescent"], [-4.0, 1.0]),
-        ("drift", ["angular_velocity", "noisy_biased", "quiescent"], [None, 1.0]),
+        ("ring", asleep("coverage", "noisy_unbiased"), [0.8, 0.9]),
+        ("drift", asleep("angular_velocity", "noisy_biased"), [-4.0, 1.0]),
+        ("drift", asleep("angular_velocity", "noisy_biased"), [np.nan, 1.0]),
     ],
 )
-def test_head_direction(name: str, path: list[Any], values: list[Any]) -> None:
-    assert measured(name, analysis("head_direction", NAMES)).reproduced
-    changed = change(analysis("head_direction", NAMES), path, values)
-    assert not measured(name, changed).reproduced
-    assert CLAIM[name].measure(analysis()) is None
+def test_head_direction(name: str, variable: tuple[str, dict[str, Any]], values: Any) -> None:
+    run = analysis("head_direction", VANILLA)
+    assert measured(name, run).reproduced
+    assert not measured(name, change(run, *variable, values)).reproduced
+    assert CLAIM[name].measure(*analysis()) is None
 
 
 @pytest.mark.parametrize(
     "name", ["tiling", "noise", "training-with-noise", "bias-variance", "bias-density", "gru"]
 )
 def test_networks_that_a_claim_needs_and_that_are_not_there(name: str) -> None:
-    names = ["noisy_biased", "mine"]
-    assert CLAIM[name].measure(analysis(names=names)) is None
+    assert CLAIM[name].measure(*analysis(names=("noisy_biased", "mine"))) is None
 
 
 def test_one_network_alone() -> None:
-    found = measured("tiling", analysis(names=["noisy_unbiased"]))
+    found = measured("tiling", analysis(names=("noisy_unbiased",)))
     assert found.reproduced
     assert set(found.values) == {"own", "random"}
 
 
+def test_noise_that_was_not_added() -> None:
+    experiment, data = analysis()
+    without = experiment, data.isel(condition=[0, 1])
+    assert CLAIM["training-with-noise"].measure(*without) is None
+    assert measured("noise", without).reproduced
+
+
 def test_numbers_that_were_not_asked_for() -> None:
-    run = analysis()
-    for kind in ("kl", "variance", "distance", "dimensionality"):
-        del run.metrics[kind]
-    assert all(claim.measure(run) is None for claim in CLAIMS)
+    run = analysis(kinds=())
+    assert not run[1].data_vars
+    assert all(claim.measure(*run) is None for claim in CLAIMS)

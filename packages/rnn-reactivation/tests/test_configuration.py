@@ -1,10 +1,9 @@
-"""Configurations: what is shipped, how layers merge, and what every mistake is told as."""
+"""Configurations: what is shipped, files and changes, and what every mistake is told as."""
 
 import json
 import math
 import os
-import re
-from dataclasses import asdict, dataclass, field, replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +12,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnn_reactivation.configuration import (
-    Configuration,
+    configuration_names,
+    configuration_of,
+    load_configuration,
+)
+from rnn_reactivation.experiments.analyze import Analyze
+from rnn_reactivation.experiments.train import TrainHeadDirection, TrainNavigation
+from rnn_reactivation.sections import (
+    BearingRnn,
+    BearingTrainer,
     HeadDirectionTask,
     NavigationTask,
     Rnn,
     Trainer,
-    configuration_names,
-    load_configuration,
-    merge,
 )
-from sharpwave_shared.errors import InvalidInputError
+from sharpwave_shared.errors import InvalidInputError, ParameterError
+from sharpwave_shared.testing import check_all_edges
 
 NAVIGATION, HEAD = "spatial_navigation/noisy_unbiased", "head_direction/noisy_unbiased"
 NAMES = {
@@ -64,7 +69,7 @@ def test_all_configurations_are_shipped_and_load():
     for name in names:
         loaded = load_configuration(name)
         task, _, stem = name.partition("/")
-        assert (loaded.task.name, loaded.name) == (task, stem)
+        assert (loaded.task.name, loaded.config) == (task, stem)
         assert loaded.folder(7) == Path(task) / f"{stem}_7"
 
 
@@ -82,10 +87,12 @@ def test_shipped_numbers_are_those_of_the_specification(name: str):
     assert (rnn.sigma2_in, rnn.sigma2_out, rnn.noise_distribution) == (0, 0, "gaussian")
     assert rnn.alpha == pytest.approx(1 if sorscher else 0.2 if navigation else 0.5)
     assert rnn.hidden_size == (512 if navigation else 128)
-    assert trainer == Trainer(2500 if navigation else 20_000, 200, 1e-3, 100, 100)
+    assert trainer.n_epochs == (2500 if navigation else 20_000)
+    assert (trainer.batch_size, trainer.learning_rate) == (200, 1e-3)
+    assert (trainer.test_every, trainer.save_every) == (100, 100)
     assert task.length == (50 if sorscher else 100)
     assert (task.dt, task.turn_mean, task.turn_sd, task.nearest) == (0.02, 0, 11.52, 3)
-    assert (loaded.inputs, loaded.cells) == (2 if navigation else 1, 512)
+    assert (task.inputs, task.cells) == (2 if navigation else 1, 512)
     if isinstance(task, NavigationTask):
         assert task.difference_of_gaussians is sorscher
         assert task.speed == pytest.approx(0.26 * math.pi, rel=1e-12)
@@ -96,9 +103,14 @@ def test_shipped_numbers_are_those_of_the_specification(name: str):
         assert task.head_direction_cells_sigma == pytest.approx(math.pi / 6, rel=1e-12)
 
 
-def test_defaults_of_the_dataclasses_are_those_of_the_files():
-    assert Configuration() == load_configuration(NAVIGATION)
-    assert HeadDirectionTask() == load_configuration(HEAD).task
+def test_defaults_are_those_of_the_noisy_unbiased_networks():
+    assert TrainNavigation() == load_configuration(NAVIGATION)
+    assert TrainHeadDirection() == load_configuration(HEAD)
+
+
+def test_every_field_refuses_what_is_out_of_its_range():
+    check_all_edges([NavigationTask, HeadDirectionTask, Rnn, BearingRnn, Trainer, BearingTrainer])
+    check_all_edges([Analyze])
 
 
 # Merging
@@ -111,12 +123,13 @@ def test_a_users_file_wins_over_its_task_and_an_override_over_the_file(write):
     trainer: {batch_size: 5}
     """
     loaded = load_configuration(write(text), ["rnn.tau=0.2", "trainer.n_epochs=3"])
-    assert loaded == Configuration(
-        "mine",
-        HeadDirectionTask(length=20),
-        Rnn(hidden_size=128, tau=0.2, sigma2_rec=0.5),
-        Trainer(n_epochs=3, batch_size=5),
+    assert loaded == TrainHeadDirection(
+        config="mine",
+        task=HeadDirectionTask(length=20),
+        rnn=BearingRnn(tau=0.2, sigma2_rec=0.5),
+        trainer=BearingTrainer(n_epochs=3, batch_size=5),
     )
+    assert loaded.rnn.hidden_size == 128
     assert loaded.folder(0) == Path("head_direction/mine_0")
 
 
@@ -124,7 +137,7 @@ def test_a_users_file_by_relative_path(write, tmp_path, monkeypatch):
     write("task:\n  name: spatial_navigation\nrnn:\n", "a name.v2.YAML")
     monkeypatch.chdir(tmp_path)
     for path in ("a name.v2.YAML", "./a name.v2.YAML", f"../{tmp_path.name}/a name.v2.YAML"):
-        assert load_configuration(path) == replace(Configuration(), name="a name.v2")
+        assert load_configuration(path) == TrainNavigation(config="a name.v2")
 
 
 def test_a_file_with_a_byte_order_mark_and_windows_line_ends(write):
@@ -133,21 +146,19 @@ def test_a_file_with_a_byte_order_mark_and_windows_line_ends(write):
 
 
 def test_shipped_files_work_as_a_users_own(write):
-    from importlib.resources import files
-
     configs = files("rnn_reactivation").joinpath("configs")
     for name in configuration_names():
         text = configs.joinpath(*f"{name}.yml".split("/")).read_text(encoding="utf-8")
         own = load_configuration(write(text))
-        assert replace(own, name=name.partition("/")[2]) == load_configuration(name)
+        assert own.replaced(config=name.partition("/")[2]) == load_configuration(name)
 
 
-def test_overrides_are_yaml_values():
+def test_changes_are_read_as_their_fields_say():
     loaded = load_configuration(
         NAVIGATION,
         [
             "task.anchor=[0.5,0]",
-            "task.biased=yes",
+            "task.biased=true",
             "task.dt=1",
             "trainer.learning_rate=1e-2",
             "rnn.activation=identity",
@@ -161,7 +172,16 @@ def test_overrides_are_yaml_values():
     assert all(isinstance(x, float) for x in loaded.task.anchor)
     assert (loaded.task.dt, loaded.trainer.learning_rate) == (1, 0.01)
     assert (loaded.rnn.activation, loaded.rnn.hidden_size) == ("identity", 7)
-    assert hash(loaded) != hash(load_configuration(NAVIGATION))
+    assert load_configuration(NAVIGATION, ["task.anchor=0.5:0"]).task == NavigationTask(
+        anchor=(0.5, 0)
+    )
+
+
+def test_files_may_say_yes_and_write_numbers_as_they_like(write):
+    text = "task: {name: spatial_navigation, biased: yes, anchor: [0.5, -1e-1], random_start: off}"
+    loaded = load_configuration(write(text + "\nrnn: {tau: 1e-1, type: 'gru'}\ntrainer:\n"))
+    task = NavigationTask(biased=True, anchor=(0.5, -0.1), random_start=False)
+    assert loaded == TrainNavigation(config="mine", task=task, rnn=Rnn(tau=0.1, type="gru"))
 
 
 @pytest.mark.parametrize(
@@ -179,9 +199,20 @@ def test_the_folder_names_the_noise_if_it_is_not_that_of_the_file(overrides, fol
 
 def test_an_override_may_mend_a_files_range(write):
     path = write("task: {name: spatial_navigation}\nrnn: {dt: 0.5}")
-    assert "rnn.dt=0.5: must not be above rnn.tau=0.1" in refusal(path)
+    assert "rnn.dt: got 0.5, expected at most tau (0.1)" in refusal(path)
     mended = load_configuration(path, ["rnn.tau=2", "rnn.sigma2_rec=1"])
-    assert (mended.rnn.alpha, mended.name) == (0.25, "mine_1")
+    assert (mended.rnn.alpha, mended.config) == (0.25, "mine_1")
+
+
+def test_quick_scales_down_what_is_not_given(write):
+    quick = load_configuration(NAVIGATION, ["rnn.hidden_size=7"], quick=True)
+    assert (quick.rnn.hidden_size, quick.trainer.n_epochs, quick.task.cells) == (7, 300, 64)
+    own = load_configuration(write("task: {name: head_direction}\nrnn: {tau: 1}"), quick=True)
+    assert (own.rnn.hidden_size, own.rnn.tau, own.task.cells) == (64, 1, 64)
+    assert (
+        own
+        == load_configuration(write("task: {name: head_direction}\nrnn: {tau: 1}")).scaled_down()
+    )
 
 
 # Saving
@@ -190,48 +221,48 @@ def test_an_override_may_mend_a_files_range(write):
 @settings(max_examples=8, deadline=None)
 @given(
     tau=st.floats(0.02, 1e6),
-    sigma2=st.floats(0, 1e300),
-    size=st.integers(1, 10**9),
+    sigma2=st.floats(0, 1e6, allow_subnormal=False).filter(lambda x: x == 0 or x > 1e-300),
+    size=st.integers(1, 10**5),
     kind=st.sampled_from(["vanilla", "gru"]),
-    anchor=st.tuples(st.floats(-1.1, 1.1), st.floats(-1.1, 1.1)),
+    anchor=st.tuples(*[st.floats(-1.1, 1.1).filter(lambda x: x == 0 or abs(x) > 1e-300)] * 2),
     head=st.booleans(),
 )
-def test_values_survive_json_and_overrides(tau, sigma2, size, kind, anchor, head):
-    task = HeadDirectionTask() if head else NavigationTask(anchor=anchor)
-    rnn = Rnn(type=kind, hidden_size=size, tau=tau, sigma2_rec=sigma2)
-    configuration = Configuration("a", task, rnn)
+def test_values_survive_json_and_changes(tau, sigma2, size, kind, anchor, head):
+    rnn = {"type": kind, "hidden_size": size, "tau": tau, "sigma2_rec": sigma2}
+    sections: Any = {"rnn": rnn} if head else {"rnn": rnn, "task": {"anchor": anchor}}
+    configuration = (TrainHeadDirection if head else TrainNavigation)(config="a", **sections)
     values = json.loads(json.dumps(configuration.values()))
     assert values == configuration.values()
-    assert Configuration.from_values(values) == configuration
-    overrides = [f"rnn.{key}={value!r}" for key, value in asdict(rnn).items()]
-    overrides = [override.replace("'", "") for override in overrides]
-    assert load_configuration(HEAD if head else NAVIGATION, overrides).rnn == rnn
+    assert configuration_of(values) == configuration
+    changes = [f"rnn.{key}={value}" for key, value in configuration.rnn.values().items()]
+    assert load_configuration(HEAD if head else NAVIGATION, changes).rnn == configuration.rnn
 
 
 def test_values_that_are_missing_are_those_of_the_task():
     values = load_configuration(HEAD).values()
     del values["rnn"]["hidden_size"], values["trainer"]
-    assert Configuration.from_values(values) == load_configuration(HEAD)
+    assert configuration_of(values) == load_configuration(HEAD)
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"name": None}, "name=null"),
-        ({"name": "a/b"}, "'a/b'"),
-        ({"name": ".."}, "'..'"),
-        ({"task": {}}, "task.name is missing"),
-        ({"task": {"name": "maze"}}, "task.name=maze"),
-        ({"rnn": {"tau": "${oc.env:HOME}"}}, "nothing is evaluated"),
-        ({"rnn": {"tau": 10**400}}, "rnn.tau=(a huge number): must be a number"),
-        ({"rnn": {"tau": 0}}, "saved configuration: rnn.tau=0: must be above 0"),
-        ({"rnn": 3}, "rnn=3: is a section"),
-        ({"more": {}}, "no section more"),
+        ({"config": None}, "config: got"),
+        ({"config": "a/b"}, "'a/b'"),
+        ({"config": ".."}, "'..'"),
+        ({"task": {}}, "task.name: got nothing"),
+        ({"task": {"name": "maze"}}, "task.name: got 'maze'"),
+        ({"rnn": {"tau": "${oc.env:HOME}"}}, "rnn.tau: got '${oc.env:HOME}', expected a number"),
+        ({"rnn": {"tau": 10**400}}, "rnn.tau: got a huge number"),
+        ({"rnn": {"tau": 0}}, "rnn.tau: got 0, expected a number above 0"),
+        ({"rnn": 3}, "rnn: got 3"),
+        ({"more": {}}, "more: got a name that is unknown"),
     ],
 )
 def test_saved_values_are_checked(change: dict[str, Any], words: str):
-    with pytest.raises(InvalidInputError, match=re.escape(words)):
-        Configuration.from_values(Configuration().values() | change)
+    with pytest.raises(InvalidInputError) as caught:
+        configuration_of(TrainNavigation().values() | change)
+    assert words in str(caught.value)
 
 
 # Mistakes in names and overrides
@@ -239,163 +270,97 @@ def test_saved_values_are_checked(change: dict[str, Any], words: str):
 
 def test_unknown_configurations():
     message = refusal("spatial_navigation/noisy_unbaised")
-    assert "config=spatial_navigation/noisy_unbaised" in message
-    assert "nearest is spatial_navigation/noisy_unbiased;" in message
+    assert message.startswith("config: got 'spatial_navigation/noisy_unbaised'")
+    assert message.endswith("the nearest is spatial_navigation/noisy_unbiased")
     assert all(name in message for name in NAMES)
-    for name in ("", "base", "spatial_navigation", "/spatial_navigation/noisy_unbiased"):
-        assert "there are" in refusal(name)
-    for name in ("../configs/base", "/etc/passwd", "spatial_navigation/../base"):
-        assert "must end in .yml or .yaml" in refusal(name)
+    for name in ("", "base", "spatial_navigation", "/etc/passwd", "spatial_navigation/../base"):
+        assert "the path of a .yml file, or one of" in refusal(name)
 
 
 @pytest.mark.parametrize(
-    ("override", "words"),
+    ("change", "words"),
     [
-        ("rnn.sigma2_rek=1", ["rnn.sigma2_rek", "section rnn", "nearest is sigma2_rec"]),
-        ("trainer.tau=1", ["section trainer has no key tau", "written rnn.tau"]),
-        ("dt=1", ["dt: ", "written task.dt or rnn.dt"]),
-        ("trainr.n_epochs=1", ["no section trainr", "task, rnn, trainer", "trainer.n_epochs"]),
-        ("trainr.x=1", ["no section trainr", "nearest is trainer"]),
-        ("trainr=1", ["no section trainr", "nearest is trainer"]),
-        ("name=a", ["name: ", "task.name"]),
-        ("rnn=1", ["rnn is a section", "rnn.type="]),
-        ("rnn.tau.x=1", ["rnn.tau is a value"]),
+        ("rnn.sigma2_rek=1", ["rnn.sigma2_rek: got a name", "nearest is rnn.sigma2_rec"]),
+        ("trainer.tau=1", ["nearest is rnn.tau"]),
+        ("dt=1", ["dt: got", "nearest is task.dt or rnn.dt"]),
+        ("trainr.n_epochs=1", ["nearest is trainer.n_epochs"]),
+        ("trainr=1", ["nearest is trainer."]),
+        ("name=a", ["nearest is task.name"]),
+        ("rnn=1", ["rnn: got", "nearest is rnn."]),
+        ("rnn.tau.x=1", ["rnn.tau.x: got", "nearest is rnn.tau"]),
         ("rnn.tau", ["'rnn.tau'", "key=value"]),
         ("=1", ["'=1'", "key=value"]),
         ("", ["''", "key=value"]),
-        ("task.name=head_direction", ["task.name=head_direction", "cannot be overridden"]),
-        ("trainer.n_epochs=many", ["trainer.n_epochs=many", "whole number"]),
-        ("trainer.n_epochs=2.5", ["trainer.n_epochs=2.5", "whole number"]),
-        ("trainer.n_epochs=true", ["trainer.n_epochs=true", "whole number"]),
-        ("rnn.hidden_size=[1]", ["rnn.hidden_size=[1]", "whole number"]),
-        ("rnn.tau=high", ["rnn.tau=high", "must be a number"]),
-        ("rnn.tau=", ["rnn.tau=null", "must be a number"]),
-        ("rnn.tau={a: 1}", ["rnn.tau={'a': 1}", "must be a number"]),
-        ("rnn.type={}", ["rnn.type={}", "must be a text"]),
-        ("task.biased=maybe", ["task.biased=maybe", "true or false"]),
-        ("task.biased=2", ["task.biased=2", "true or false"]),
-        ("task.anchor=1", ["task.anchor=1", "list of 2 values, each a number"]),
-        ("task.anchor=[0,x]", ["task.anchor=[0, x]", "list of 2 values, each a number"]),
-        ("task.anchor=[0,[1]]", ["task.anchor=[0, [1]]", "list of 2 values, each a number"]),
-        ("rnn.tau=${oc.env:HOME}", ["rnn.tau=${oc.env:HOME}", "nothing is evaluated"]),
-        ("rnn.type=${", ["rnn.type=${", "nothing is evaluated"]),
-        ("rnn.tau=???", ["rnn.tau=???", "must be given"]),
-        ("rnn.tau=!!python/name:os.system 1", ["rnn.tau=", "tags such as !!python/name"]),
-        ("task.anchor=[&a 1, *a]", ["task.anchor=", "aliases"]),
-        ("task.anchor=" + "[" * 500, ["task.anchor=", "nested too deeply"]),
-        ("task.anchor=[1", ["task.anchor=[1", "not YAML"]),
-        ("rnn.tau=0b_", ["rnn.tau=0b_", "not YAML"]),
-        ("rnn.tau=\0", ["rnn.tau=\\x00", "not YAML"]),
-        ("rnn.tau=" + "1" * 5000, ["rnn.tau=1111", "too long"]),
-        ("rnn.tau=1" + "0" * 400, ["rnn.tau=(a huge number)", "must be a number"]),
+        ("task.name=head_direction", ["task.name", "expected one of spatial_navigation"]),
+        ("trainer.n_epochs=many", ["trainer.n_epochs: got 'many', expected a whole number"]),
+        ("trainer.n_epochs=2.5", ["trainer.n_epochs: got '2.5', expected a whole number"]),
+        ("rnn.hidden_size=[1]", ["rnn.hidden_size: got '[1]', expected a whole number"]),
+        ("rnn.tau=", ["rnn.tau: got '', expected a number"]),
+        ("rnn.type=lstm", ["rnn.type: got 'lstm', expected one of vanilla, gru"]),
+        ("task.biased=2", ["task.biased: got '2', expected true or false"]),
+        ("task.anchor=1", ["task.anchor: got '1', expected 2 numbers"]),
+        ("task.anchor=[0,0,0]", ["task.anchor: got '[0,0,0]', expected 2 numbers"]),
+        ("task.anchor=[0,x]", ["task.anchor: got '[0,x]', expected 2 numbers"]),
+        ("task.anchor=[1.2,0]", ["task.anchor: got 1.2,0", "inside the box"]),
+        ("rnn.dt=0.3", ["rnn.dt: got 0.3, expected at most tau (0.1)"]),
+        ("task.border_region=1.1", ["task.border_region: got 1.1", "below half the box (1.1 m)"]),
+        ("task.nearest=513", ["task.nearest: got 513", "at most place_cells_num (512)"]),
+        ("task.place_cells_num=2", ["task.nearest: got 3", "at most place_cells_num (2)"]),
+        ("rnn.tau=${oc.env:HOME}", ["rnn.tau: got '${oc.env:HOME}', expected a number"]),
+        ("rnn.tau=!!python/name:os.system 1", ["rnn.tau: got", "expected a number"]),
+        ("task.anchor=" + "[" * 500, ["task.anchor: got", "expected 2 numbers"]),
+        ("rnn.tau=\0", ["rnn.tau: got", "expected a number"]),
+        ("rnn.tau=" + "1" * 50_000, ["rnn.tau: got '1111", "expected a number"]),
     ],
 )
-def test_wrong_overrides(override: str, words: list[str]):
-    message = refusal(NAVIGATION, override)
+def test_wrong_changes(change: str, words: list[str]):
+    message = refusal(NAVIGATION, change)
     assert [word for word in words if word not in message] == [], message
     assert len(message) < 400
 
 
 def test_a_key_given_twice():
     message = refusal(NAVIGATION, "rnn.tau=1", "trainer.n_epochs=3", "rnn.tau=2")
-    assert "rnn.tau=2: rnn.tau is given twice" in message
-
-
-# Values out of range
+    assert message == "rnn.tau: got two values, expected every key once"
 
 
 @pytest.mark.parametrize(
-    ("override", "allowed"),
-    [
-        ("rnn.sigma2_rec=-1", "must not be negative"),
-        ("rnn.sigma2_in=-1", "must not be negative"),
-        ("rnn.sigma2_out=-0.1", "must not be negative"),
-        ("rnn.sigma2_rec=nan", "must be finite"),
-        ("rnn.sigma2_rec=inf", "must be finite"),
-        ("rnn.dt=0.3", "must not be above rnn.tau=0.1"),
-        ("rnn.dt=0", "must be above 0"),
-        ("rnn.dt=-1", "must be above 0"),
-        ("rnn.tau=0", "must be above 0"),
-        ("rnn.hidden_size=0", "must be at least 1"),
-        ("rnn.hidden_size=1000000001", "at most 1,000,000,000"),
-        ("rnn.type=lstm", "must be one of vanilla, gru"),
-        ("rnn.activation=rellu", "one of relu, tanh, sigmoid, identity; the nearest is relu"),
-        ("rnn.noise_distribution=normal", "must be one of gaussian, uniform"),
-        ("task.length=0", "must be at least 1"),
-        ("task.dt=0", "must be above 0"),
-        ("task.box_width=0", "must be above 0"),
-        ("task.box_height=-2", "must be above 0"),
-        ("task.box_width=inf", "must be finite"),
-        ("task.speed=0", "must be above 0"),
-        ("task.turn_sd=-1", "must not be negative"),
-        ("task.turn_mean=nan", "must be finite"),
-        ("task.border_region=-0.1", "must not be negative"),
-        ("task.border_region=1.1", "must be below half the box"),
-        ("task.border_slow_factor=1.1", "must lie between 0 and 1"),
-        ("task.border_slow_factor=-1", "must lie between 0 and 1"),
-        ("task.drift=1", "must be at least 0 and below 1"),
-        ("task.drift=-0.1", "must be at least 0 and below 1"),
-        ("task.anchor=[1.2, 0]", "must be two numbers (m) inside the box"),
-        ("task.anchor=[0, nan]", "must be finite"),
-        ("task.place_cells_num=0", "must be at least 1"),
-        ("task.place_cells_num=2", "task.nearest=3: must not be above task.place_cells_num=2"),
-        ("task.nearest=0", "must be at least 1"),
-        ("task.nearest=513", "must not be above task.place_cells_num=512"),
-        ("task.place_cells_sigma=0", "must be above 0"),
-        ("trainer.n_epochs=0", "must be at least 1"),
-        ("trainer.batch_size=0", "must be at least 1"),
-        ("trainer.learning_rate=0", "must be above 0"),
-        ("trainer.test_every=0", "must be at least 1"),
-        ("trainer.save_every=-1", "must be at least 1"),
-    ],
-)
-def test_values_out_of_range(override: str, allowed: str):
-    message = refusal(NAVIGATION, override)
-    assert allowed in message
-    if "task.nearest" not in allowed:
-        assert message.startswith(f"{override}: ")
-
-
-def test_an_anchor_has_two_numbers():
-    for anchor in ("[0.5]", "[0.5, 0, 0]", "[]"):
-        message = refusal(NAVIGATION, f"task.anchor={anchor}")
-        assert message == f"task.anchor={anchor}: must be a list of 2 values, each a number"
-
-
-@pytest.mark.parametrize(
-    ("override", "allowed"),
-    [
-        ("task.head_direction_cells_num=0", "must be at least 1"),
-        ("task.head_direction_cells_sigma=0", "must lie in [0.001, 1000]"),
-        ("task.nearest=600", "must not be above task.head_direction_cells_num=512"),
-        ("task.length=0", "must be at least 1"),
-        ("task.turn_sd=-1", "must not be negative"),
-        ("task.dt=-1", "must be above 0"),
-    ],
-)
-def test_head_directions_out_of_range(override: str, allowed: str):
-    assert refusal(HEAD, override).startswith(f"{override}: {allowed}")
-
-
-@pytest.mark.parametrize(
-    "override",
+    "change",
     [
         "task.border_slow_factor=0",
-        "task.border_slow_factor=1",
         "task.anchor=[1.1,-1.1]",
         "task.drift=0",
-        "task.border_region=0",
         "task.turn_sd=0",
         "task.nearest=512",
         "task.place_cells_num=3",
         "rnn.tau=0.02",
         "rnn.sigma2_rec=0",
         "rnn.hidden_size=1",
-        "trainer.save_every=1",
     ],
 )
-def test_limits_are_allowed(override: str):
-    load_configuration(NAVIGATION, [override])
+def test_limits_are_allowed(change: str):
+    load_configuration(NAVIGATION, [change])
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"task": "maze"}, "task: got 'maze', expected one of spatial_navigation, head_direction"),
+        ({"noise": "loud"}, "noise: got 'loud', expected one of scaled, same, absolute"),
+        ({"steps": 1}, "steps: got 1, expected a whole number from 2 to 1,000,000"),
+        (
+            {"variance_steps": 5, "variance_dropped": 5},
+            "variance_dropped: got 5, expected below variance_steps (5)",
+        ),
+        ({"configurations": ("a", "b", "a")}, "configurations: got a twice, expected different"),
+        ({"configurations": ("a/b",)}, "configurations: got 'a/b', expected a name that a folder"),
+        ({"kinds": ("kl", "entropy")}, "kinds: got"),
+    ],
+)
+def test_settings_of_analyses_out_of_range(values: dict[str, Any], words: str):
+    with pytest.raises(ParameterError) as caught:
+        Analyze(**values)
+    assert str(caught.value).startswith(words)
 
 
 # Mistakes in files
@@ -406,23 +371,23 @@ TASK = "task: {name: spatial_navigation}\n"
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("", ["task.name is missing", "spatial_navigation, head_direction"]),
-        ("# nothing", ["task.name is missing"]),
-        ("rnn: {tau: 1}", ["task.name is missing"]),
-        ("task: {length: 3}", ["task.name is missing"]),
-        ("task: {name: head_directions}", ["task.name=head_directions", "is head_direction"]),
-        ("task: {name: [1]}", ["task.name=[1]"]),
-        ("task: 3", ["task.name is missing"]),
-        (TASK + "rnn: 3", ["rnn=3", "is a section"]),
-        (TASK + "rnn: [1]", ["rnn=[1]", "is a section"]),
-        (TASK + "rnns: {tau: 1}", ["no section rnns", "nearest is rnn"]),
-        (TASK + "1: {tau: 1}", ["no section 1"]),
-        (TASK + "tau: 1", ["tau is written rnn.tau"]),
-        (TASK + "rnn: {taus: 1}", ["rnn.taus", "nearest is tau"]),
-        (TASK + "rnn: {n_epochs: 1}", ["rnn.n_epochs", "written trainer.n_epochs"]),
-        (TASK + "rnn: {tau: {x: 1}}", ["rnn.tau={'x': 1}", "must be a number"]),
-        (TASK + "rnn: {tau: -1}", ["rnn.tau=-1: must be above 0"]),
-        (TASK + "rnn: {tau: soon}", ["rnn.tau=soon: must be a number"]),
+        ("", ["task.name: got nothing", "spatial_navigation, head_direction"]),
+        ("# nothing", ["task.name: got nothing"]),
+        ("rnn: {tau: 1}", ["task.name: got nothing"]),
+        ("task: {length: 3}", ["task.name: got nothing"]),
+        ("task: {name: head_directions}", ["task.name: got 'head_directions'"]),
+        ("task: {name: [1]}", ["task.name: got '[1]'"]),
+        ("task: 3", ["task.name: got nothing"]),
+        (TASK + "rnn: 3", ["rnn: got"]),
+        (TASK + "rnn: [1]", ["rnn: got"]),
+        (TASK + "rnns: {tau: 1}", ["rnns.tau: got a name", "nearest is rnn.tau"]),
+        (TASK + "1: {tau: 1}", ["1.tau: got a name"]),
+        (TASK + "tau: 1", ["nearest is rnn.tau"]),
+        (TASK + "rnn: {taus: 1}", ["rnn.taus", "nearest is rnn.tau"]),
+        (TASK + "rnn: {n_epochs: 1}", ["rnn.n_epochs", "nearest is trainer.n_epochs"]),
+        (TASK + "rnn: {tau: {x: 1}}", ["rnn.tau.x: got a name"]),
+        (TASK + "rnn: {tau: -1}", ["rnn.tau: got -1.0, expected a number above 0"]),
+        (TASK + "rnn: {tau: soon}", ["rnn.tau: got 'soon', expected a number"]),
         (TASK + "rnn: {tau: 1, tau: 2}", ["not YAML", "duplicate key"]),
         ("just words", ["mapping of the sections task, rnn, trainer"]),
         ("- task", ["mapping of the sections"]),
@@ -431,8 +396,8 @@ TASK = "task: {name: spatial_navigation}\n"
         (TASK + "\trnn: 1", ["not YAML", "line 2"]),
         ("task: a\0b", ["not YAML"]),
         (TASK + "---\n" + TASK, ["not YAML"]),
-        (TASK + "rnn: {? [a] : 1}", ["not YAML"]),
-        (TASK + "rnn: {tau: 0x_}", ["not YAML"]),
+        (TASK + "rnn: {? [a] : 1}", ["rnn.[a]: got a name"]),
+        (TASK + "rnn: {tau: 0x_}", ["rnn.tau: got '0x_', expected a number"]),
         (b"task: {name: \xff\xfe}", ["UTF-8"]),
         (TASK + "#" * 100_000, ["larger than 100 kB"]),
         (TASK + "rnn: !!python/object/apply:os.system ['false']", ["!!python/object/apply"]),
@@ -441,10 +406,10 @@ TASK = "task: {name: spatial_navigation}\n"
         (TASK + "rnn: {tau: *a}", ["anchors and aliases"]),
         (TASK + "rnn: {tau: [[[1]]]}", ["nested too deeply"]),
         ("[" * 50_000, ["nested too deeply"]),
-        (TASK + "rnn: {tau: '${task.dt}'}", ["nothing is evaluated"]),
-        (TASK + "rnn: {'${task.dt}': 1}", ["nothing is evaluated"]),
-        (TASK + "rnn: {type: '???'}", ["??? is refused"]),
-        (TASK + "rnn: {hidden_size: 0x" + "f" * 9000 + "}", ["huge number"]),
+        (TASK + "rnn: {tau: '${task.dt}'}", ["rnn.tau: got '${task.dt}', expected a number"]),
+        (TASK + "rnn: {'${task.dt}': 1}", ["rnn.${task.dt}: got a name"]),
+        (TASK + "rnn: {type: '???'}", ["rnn.type: got '???'"]),
+        (TASK + "rnn: {hidden_size: 0x" + "f" * 9000 + "}", ["expected a whole number"]),
     ],
 )
 def test_wrong_files(write, content: str | bytes, words: list[str]):
@@ -457,7 +422,7 @@ def test_wrong_files(write, content: str | bytes, words: list[str]):
 
 def test_a_wrong_type_in_a_file_is_told_although_an_override_replaces_it(write):
     path = write(TASK + "rnn: {tau: soon}")
-    assert refusal(path, "rnn.tau=1") == f"{path}: rnn.tau=soon: must be a number"
+    assert refusal(path, "rnn.tau=1").startswith(f"{path}: rnn.tau: got 'soon', expected a number")
 
 
 def test_a_laughing_file_is_refused_at_once(write):
@@ -475,7 +440,7 @@ def test_files_that_cannot_be_read(tmp_path: Path):
         ("pipe.yml", "is not a regular file"),
         ("loop.yml", ""),
         ("x" * 300 + ".yml", "cannot be read: File name too long"),
-        ("a\0.yml", "no such file"),
+        ("a\0.yml", ""),
     ):
         message = refusal(tmp_path / name)
         assert words in message
@@ -492,64 +457,6 @@ def test_a_file_that_may_not_be_read(write, monkeypatch):
     assert refusal(path) == f"{path}: cannot be read: Permission denied"
 
 
-def test_a_shipped_name_with_a_suffix():
-    message = refusal(f"{NAVIGATION}.yml")
-    assert f"the shipped configuration is called {NAVIGATION}" in message
-
-
 def test_a_file_whose_name_no_folder_can_have(write):
     assert "'a:b'" in refusal(write(TASK, "a:b.yml"))
     assert "folder" in refusal(write(TASK, "b" * 220 + ".yml"))
-
-
-# Other schemas
-
-
-@dataclass(frozen=True)
-class Inner:
-    on: bool = False
-
-
-@dataclass(frozen=True)
-class Flat:
-    kind: str = "a"
-    samples: int = 5
-    shape: tuple[int, int] = (1, 2)
-    limit: float | None = None
-    inner: Inner = field(default_factory=Inner)
-
-    def __post_init__(self) -> None:
-        if self.samples < 1:
-            raise InvalidInputError(f"samples={self.samples}: must be at least 1")
-
-
-def test_merge_takes_any_schema():
-    layers = [{"samples": 2, "kind": "b"}, {"samples": 3, "inner": {"on": True}}]
-    assert merge(Flat, layers, ["shape=[4,5]"]) == Flat("b", 3, (4, 5), None, Inner(on=True))
-    assert merge(Flat, []) == Flat()
-    assert merge(Flat, [{"limit": 2}], ["limit=null"]).limit is None
-    assert layers[0] == {"samples": 2, "kind": "b"}
-
-
-@pytest.mark.parametrize(
-    ("layer", "overrides", "words"),
-    [
-        ({}, ["sample=1"], "sample: there is no key sample"),
-        ({}, ["sample=1"], "nearest is samples"),
-        ({"samples": 0}, [], "here: samples=0: must be at least 1"),
-        ({"samples": 1}, ["samples=0"], "samples=0: must be at least 1"),
-        ({"samples": "x"}, [], "here: samples=x: must be a whole number"),
-        (
-            {"shape": [1, "x"]},
-            [],
-            "here: shape=[1, x]: must be a list of 2 values, each a whole number",
-        ),
-        ({"limit": "x"}, [], "here: limit=x: must be a number or null"),
-        ({"inner": {"off": True}}, [], "here: inner.off"),
-    ],
-)
-def test_merge_names_mistakes(layer, overrides, words):
-    with pytest.raises(InvalidInputError) as caught:
-        merge(Flat, [layer], overrides, "here")
-    assert words in str(caught.value)
-    assert str(caught.value).startswith("here: ") == (not overrides)

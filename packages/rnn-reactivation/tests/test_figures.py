@@ -1,4 +1,6 @@
-from collections.abc import Callable, Sequence
+"""Figures: what they show is what the results say, and every axis is labelled."""
+
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -6,6 +8,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_rgba
@@ -15,21 +18,19 @@ from matplotlib.quiver import Quiver
 from PIL import Image
 
 from rnn_reactivation.analysis import LAG
-from rnn_reactivation.configuration import load_configuration
-from rnn_reactivation.figures import DRAWN, draw
+from rnn_reactivation.experiments.analyze import CONDITIONS, KINDS, Analyze
+from rnn_reactivation.figures.analyze import draw
 from rnn_reactivation.figures.common import COLOURS, pretty
 from rnn_reactivation.figures.direction import CYCLIC
 from rnn_reactivation.figures.replay import draw_replay
-from rnn_reactivation.reactivation import KINDS, row_name
-from sharpwave_shared.files import json_values, write_arrays, write_json
-from sharpwave_shared.plotting import numbers, style
-from sharpwave_shared.runs import StoredRun, read_run
+from sharpwave_shared.plotting import style
 
 pytestmark = pytest.mark.filterwarnings("error")
 
 NAVIGATION, DIRECTION = "spatial_navigation", "head_direction"
 NAMES = ("noisy_biased", "no-noise_unbiased")
 STEPS, TRAJECTORIES = 6, 4
+TRIAL = 3
 DT = 0.02
 PICTURES = {
     NAVIGATION: {"trajectories", "densities", "activity", "activity_densities", "drift"},
@@ -46,158 +47,139 @@ NUMBERS = {
     NAVIGATION: {"kl", "variance", "distance", "dimensionality"},
     DIRECTION: {"kl", "variance", "distance", "dimensionality", "hollowness"},
 }
-Values = dict[str, Any]
-Store = Callable[..., StoredRun]
+Analysis = tuple[Analyze, xr.Dataset]
 
 
 def conditions_of(name: str) -> list[str]:
     return ["active", "quiescent"] + (["noise_added"] if "no-noise" in name else [])
 
 
-def make_metrics(
-    task: str, names: Sequence[str], kinds: Sequence[str], seeds: Sequence[int]
-) -> Values:
-    """Make up numbers, other ones for every network, condition and seed."""
-    rng = np.random.default_rng(1)
+class Maker:
+    """Makes up results, other ones for every network, condition and seed."""
 
-    def each(*, awake: bool = True) -> Values:
-        return {
-            name: {
-                c: rng.uniform(0.1, 1, len(seeds)).tolist()
-                for c in conditions_of(name)[1 - awake :]
-            }
-            for name in names
-        }
+    def __init__(self, task: str, names: Sequence[str], seeds: Sequence[int]):
+        self.task, self.names, self.seeds = task, list(names), list(seeds)
+        self.rng = np.random.default_rng(1)
+        self.held = [[c in conditions_of(name) for c in CONDITIONS] for name in names]
+        self.found: dict[str, Any] = {}
 
-    found: Values = {
-        "task": task,
-        "names": list(names),
-        "seeds": list(seeds),
-        "noise": {n: dict.fromkeys(conditions_of(n)[1:], 0.1) for n in names},
-    }
-    if "kl" in kinds:
-        rows = [row_name(n, c) for n in names for c in conditions_of(n)[1:]]
-        found["kl"] = {
-            row: {n: np.exp(rng.uniform(-6, 4, len(seeds))).tolist() for n in names}
-            for row in [*rows, "random network", "uniform distribution"]
-        }
-    if "variance" in kinds:
-        found["variance"] = each(awake=False)
-    if "distance" in kinds:
-        found["distance"] = each()
-        if task == DIRECTION:
-            found |= {"coverage": each(), "angular_velocity": each()}
-    if "dimensionality" in kinds:
-        found["dimensionality"] = {
-            n: {c: np.sort(rng.random((len(seeds), 5))).tolist() for c in conditions_of(n)}
-            for n in names
-        }
-        if task == DIRECTION:
-            found["hollowness"] = each()
-    return found
+    def add(self, name: str, values: Any, *dims: str, awake: bool = True) -> None:
+        """Add values by seed, network and condition, where networks have the condition."""
+        held = np.array(self.held)
+        held[:, 0] &= awake
+        values = np.where(held.reshape(1, *held.shape, *[1] * len(dims)), values, np.nan)
+        self.found[name] = ("seed", "configuration", "condition", *dims), values
+
+    def shape(self, *more: int) -> tuple[int, ...]:
+        return (len(self.seeds), len(self.names), len(CONDITIONS), *more)
+
+    def numbers(self, kinds: Sequence[str]) -> None:
+        rng, networks = self.rng, len(self.names)
+        if "kl" in kinds:
+            table = np.exp(rng.uniform(-6, 4, self.shape(networks)))
+            self.add("kl", table, "awake", awake=False)
+            dims = ("seed", "asleep", "condition", "configuration")
+            self.found["kl"] = dims, self.found["kl"][1]
+            for name in ("kl_random", "kl_uniform"):
+                values = np.exp(rng.uniform(-6, 4, (len(self.seeds), networks)))
+                self.found[name] = ("seed", "configuration"), values
+        if "variance" in kinds:
+            self.add("variance", rng.uniform(0.1, 1, self.shape()), awake=False)
+        if "distance" in kinds:
+            more = ["coverage", "angular_velocity"] * (self.task == DIRECTION)
+            for name in ["distance", "distance_late", *more]:
+                self.add(name, rng.uniform(0.1, 1, self.shape()))
+        if "dimensionality" in kinds:
+            shares = np.sort(rng.random(self.shape(5)), -1)
+            self.add("explained_variance", shares, "component")
+            if self.task == DIRECTION:
+                self.add("hollowness", rng.uniform(0.1, 1, self.shape()))
+
+    def pictures(self) -> None:
+        rng, navigation = self.rng, self.task == NAVIGATION
+        most, dims = (1.1, 2) if navigation else (np.pi, 1)
+        courses = rng.uniform(-most, most, self.shape(2 * STEPS, TRAJECTORIES, dims))
+        courses[:, :, 0, STEPS:] = np.nan  # shorter awake
+        self.add("trajectories", courses, "step", "trajectory", "axis")
+        self.add("projection", rng.normal(size=self.shape(50, 2)), "moment", "component_axis")
+        self.add("projected", rng.uniform(-most, most, self.shape(50, dims)), "moment", "axis")
+        self.add("activity_density", 3 * rng.random(self.shape(6, 6)), "grid_1", "grid_2")
+        limits = np.broadcast_to([[-2.0, -1.0], [1.0, 2.0]], self.shape(2, 2))
+        self.add("activity_limits", limits, "limit", "component_axis")
+        if not navigation:
+            self.add("density", rng.random(self.shape(13)), "angle")
+            self.add("bearings", rng.dirichlet(np.ones(20), self.shape()), "part")
+            self.add("turns", rng.dirichlet(np.ones(81), self.shape()), "turn")
+            return
+        self.add("density", rng.random(self.shape(8, 8)), "x", "y")
+        axis = np.array([-0.55, 0.55])
+        places = np.stack(np.meshgrid(axis, axis, indexing="ij"), -1).reshape(4, 2)
+        self.add("places", np.broadcast_to(places, self.shape(4, 2)), "place", "axis", awake=False)
+        for name in ("drift", "predicted_drift"):
+            self.add(name, rng.normal(size=self.shape(4, 2)), "place", "axis", awake=False)
+
+    def dataset(self) -> xr.Dataset:
+        noise = [
+            [0.1 if c in conditions_of(n)[1:] else np.nan for c in CONDITIONS] for n in self.names
+        ]
+        side = [2.2, 2.2] if self.task == NAVIGATION else [2 * np.pi]
+        return xr.Dataset(
+            self.found,
+            {
+                "seed": self.seeds,
+                "configuration": self.names,
+                "asleep": self.names,
+                "condition": list(CONDITIONS),
+                "dt": ("configuration", [DT] * len(self.names)),
+                "trial_steps": ("configuration", [TRIAL] * len(self.names)),
+                "extent": (("configuration", "axis"), [side] * len(self.names)),
+                "noise_variance": (("configuration", "condition"), noise),
+            },
+        ).copy(deep=True)
 
 
-def make_arrays(
-    task: str, names: Sequence[str] = NAMES, *quantities: str, rest: bool = False
-) -> dict[str, np.ndarray]:
-    """Make up arrays, all or some; with `rest` nothing ever changes asleep."""
-    rng = np.random.default_rng(2)
-    navigation, found = task == NAVIGATION, {}
-    most, dims = (1.1, 2) if navigation else (np.pi, 1)
-    for name in names:
-        for condition in conditions_of(name):
-            still = rest and condition != "active"
-            steps = STEPS if condition == "active" else 2 * STEPS
-            own: dict[str, np.ndarray] = {
-                "trajectories": rng.uniform(-most, most, (steps, TRAJECTORIES, dims)),
-                "projection": rng.normal(size=(50, 2)),
-                "projected": rng.uniform(-most, most, (50, dims)),
-                "density": rng.random((8, 8) if navigation else 13),
-                "activity_density": 3 * rng.random((6, 6)),
-                "activity_limits": np.array([[-2.0, -1.0], [1.0, 2.0]]),
-            }
-            if not navigation:
-                own["bearings"] = rng.dirichlet(np.ones(20))
-                own["turns"] = rng.dirichlet(np.ones(81))
-            elif condition != "active":
-                axis = np.array([-0.55, 0.55])
-                places = np.stack(np.meshgrid(axis, axis, indexing="ij"), -1).reshape(4, 2)
-                own["field"] = np.stack([places, *rng.normal(size=(2, 4, 2))])
-            if still:
-                own["trajectories"][:] = own["trajectories"][0]
-                own["projection"][:], own["projected"][:] = 0.3, 0.2
-                own["density"][:] = np.nan
-                own["activity_density"][:] = np.nan
-                if navigation:
-                    own["field"][1] = 0
-                else:
-                    own["turns"][:] = np.arange(81) == 40
-                    own["bearings"][:] = np.arange(20) == 11
-            found |= {f"{name}/{condition}/{k}": v.astype(np.float32) for k, v in own.items()}
-    if quantities:
-        return {k: v for k, v in found.items() if k.endswith(quantities)}
-    return found
+def make(
+    task: str,
+    names: Sequence[str] = NAMES,
+    kinds: Sequence[str] = KINDS,
+    seeds: Sequence[int] = (3, 5),
+    pictures: Sequence[str] | None = None,
+) -> Analysis:
+    """Make up the results of an analysis; with all pictures, or only some."""
+    maker = Maker(task, names, seeds)
+    maker.numbers(kinds)
+    numbers = set(maker.found)
+    if set(kinds) - {"variance"} or pictures:
+        maker.pictures()
+    data = maker.dataset()
+    if pictures is not None:
+        data = data.drop_vars([n for n in data.data_vars if n not in numbers | set(pictures)])
+    sizes: Any = {"trajectories": 20, "variance_trajectories": 50, "variance_steps": 400}
+    held = [c for c in CONDITIONS if any(c in conditions_of(name) for name in names)]
+    configured = {"task": task, "configurations": tuple(names), "variance_dropped": 200}
+    experiment = Analyze(**sizes, **configured, kinds=tuple(kinds) or KINDS)  # type: ignore[arg-type]
+    return experiment, data.sel(condition=held)
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """Give a function that writes the run of an analysis, with any of its parts replaced."""
+def of(data: xr.Dataset, quantity: str, name: str, condition: str) -> np.ndarray:
+    """What is stored of the first seed."""
+    return data[quantity].sel(configuration=name, condition=condition).values[0]
 
-    def write(
-        task: str,
-        names: Sequence[str] = NAMES,
-        kinds: Sequence[str] = KINDS,
-        seeds: Sequence[int] = (3, 5),
-        *,
-        metrics: Values | None = None,
-        arrays: dict[str, np.ndarray] | None = None,
-        **task_values: Any,
-    ) -> StoredRun:
-        values = load_configuration(f"{task}/noisy_unbiased").values()
-        values["task"] |= task_values
-        config = {
-            "task": task,
-            "configurations": list(names),
-            "noise": "scaled",
-            "trajectories": 20,
-            "steps": 1000,
-            "samples": 2500,
-            "variance_trajectories": 50,
-            "variance_steps": 400,
-            "variance_dropped": 200,
-            "components": 5,
-            "kinds": list(kinds),
-            "networks": [values for _ in names],
-        }
-        record = {
-            "package": "rnn-reactivation",
-            "experiment": "analyze",
-            "status": "finished",
-            "label": "label",
-            "seeds": list(seeds),
-            "config": config,
-            "identity": {},
-        }
-        if metrics is None:
-            metrics = make_metrics(task, names, kinds, seeds)
-        if arrays is None:
-            arrays = make_arrays(task, names) if set(kinds) - {"variance"} else {}
-        write_json(tmp_path / "run.json", record)
-        write_json(tmp_path / "metrics.json", json_values(metrics))
-        write_arrays(tmp_path / "arrays.npz", **arrays)
-        return read_run(tmp_path, "rnn-reactivation")
 
-    return write
+def put(data: xr.Dataset, quantity: str, name: str, condition: str, values: Any) -> None:
+    where = {"seed": data["seed"][0], "configuration": name, "condition": condition}
+    data[quantity].loc[where] = values
 
 
 @pytest.fixture(autouse=True)
-def _close() -> Any:
+def _close() -> Iterator[None]:
     yield
     plt.close("all")
 
 
-def build(run: StoredRun) -> dict[str, Figure]:
-    return dict(DRAWN[run.experiment](run))
+def build(run: Analysis) -> dict[str, Figure]:
+    with style():
+        return draw(*run)
 
 
 def words(figure: Figure) -> str:
@@ -211,7 +193,7 @@ def panels(figure: Figure) -> dict[tuple[int, int], Axes]:
     found = {}
     for axes in figure.axes:
         spec = axes.get_subplotspec()
-        if spec is not None and axes.get_label() != "<colorbar>":
+        if spec is not None and axes.get_label() not in ("<colorbar>", "<empty>"):
             found[spec.rowspan.start, spec.colspan.start] = axes
     return found
 
@@ -240,27 +222,13 @@ def check_labels(figures: dict[str, Figure]) -> None:
             assert named, (name, row, column)
 
 
-def test_all_is_written(store: Store) -> None:
-    arrays = {k: v[:2] for k, v in make_arrays(DIRECTION, NAMES[:1], "trajectories").items()}
-    run = store(DIRECTION, NAMES[:1], ["variance"], arrays=arrays)
-    paths = draw(run, ["svg"])
-    folder = run.directory / "figures"
-    expected = {folder / f"{name}.svg" for name in ("variance", "courses")}
-    expected |= {folder / "replay.gif", run.directory / "analyze-label.pdf"}
-    assert set(paths) == expected
-    assert len(paths) == len(expected)
-    assert all(path.stat().st_size for path in paths)
-    assert not plt.get_fignums()
-    assert not list(run.directory.rglob(".partial*"))
-
-
 @pytest.mark.parametrize("task", [NAVIGATION, DIRECTION])
-def test_figures_say_what_they_show(store: Store, task: str) -> None:
-    figures = build(store(task))
+def test_figures_say_what_they_show(task: str) -> None:
+    figures = build(make(task))
     assert set(figures) == PICTURES[task] | NUMBERS[task]
     check_labels(figures)
     for name, figure in figures.items():
-        text = words(figure)
+        text = words(figure).replace("\n", " ")
         seeds = "seeds 3 and 5" if name in NUMBERS[task] else "seed 3"
         assert seeds in text.lower(), name
         assert "noisy" in text, name
@@ -269,57 +237,56 @@ def test_figures_say_what_they_show(store: Store, task: str) -> None:
         if name == "variance":
             assert "50 trajectories of 400 steps, without the first 200" in text
         elif name not in ("trajectories", "courses"):
-            assert "20 trajectories of 1,000 steps, awake in trials of 100" in text, name
-    assert "2,500 samples" in words(figures["kl"])
+            assert "20 trajectories of 1,000 steps, awake in trials of 3" in text, name
+    assert "2,500 samples" in words(figures["kl"]).replace("\n", " ")
 
 
 @pytest.mark.parametrize(
     ("task", "kind"), [*((NAVIGATION, kind) for kind in KINDS), (DIRECTION, "dimensionality")]
 )
-def test_single_kinds(store: Store, task: str, kind: str) -> None:
-    arrays = {} if kind == "variance" else make_arrays(task, NAMES, "density")
-    run = store(task, kinds=[kind], arrays=arrays)
+def test_single_kinds(task: str, kind: str, tmp_path: Path) -> None:
+    run = make(task, kinds=[kind], pictures=[] if kind == "variance" else ["density"])
     own = {kind} | ({"hollowness"} if (task, kind) == (DIRECTION, "dimensionality") else set())
-    figures = build(run)
-    assert set(figures) == own | (set() if kind == "variance" else {"densities"})
-    if kind == "variance":
-        assert draw_replay(run) == []
-        assert not (run.directory / "figures").exists()
+    assert set(build(run)) == own | (set() if kind == "variance" else {"densities"})
+    draw_replay(*run, tmp_path / "replay.gif")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("task", [NAVIGATION, DIRECTION])
-def test_missing_arrays_leave_their_figures_out(store: Store, task: str) -> None:
-    run = store(task, kinds=["kl"], arrays=make_arrays(task, NAMES, "density", "projection"))
-    assert set(build(run)) == {"kl", "densities"}
-    assert draw_replay(run) == []
-
-
-@pytest.mark.parametrize("task", [NAVIGATION, DIRECTION])
-def test_networks_at_rest(store: Store, task: str) -> None:
-    names = ["noisy_biased"]
-    metrics = make_metrics(task, names, ["variance"], [3])
-    metrics["variance"] = {names[0]: {"quiescent": [0.0], "noise_added": [None]}}
-    arrays = make_arrays(task, names, rest=True)
-    run = store(task, names, ["variance"], [3], metrics=metrics, arrays=arrays)
-    figures = build(run)
+def test_networks_at_rest(task: str) -> None:
+    experiment, data = make(task, ["no-noise_biased"], ["variance"], [3], list(ALL_PICTURES))
+    data["variance"].loc[{"condition": "quiescent"}] = 0.0
+    data["variance"].loc[{"condition": "noise_added"}] = np.nan
+    for condition in ("quiescent", "noise_added"):
+        still = {"condition": condition}
+        data["trajectories"].loc[still] = data["trajectories"].loc[still].isel(step=0)
+        data["projection"].loc[still] = 0.3
+        data["projected"].loc[still] = 0.2
+        data["density"].loc[still] = np.nan
+        data["activity_density"].loc[still] = 0.0
+        if task == NAVIGATION:
+            data["drift"].loc[still] = 0
+        else:
+            data["turns"].loc[still] = np.arange(81) == 40
+            data["bearings"].loc[still] = np.arange(20) == 11
+    figures = build((experiment, data))
     assert set(figures) == PICTURES[task] | {"variance"}
     check_labels(figures)
     for figure in figures.values():
         figure.draw_without_rendering()
     assert {"0", "–"} <= {t.get_text() for t in figures["variance"].findobj(plt.Text)}
     if task == NAVIGATION:
-        assert words(figures["drift"]).count("at rest") == 1
-        assert words(figures["drift"]).count("cosine undefined") == 1
+        assert words(figures["drift"]).count("at rest") == 2
+        assert words(figures["drift"]).count("cosine undefined") == 2
 
 
-def test_divergences_are_means_over_seeds(store: Store) -> None:
-    metrics = make_metrics(NAVIGATION, NAMES, ["kl"], [3, 5])
-    metrics["kl"]["noisy_biased"] = {"noisy_biased": [0.2, 0.3], "no-noise_unbiased": [100, 153]}
-    uniform = {"noisy_biased": [None, 2.96], "no-noise_unbiased": [None, None]}
-    metrics["kl"]["uniform distribution"] = uniform
-    random = {"noisy_biased": [-0.0004, -0.0005], "no-noise_unbiased": [9.0, 31.0]}
-    metrics["kl"]["random network"] = random
-    figure = build(store(NAVIGATION, kinds=["kl"], metrics=metrics, arrays={}))["kl"]
+def test_divergences_are_means_over_seeds() -> None:
+    experiment, data = make(NAVIGATION, kinds=["kl"], pictures=[])
+    own = {"asleep": "noisy_biased", "condition": "quiescent"}
+    data["kl"].loc[own] = [[0.2, 100], [0.3, 153]]
+    data["kl_uniform"][:] = [[np.inf, np.inf], [2.96, np.nan]]
+    data["kl_random"][:] = [[-0.0004, 9.0], [-0.0005, 31.0]]
+    figure = build((experiment, data))["kl"]
     axes = panels(figure)[0, 0]
     (image,) = axes.images
     rows = [t.get_text() for t in axes.get_yticklabels()]
@@ -360,28 +327,30 @@ def contrast(*colours: Any) -> float:
     return max(light) / min(light)
 
 
-def test_divergences_that_are_all_unknown(store: Store) -> None:
-    names = ["noisy_biased"]
-    metrics = make_metrics(NAVIGATION, names, ["kl"], [3])
-    metrics["kl"] = {row: {"noisy_biased": [None]} for row in metrics["kl"]}
-    figure = build(store(NAVIGATION, names, ["kl"], [3], metrics=metrics, arrays={}))["kl"]
+def test_divergences_that_are_all_unknown() -> None:
+    experiment, data = make(NAVIGATION, ["noisy_biased"], ["kl"], [3], [])
+    figure = build((experiment, data * np.nan))["kl"]
     figure.draw_without_rendering()
     assert [t.get_text() for t in panels(figure)[0, 0].texts] == ["–"] * 3
 
 
-def test_bars_are_means_with_a_point_for_each_seed(store: Store) -> None:
-    metrics = make_metrics(DIRECTION, NAMES, ["distance"], [3, 5, 8])
-    metrics["angular_velocity"]["noisy_biased"]["active"] = [-1.0, None, -4.0]
-    run = store(DIRECTION, NAMES, ["distance"], [3, 5, 8], metrics=metrics, arrays={})
-    figure = build(run)["distance"]
-    for k, key in enumerate(("distance", "angular_velocity", "coverage")):
+def test_bars_are_means_with_a_point_for_each_seed() -> None:
+    experiment, data = make(DIRECTION, NAMES, ["distance"], [3, 5, 8], [])
+    awake = {"configuration": "noisy_biased", "condition": "active"}
+    data["angular_velocity"].loc[awake] = [-1.0, np.nan, -4.0]
+    figure = build((experiment, data))["distance"]
+    for k, key in enumerate(("distance", "distance_late", "angular_velocity", "coverage")):
         axes = panels(figure)[0, k]
-        stored = [(c, v) for name in NAMES for c, v in metrics[key][name].items()]
+        stored = [
+            (c, data[key].sel(configuration=name, condition=c).values)
+            for name in NAMES
+            for c in conditions_of(name)
+        ]
         bars = bars_of(axes)
         assert len(bars) == len(stored) == 5
         for bar, (condition, values) in zip(bars, stored, strict=True):
-            known = [v for v in values if v is not None]
-            assert bar.get_width() == pytest.approx(sum(known) / len(known))
+            known = values[np.isfinite(values)]
+            assert bar.get_width() == pytest.approx(known.mean())
             assert bar.get_facecolor() == colour_of(condition)
             y = bar.get_y() + bar.get_height() / 2
             points = [p for c in axes.collections for p in np.asarray(c.get_offsets())]
@@ -397,53 +366,84 @@ def test_bars_are_means_with_a_point_for_each_seed(store: Store) -> None:
     assert legend == ["awake", "asleep", "asleep, noise added", "seed"]
 
 
-def test_single_seed_has_no_points(store: Store) -> None:
-    figures = build(store(NAVIGATION, seeds=[3], arrays={}))
+def test_single_seed_has_no_points() -> None:
+    figures = build(make(NAVIGATION, seeds=[3], pictures=[]))
     for name, unit in (("variance", "m²"), ("distance", "(m)")):
-        (axes,) = panels(figures[name]).values()
-        assert not axes.collections
-        assert unit in axes.get_xlabel()
+        for axes in panels(figures[name]).values():
+            assert not axes.collections
+            assert unit in axes.get_xlabel()
 
 
-def test_explained_variance(store: Store) -> None:
-    metrics = make_metrics(NAVIGATION, NAMES, ["dimensionality"], [3, 5])
-    metrics["dimensionality"]["noisy_biased"]["quiescent"][1][4] = None
-    run = store(NAVIGATION, kinds=["dimensionality"], metrics=metrics, arrays={})
-    figure = build(run)["dimensionality"]
+def test_explained_variance() -> None:
+    experiment, data = make(NAVIGATION, kinds=["dimensionality"], pictures=[])
+    put(data, "explained_variance", "noisy_biased", "quiescent", [0.1, 0.2, 0.3, 0.4, np.nan])
+    figure = build((experiment, data))["dimensionality"]
     for k, name in enumerate(NAMES):
-        axes, stored = panels(figure)[0, k], metrics["dimensionality"][name]
+        axes, held = panels(figure)[0, k], conditions_of(name)
         thick = [line for line in axes.lines if line.get_marker() == "o"]
-        assert len(axes.lines) == 3 * len(stored)
-        for line, (condition, values) in zip(thick, stored.items(), strict=True):
-            both = numbers(values)
+        assert len(axes.lines) == 3 * len(held)
+        for line, condition in zip(thick, held, strict=True):
+            both = data["explained_variance"].sel(configuration=name, condition=condition)
             assert np.array_equal(line.get_xdata(), [1, 2, 3, 4, 5])
             assert np.allclose(line.get_ydata(), np.nanmean(both, 0))
             assert line.get_color() == COLOURS[condition]
 
 
-def test_trajectories_begin_and_end_where_marked(store: Store) -> None:
-    arrays = make_arrays(NAVIGATION, NAMES, "trajectories")
-    figure = build(store(NAVIGATION, kinds=[], arrays=arrays, box_width=3.0))["trajectories"]
+def test_trajectories_begin_and_end_where_marked() -> None:
+    experiment, data = make(NAVIGATION, kinds=[], pictures=["trajectories"])
+    data["extent"][:] = [3.0, 2.2]
+    figure = build((experiment, data))["trajectories"]
     assert set(panels(figure)) == {(0, 0), (0, 1), (1, 0), (1, 1), (1, 2)}
     for row, name in enumerate(NAMES):
         for column, condition in enumerate(conditions_of(name)):
             axes = panels(figure)[row, column]
-            # As many steps as the shortest of the row has.
-            stored = arrays[f"{name}/{condition}/trajectories"][:STEPS]
+            stored = of(data, "trajectories", name, condition)
+            if condition == "active":  # trials of three steps each
+                stored = stored[:STEPS].reshape(2, TRIAL, TRAJECTORIES, 2)
+                stored = stored.transpose(2, 0, 1, 3).reshape(2 * TRAJECTORIES, TRIAL, 2)
+            else:
+                stored = stored.transpose(1, 0, 2)
             paths = [line.get_xydata() for line in axes.lines if line.get_marker() == "None"]
-            assert np.array_equal(np.stack(paths, 1), stored)
+            assert np.array_equal(np.stack(paths), stored)
             for marker, place in (("o", 0), ("s", -1)):
                 marks = [line.get_xydata()[0] for line in axes.lines if line.get_marker() == marker]
-                assert np.array_equal(marks, stored[place])
+                assert np.array_equal(marks, stored[:, place])
             assert axes.get_xlim() == (-1.5, 1.5)
             assert axes.get_ylim() == (-1.1, 1.1)
+    caption = figure.get_supxlabel().replace("\n", " ")
+    assert "in trials of 0.06 s that begin anew, 0.12 s together; asleep 0.24 s" in caption
 
 
-def test_densities_lie_where_they_were_estimated(store: Store) -> None:
-    arrays = make_arrays(NAVIGATION, NAMES, "density")
+def test_columns_are_named_on_top() -> None:
+    figures = build(make(NAVIGATION, [*NAMES, "noisy_unbiased"], kinds=[], pictures=ALL_PICTURES))
+    for name in ("trajectories", "densities", "activity", "activity_densities", "drift"):
+        figures[name].draw_without_rendering()
+        titles = [axes.title for axes in figures[name].axes if "noise added" in axes.get_title()]
+        assert len(titles) == (2 if name == "drift" else 1)
+        tops = [axes.get_window_extent().y1 for axes in figures[name].axes]
+        assert all(title.get_window_extent().y0 >= max(tops) - 1 for title in titles), name
+
+
+ALL_PICTURES = (
+    "trajectories",
+    "projection",
+    "projected",
+    "activity_density",
+    "activity_limits",
+    "density",
+    "bearings",
+    "turns",
+    "places",
+    "drift",
+    "predicted_drift",
+)
+
+
+def test_densities_lie_where_they_were_estimated() -> None:
+    experiment, data = make(NAVIGATION, kinds=[], pictures=["density"])
     x, y = np.linspace(-1.1, 1.1, 8), np.linspace(-1.1, 1.1, 8)
-    arrays["noisy_biased/quiescent/density"][6, 1] = 9.0
-    figure = build(store(NAVIGATION, kinds=[], arrays=arrays))["densities"]
+    data["density"].loc[{"configuration": "noisy_biased", "condition": "quiescent"}][0, 6, 1] = 9.0
+    figure = build((experiment, data))["densities"]
     (image,) = panels(figure)[0, 1].images
     shown = np.asarray(image.get_array())
     left, right, bottom, top = image.get_extent()
@@ -456,33 +456,45 @@ def test_densities_lie_where_they_were_estimated(store: Store) -> None:
     ]
     assert limits[0] == limits[1] == (0, 9)
     assert limits[2] == limits[3] == limits[4]
-    assert limits[2][1] == pytest.approx(
-        max(arrays[f"{NAMES[1]}/{c}/density"].max() for c in conditions_of(NAMES[1]))
-    )
+    highest = max(of(data, "density", NAMES[1], c).max() for c in conditions_of(NAMES[1]))
+    assert limits[2][1] == pytest.approx(highest)
 
 
 @pytest.mark.parametrize("task", [NAVIGATION, DIRECTION])
-def test_activity_is_coloured_by_what_is_decoded(store: Store, task: str) -> None:
-    arrays = make_arrays(task, NAMES, "projection", "projected")
-    for key in arrays:
-        if key.endswith("projection"):
-            arrays[key] = arrays["noisy_biased/active/projection"][::-1]
-    arrays["noisy_biased/quiescent/projection"] = 10 * arrays["noisy_biased/active/projection"]
-    figure = build(store(task, kinds=[], arrays=arrays))["activity"]
+def test_activity_is_coloured_by_what_is_decoded(task: str) -> None:
+    experiment, data = make(task, kinds=[], pictures=["projection", "projected"])
+    awake = of(data, "projection", "noisy_biased", "active")
+    for name in NAMES:
+        for condition in conditions_of(name):
+            put(data, "projection", name, condition, awake[::-1])
+    put(data, "projection", "noisy_biased", "quiescent", 10 * awake)
+    figure = build((experiment, data))["activity"]
     for row, name in enumerate(NAMES):
         for column, condition in enumerate(conditions_of(name)):
             axes = panels(figure)[row, column]
             (scatter,) = (c for c in axes.collections if isinstance(c, PathCollection))
-            key = f"{name}/{condition}"
-            assert np.array_equal(np.asarray(scatter.get_offsets()), arrays[f"{key}/projection"])
-            decoded = arrays[f"{key}/projected"]
+            points = of(data, "projection", name, condition)
+            assert np.array_equal(np.asarray(scatter.get_offsets()), points)
+            decoded = of(data, "projected", name, condition)
             expected = np.linalg.norm(decoded, axis=1) if task == NAVIGATION else decoded[:, 0]
             assert np.allclose(np.asarray(scatter.get_array()), expected)
-            assert bool(axes.patches) == (key == "noisy_biased/quiescent")
+            framed = (name, condition) == ("noisy_biased", "quiescent")
+            assert bool(axes.patches) == framed
     (frame,) = panels(figure)[0, 1].patches
-    awake = panels(figure)[0, 0]
-    assert frame.get_x() == pytest.approx(awake.get_xlim()[0])
-    assert frame.get_height() == pytest.approx(np.ptp(awake.get_ylim()))
+    panel = panels(figure)[0, 0]
+    assert frame.get_x() == pytest.approx(panel.get_xlim()[0])
+    assert frame.get_height() == pytest.approx(np.ptp(panel.get_ylim()))
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_colour_bars_are_as_long_as_their_labels(count: int) -> None:
+    names = [f"mine_{k}" for k in range(count)]
+    run = make(NAVIGATION, names, [], [3], ["projection", "projected"])
+    figure = build(run)["activity"]
+    figure.draw_without_rendering()
+    (bar,) = (axes for axes in figure.axes if axes.get_label() == "<colorbar>")
+    label, panel = bar.yaxis.label.get_window_extent(), bar.get_window_extent()
+    assert label.height <= 1.02 * panel.height
 
 
 def test_colours_of_bearings_are_cyclic_and_visible() -> None:
@@ -492,85 +504,122 @@ def test_colours_of_bearings_are_cyclic_and_visible() -> None:
     assert min(contrast(colour, (1, 1, 1)) for colour in colours) > 1.7
 
 
-def test_cosine_of_drift_and_prediction(store: Store) -> None:
-    arrays, turn = make_arrays(NAVIGATION, NAMES, "field"), np.deg2rad(60)
+def test_cosine_of_drift_and_prediction() -> None:
+    experiment, data = make(NAVIGATION, kinds=[], pictures=["places", "drift", "predicted_drift"])
+    turn = np.deg2rad(60)
     rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-    field = arrays["noisy_biased/quiescent/field"]
-    field[1] = 3 * field[2] @ rotation
-    field[1, 2] = np.nan
-    opposite = arrays["no-noise_unbiased/quiescent/field"]
-    opposite[2] = -opposite[1]
-    opposite[2, 0, 1] = np.nan
-    arrays["no-noise_unbiased/noise_added/field"][1] = np.nan
-    figure = build(store(NAVIGATION, kinds=[], arrays=arrays))["drift"]
+    predicted = of(data, "predicted_drift", "noisy_biased", "quiescent")
+    drift = 3 * predicted @ rotation
+    drift[2] = np.nan
+    put(data, "drift", "noisy_biased", "quiescent", drift)
+    opposite = -of(data, "drift", "no-noise_unbiased", "quiescent")
+    opposite[0, 1] = np.nan
+    put(data, "predicted_drift", "no-noise_unbiased", "quiescent", opposite)
+    unseen = of(data, "drift", "no-noise_unbiased", "noise_added")
+    unseen[1:] = np.nan
+    unpredicted = of(data, "predicted_drift", "no-noise_unbiased", "noise_added")
+    unpredicted[:1] = np.nan
+    put(data, "drift", "no-noise_unbiased", "noise_added", unseen)
+    put(data, "predicted_drift", "no-noise_unbiased", "noise_added", unpredicted)
+    figure = build((experiment, data))["drift"]
     found = panels(figure)
     assert set(found) == {(0, 0), (0, 1), (1, 0), (1, 1), (1, 2), (1, 3)}
-    assert "cosine 0.50" in found[0, 1].get_title()
-    assert "cosine −1.00" in found[1, 1].get_title()
-    assert "cosine undefined" in found[1, 3].get_title()
-    assert "too few outputs" in found[1, 2].texts[0].get_text()
-    for column, which in ((0, 1), (1, 2)):
+    said = {place: " ".join(t.get_text() for t in axes.texts) for place, axes in found.items()}
+    assert said[0, 1] == "cosine 0.50"
+    assert said[1, 1] == "cosine −1.00"
+    assert "cosine undefined" in said[1, 3]
+    assert said[1, 2] == "too few outputs"
+    places = of(data, "places", "noisy_biased", "quiescent")
+    for column, field in ((0, drift), (1, predicted)):
         (arrows,) = (c for c in found[0, column].collections if isinstance(c, Quiver))
         seen = [0, 1, 3]
-        assert np.array_equal(np.stack([arrows.U, arrows.V], 1), field[which, seen])
-        assert np.array_equal(np.asarray(arrows.XY), field[0, seen])
-        longest = 100 * np.linalg.norm(field[which, seen], axis=1).max()
-        assert f"longest arrow {longest:,.0f} cm" in found[0, column].get_title()
-    caption = figure.get_supxlabel()
+        sizes = np.linalg.norm(field[seen], axis=1)
+        # All are of one length; colours, alike in all panels, tell how large they are.
+        assert np.allclose(np.hypot(arrows.U, arrows.V), 1)
+        assert np.allclose(np.stack([arrows.U, arrows.V], 1) * sizes[:, None], field[seen])
+        assert np.allclose(np.asarray(arrows.get_array()), sizes)
+        assert np.array_equal(np.asarray(arrows.XY), places[seen])
+    scales = {
+        (c.norm.vmin, c.norm.vmax)
+        for axes in found.values()
+        for c in axes.collections
+        if isinstance(c, Quiver)
+    }
+    assert len(scales) == 1
+    caption = figure.get_supxlabel().replace("\n", " ")
     assert f"in {LAG} steps ({LAG * DT:g} s)" in caption
 
 
 @pytest.mark.parametrize("task", [NAVIGATION, DIRECTION])
-def test_densities_of_activity_are_relative_to_their_peaks(store: Store, task: str) -> None:
-    arrays = make_arrays(task, NAMES, "activity_density", "activity_limits")
-    figure = build(store(task, kinds=[], arrays=arrays))["activity_densities"]
+def test_densities_of_activity_can_be_compared(task: str) -> None:
+    quantities = ["activity_density", "activity_limits"]
+    experiment, data = make(task, kinds=[], pictures=quantities)
+    collapsed = [[-0.1, 0.1], [0.1, 0.3]]
+    put(data, "activity_limits", "noisy_biased", "quiescent", collapsed)
+    put(data, "activity_limits", "no-noise_unbiased", "quiescent", [[-8, -4], [4, 8]])
+    figure = build((experiment, data))["activity_densities"]
+    scales = {}
     for row, name in enumerate(NAMES):
         for column, condition in enumerate(conditions_of(name)):
-            (image,) = panels(figure)[row, column].images
-            stored = arrays[f"{name}/{condition}/activity_density"]
-            assert np.allclose(image.get_array(), stored.T / stored.max())
-            assert image.get_extent() == [-2, 1, -1, 2]
+            axes = panels(figure)[row, column]
+            (image,) = axes.images
+            assert np.allclose(image.get_array(), of(data, "activity_density", name, condition).T)
+            (left, bottom), (right, top) = of(data, "activity_limits", name, condition)
+            assert image.get_extent() == pytest.approx([left, right, bottom, top])
+            scales.setdefault(row, set()).add((image.norm.vmin, image.norm.vmax))
+            # Every panel holds the limits of the awake one, and frames them if it is wider.
+            assert axes.get_xlim()[0] <= -2
+            assert axes.get_xlim()[1] >= 1
+            wider = (name, condition) == ("no-noise_unbiased", "quiescent")
+            assert bool(axes.patches) == wider
+    assert all(len(scale) == 1 for scale in scales.values())
+    assert sum(axes.get_label() == "<colorbar>" for axes in figure.axes) == 2
 
 
-def test_no_line_runs_across_the_wrap(store: Store) -> None:
-    arrays = make_arrays(DIRECTION, NAMES, "trajectories")
-    turning = (np.arange(STEPS) * 1.3)[:, None, None] + np.array([0.0, 2, 4, 5])[:, None]
-    arrays["noisy_biased/active/trajectories"] = (turning + np.pi) % (2 * np.pi) - np.pi
-    figure = build(store(DIRECTION, kinds=[], arrays=arrays))["courses"]
-    cut = 0
+def test_no_line_runs_across_the_wrap_or_from_trial_to_trial() -> None:
+    experiment, data = make(DIRECTION, kinds=[], pictures=["trajectories"])
+    turning = (np.arange(2 * STEPS) * 1.3)[:, None, None] + np.array([0.0, 2, 4, 5])[:, None]
+    turning = (turning + np.pi) % (2 * np.pi) - np.pi
+    turning[STEPS:] = np.nan
+    put(data, "trajectories", "noisy_biased", "active", turning)
+    figure = build((experiment, data))["courses"]
     for row, name in enumerate(NAMES):
         for column, condition in enumerate(conditions_of(name)):
-            stored = arrays[f"{name}/{condition}/trajectories"][:STEPS, :, 0]
+            stored = of(data, "trajectories", name, condition)[..., 0]
+            stored = stored[np.isfinite(stored).all(1)]
             lines = panels(figure)[row, column].lines
             assert len(lines) == 3
             for k, line in enumerate(lines):
                 times, bearings = line.get_xydata().T
                 known = np.isfinite(bearings)
                 assert np.allclose(bearings[known], stored[:, k])
-                assert np.allclose(times[known], DT * np.arange(STEPS))
-                steps = np.diff(bearings)
-                assert not (np.abs(steps) > np.pi).any()
-                cut += int((~known).sum())
-    # Each of the first three trajectories passes +-pi once, at least.
-    assert cut >= 3
+                assert np.allclose(times[known], DT * np.arange(len(stored)))
+                assert not (np.abs(np.diff(bearings)) > np.pi).any()
+                joined = np.isfinite(np.diff(bearings)).sum()
+                wraps = (np.abs(np.diff(stored[:, k])) > np.pi).sum()
+                if condition == "active":  # two trials of three steps
+                    assert joined <= 4
+                else:
+                    assert joined == len(stored) - 1 - wraps
 
 
-def test_angular_velocities(store: Store) -> None:
-    arrays = make_arrays(DIRECTION, NAMES, "turns")
-    figure = build(store(DIRECTION, kinds=[], arrays=arrays, dt=0.05))["angular_velocity"]
+def test_angular_velocities() -> None:
+    experiment, data = make(DIRECTION, kinds=[], pictures=["turns"])
+    data["dt"][:] = 0.05
+    figure = build((experiment, data))["angular_velocity"]
     for k, name in enumerate(NAMES):
         steps = panels(figure)[0, k].patches
         for stairs, condition in zip(steps, conditions_of(name), strict=True):
             values, edges, _ = stairs.get_data()
-            assert np.allclose(values, arrays[f"{name}/{condition}/turns"])
+            assert np.allclose(values, of(data, "turns", name, condition))
             assert edges[[0, -1]] == pytest.approx([-np.pi / 2 / 0.05, np.pi / 2 / 0.05])
             assert np.allclose(np.diff(edges), np.pi / 81 / 0.05)
             assert stairs.get_edgecolor() == colour_of(condition)
 
 
-def test_polar_histograms(store: Store) -> None:
-    arrays = make_arrays(DIRECTION, NAMES, "bearings")
-    figure = build(store(DIRECTION, kinds=[], arrays=arrays))["bearings"]
+def test_polar_histograms() -> None:
+    experiment, data = make(DIRECTION, kinds=[], pictures=["bearings"])
+    figure = build((experiment, data))["bearings"]
     for k, name in enumerate(NAMES):
         axes = panels(figure)[0, k]
         assert axes.name == "polar"
@@ -582,25 +631,24 @@ def test_polar_histograms(store: Store) -> None:
             assert angles[-1] == pytest.approx(np.pi)
             assert radii[0] == radii[-1]
             middles = -np.pi + (np.arange(20) + 0.5) * np.pi / 10
-            shares = arrays[f"{name}/{condition}/bearings"]
+            shares = of(data, "bearings", name, condition)
             # Radii are constant within a bin, so interpolation in it gives its share.
             assert np.allclose(np.interp(middles, angles, radii), 100 * shares, rtol=1e-4)
 
 
-def test_densities_of_bearings(store: Store) -> None:
-    arrays = make_arrays(DIRECTION, NAMES, "density")
-    figure = build(store(DIRECTION, kinds=[], arrays=arrays))["densities"]
+def test_densities_of_bearings() -> None:
+    experiment, data = make(DIRECTION, kinds=[], pictures=["density"])
+    figure = build((experiment, data))["densities"]
     for k, name in enumerate(NAMES):
         lines = panels(figure)[0, k].lines
         for line, condition in zip(lines, conditions_of(name), strict=False):
-            assert np.array_equal(line.get_ydata(), arrays[f"{name}/{condition}/density"])
+            assert np.array_equal(line.get_ydata(), of(data, "density", name, condition))
         assert np.allclose(lines[-1].get_ydata(), 1 / (2 * np.pi))
 
 
-def test_many_networks_take_several_pages(store: Store) -> None:
+def test_many_networks_take_several_pages() -> None:
     names = [f"mine_{k}" for k in range(5)]
-    arrays = make_arrays(NAVIGATION, names, "trajectories")
-    figures = build(store(NAVIGATION, names, ["kl"], arrays=arrays))
+    figures = build(make(NAVIGATION, names, ["kl"], pictures=["trajectories"]))
     assert set(figures) == {"kl", "trajectories_1", "trajectories_2"}
     for k, name in enumerate(names):
         assert (name in words(figures["trajectories_1"])) == (k < 4)
@@ -608,10 +656,9 @@ def test_many_networks_take_several_pages(store: Store) -> None:
     assert len(panels(figures["trajectories_1"])) == 8
 
 
-def test_any_name_can_be_drawn(store: Store) -> None:
+def test_any_name_can_be_drawn() -> None:
     names = ["a$b$_{", "x" * 200]
-    arrays = make_arrays(NAVIGATION, names, "density")
-    for figure in build(store(NAVIGATION, names, ["kl", "distance"], arrays=arrays)).values():
+    for figure in build(make(NAVIGATION, names, ["kl", "distance"], pictures=["density"])).values():
         figure.draw_without_rendering()
 
 
@@ -642,16 +689,14 @@ def dot_in(picture: np.ndarray) -> np.ndarray:
     return np.array([columns.mean(), -rows.mean()])
 
 
-def test_replay_shows_where_outputs_are(store: Store) -> None:
-    course = np.linspace([-0.8, -0.4], [0.8, 0.4], 3, dtype=np.float32)[:, None]
-    arrays = {
-        "noisy_biased/active/trajectories": course,
-        "noisy_biased/quiescent/trajectories": np.concatenate([-course, course]),
-        "no-noise_unbiased/active/trajectories": 0 * course,
-        "no-noise_unbiased/quiescent/trajectories": 0 * course,
-    }
-    (path,) = draw_replay(store(NAVIGATION, arrays=arrays))
-    frames = film_of(path)
+def test_replay_shows_where_outputs_are(tmp_path: Path) -> None:
+    experiment, data = make(NAVIGATION, pictures=["trajectories"])
+    course = np.linspace([-0.8, -0.4], [0.8, 0.4], 3)[:, None]
+    data = data.isel(step=slice(3), trajectory=[0])
+    put(data, "trajectories", "noisy_biased", "active", course)
+    put(data, "trajectories", "noisy_biased", "quiescent", -course)
+    draw_replay(experiment, data, tmp_path / "replay.gif")
+    frames = film_of(tmp_path / "replay.gif")
     assert len(frames) == 3
     half = frames[0].shape[1] // 2
     left, right = ([dot_in(f[:, part]) for f in frames] for part in np.s_[:half, half:])
@@ -664,25 +709,36 @@ def test_replay_shows_where_outputs_are(store: Store) -> None:
 
 
 @pytest.mark.parametrize("task", [NAVIGATION, DIRECTION])
-def test_replay_moves_and_is_repeated(store: Store, task: str) -> None:
-    arrays = make_arrays(task, NAMES, "trajectories")
-    run = store(task, arrays={k: v[:3] for k, v in arrays.items()})
-    (path,) = draw_replay(run)
-    assert path == run.directory / "figures" / "replay.gif"
+def test_replay_moves_and_is_repeated(task: str, tmp_path: Path) -> None:
+    experiment, data = make(task, pictures=["trajectories"])
+    data, path = data.isel(step=slice(3)), tmp_path / "replay.gif"
+    draw_replay(experiment, data, path)
     first, frames = path.read_bytes(), film_of(path)
     assert len(frames) == 3
     half = frames[0].shape[1] // 2
     for part in np.s_[:half, half:]:
         assert all((a != b)[:, part].any() for a, b in pairwise(frames))
-    assert draw_replay(run) == [path]
+    draw_replay(experiment, data, path)
     assert path.read_bytes() == first
     assert not plt.get_fignums()
 
 
-def test_replay_of_a_network_at_rest(store: Store) -> None:
-    arrays = make_arrays(NAVIGATION, NAMES[:1], "trajectories", rest=True)
-    run = store(NAVIGATION, NAMES[:1], arrays={k: v[:2] for k, v in arrays.items()})
-    first, last = film_of(draw_replay(run)[0])
+def test_replay_of_a_network_at_rest(tmp_path: Path) -> None:
+    experiment, data = make(NAVIGATION, NAMES[:1], pictures=["trajectories"])
+    data = data.isel(step=slice(2))
+    put(data, "trajectories", NAMES[0], "quiescent", data["trajectories"].values[0, 0, 1, :1])
+    draw_replay(experiment, data, tmp_path / "replay.gif")
+    first, last = film_of(tmp_path / "replay.gif")
     half = first.shape[1] // 2 + 10
     assert (first != last)[:, :half].any()
     assert np.allclose(first[:, half:], last[:, half:], atol=40)
+
+
+def test_tails_end_where_trials_begin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    tails: list[int] = []
+    monkeypatch.setattr("rnn_reactivation.figures.replay._move", lambda *a: tails.append(a[2]))
+    experiment, data = make(NAVIGATION, NAMES[:1], pictures=["trajectories"])
+    draw_replay(experiment, data.isel(trajectory=[0]), tmp_path / "replay.gif")
+    awake, asleep = tails[::2], tails[1::2]
+    assert awake == [0, 1, 2, 0, 1, 2]
+    assert asleep == [0, 1, 2, 3, 4, 5]

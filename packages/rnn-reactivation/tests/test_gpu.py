@@ -38,8 +38,8 @@ def test_the_graph_does_what_the_steps_do(name: str) -> None:
 @pytest.mark.gpu
 def test_seeds_as_one_batch_learn_as_alone() -> None:
     configuration = load_configuration("head_direction/noisy_unbiased", SMALL)
-    both = [Learner.new(configuration, seed) for seed in (0, 1)]
-    alone = [Learner.new(configuration, seed) for seed in (0, 1)]
+    both = [Learner(configuration, seed) for seed in (0, 1)]
+    alone = [Learner(configuration, seed) for seed in (0, 1)]
     train(both, 5, device="cuda")
     for learner in alone:
         train([learner], 5, device="cuda")

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,13 +10,10 @@ from torch import Tensor
 
 from rnn_reactivation.configuration import (
     Configuration,
-    HeadDirectionTask,
-    NavigationTask,
-    Rnn,
-    Trainer,
     configuration_names,
     load_configuration,
 )
+from rnn_reactivation.experiments.train import TrainHeadDirection, TrainNavigation
 from rnn_reactivation.networks import (
     CONFIGURATION_FILE,
     MODEL,
@@ -29,18 +25,27 @@ from rnn_reactivation.networks import (
     write_model,
 )
 from rnn_reactivation.recurrence import initialise
+from rnn_reactivation.sections import (
+    BearingRnn,
+    HeadDirectionTask,
+    NavigationTask,
+    Rnn,
+    Trainer,
+)
 from rnn_reactivation.tasks import HeadDirectionCells, PlaceCells, make_cells
 from sharpwave_shared.errors import InvalidInputError, SharpwaveError
 from sharpwave_shared.files import read_tensors, write_tensors
 
-NAVIGATION = Configuration(
-    "mine",
-    NavigationTask(place_cells_num=11, anchor=(0.5, -0.25), biased=True),
-    Rnn(hidden_size=5, sigma2_rec=1 / 3),
-    Trainer(learning_rate=1e-7),
+NAVIGATION = TrainNavigation(
+    config="mine",
+    task=NavigationTask(place_cells_num=11, anchor=(0.5, -0.25), biased=True),
+    rnn=Rnn(hidden_size=5, sigma2_rec=1 / 3),
+    trainer=Trainer(learning_rate=1e-7),
 )
-BEARING = Configuration(
-    "mine", HeadDirectionTask(head_direction_cells_num=11), Rnn(type="gru", hidden_size=5)
+BEARING = TrainHeadDirection(
+    config="mine",
+    task=HeadDirectionTask(head_direction_cells_num=11),
+    rnn=BearingRnn(type="gru", hidden_size=5),
 )
 
 
@@ -138,10 +143,10 @@ def test_files_of_other_programs(metadata: dict[str, str] | None, tmp_path: Path
 @pytest.mark.parametrize(
     ("section", "change", "words"),
     [
-        ("rnn", {"tau": 0}, "rnn.tau=0: must be above 0"),
+        ("rnn", {"tau": 0}, "rnn.tau: got 0, expected a number above 0"),
         ("rnn", {"more": 1}, "rnn.more"),
-        ("task", {"name": "maze"}, "task.name=maze"),
-        ("name", "../a", "'../a'"),
+        ("task", {"name": "maze"}, "task.name: got 'maze', expected one of"),
+        ("config", "../a", "config: got '../a'"),
     ],
 )
 def test_files_with_impossible_configurations(
@@ -164,7 +169,7 @@ def test_weights_that_do_not_fit(tmp_path: Path):
     write_tensors(path, {n: v for n, v in tensors.items() if n != "readout"}, metadata)
     assert "readout is missing, (11, 5) is expected" in refusal(path)
     # Those of another kind of network.
-    gated = weights(replace(NAVIGATION, rnn=replace(NAVIGATION.rnn, type="gru")))
+    gated = weights(NAVIGATION.replaced(rnn=NAVIGATION.rnn.replaced(type="gru")))
     assert "input is (15, 2), (5, 2) is expected" in refusal(written(tmp_path, **gated))
 
 
@@ -190,14 +195,18 @@ def test_configurations_can_be_trained_again_by_their_path(name: str, tmp_path: 
     write_configuration(tmp_path, configuration)
     path = tmp_path / CONFIGURATION_FILE
     loaded = load_configuration(str(path))
-    assert replace(loaded, name=configuration.name) == configuration
+    assert loaded.replaced(config=configuration.config) == configuration
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
 def test_extreme_values_survive_a_file(tmp_path: Path):
-    rnn = Rnn(sigma2_rec=1e-300, sigma2_in=1e300, tau=1e22, dt=5e-324, activation="identity")
-    for task in (NavigationTask(dt=1e-5, anchor=(1e-9, -1.1)), HeadDirectionTask(length=10**9)):
-        configuration = Configuration("a", task, rnn, Trainer(learning_rate=1e-16))
+    rnn = {"sigma2_rec": 1e-300, "sigma2_in": 1e6, "tau": 1e6, "dt": 3e-300}
+    trainer = {"learning_rate": 1e-16}
+    for kind, task in (
+        (TrainNavigation, {"dt": 1e-5, "anchor": (1e-9, -1.1)}),
+        (TrainHeadDirection, {"length": 10**6, "turn_mean": -1e4}),
+    ):
+        configuration = kind(config="a", task=task, rnn=rnn, trainer=trainer)  # type: ignore[arg-type]
         write_configuration(tmp_path, configuration)
         loaded = load_configuration(str(tmp_path / CONFIGURATION_FILE))
-        assert replace(loaded, name="a") == configuration
+        assert loaded.replaced(config="a") == configuration

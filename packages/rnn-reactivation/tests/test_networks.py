@@ -11,13 +11,8 @@ import torch
 from torch import Tensor
 
 from rnn_reactivation import simulate
-from rnn_reactivation.configuration import (
-    Configuration,
-    HeadDirectionTask,
-    NavigationTask,
-    Rnn,
-    Trainer,
-)
+from rnn_reactivation.configuration import Configuration
+from rnn_reactivation.experiments.train import TASKS
 from rnn_reactivation.networks import Model
 from rnn_reactivation.recurrence import (
     Parameters,
@@ -33,9 +28,9 @@ from rnn_reactivation.tasks import make_trajectories
 from rnn_reactivation.train import Batch
 from sharpwave_shared.seeding import Streams
 
-TASKS = {
-    "navigation": NavigationTask(length=6, place_cells_num=12),
-    "head direction": HeadDirectionTask(length=6, head_direction_cells_num=12),
+SIZES = {
+    "spatial_navigation": {"length": 6, "place_cells_num": 12},
+    "head_direction": {"length": 6, "head_direction_cells_num": 12},
 }
 NETWORKS = [
     {"activation": "relu"},
@@ -58,9 +53,10 @@ NOISES = [
 ]
 
 
-def configured(task: str = "navigation", **rnn: Any) -> Configuration:
-    values = {"hidden_size": 7, "tau": 0.05, "sigma2_rec": 0.02} | rnn
-    return Configuration(task=TASKS[task], rnn=Rnn(**values), trainer=Trainer(batch_size=4))
+def configured(task: str = "spatial_navigation", **rnn: Any) -> Configuration:
+    values: Any = {"hidden_size": 7, "tau": 0.05, "sigma2_rec": 0.02} | rnn
+    sections: Any = {"task": SIZES[task], "rnn": values, "trainer": {"batch_size": 4}}
+    return TASKS[task](**sections)
 
 
 def plain(configuration: Configuration, weights: Parameters) -> PlainNetwork:
@@ -162,7 +158,7 @@ def test_tests_of_networks(task: str):
         loss = (outputs - cells.encode(true)).square().mean()
         assert found[n].loss == pytest.approx(float(loss), rel=1e-9)
         missed = cells.decode(outputs) - true
-        if task == "head direction":
+        if task == "head_direction":
             missed = torch.atan2(missed.sin(), missed.cos())
         assert found[n].error == pytest.approx(float(missed.square().sum(1).mean()), rel=1e-9)
 
@@ -318,7 +314,7 @@ def test_sleep_in_chunks_is_one_plain_loop(
     fill_with_noise(noise, 0.3, [streams.torch("noise")], kind)
     drawn = make_trajectories(model.configuration.task, count, streams.torch("trajectories"))
     network = plain(model.configuration, of(model.parameters, 0))
-    inputs = torch.zeros(steps, count, model.configuration.inputs)
+    inputs = torch.zeros(steps, count, model.configuration.task.inputs)
     with torch.no_grad():
         outputs = network(model.cells.encode(drawn.start), inputs, noise[0])
     wanted = model.cells.decode(outputs.flatten(0, 1)).unflatten(0, (steps, count))
@@ -332,7 +328,7 @@ def test_sleep_in_chunks_is_one_plain_loop(
 
 @pytest.mark.usefixtures("float64")
 def test_sleep_without_noise_and_of_other_streams():
-    model = modelled("navigation", tau=0.1)
+    model = modelled("spatial_navigation", tau=0.1)
     _, states, _ = joined(asleep(model, 4, 150, 0, Streams(0)))
     h = states[0]
     for state in states[1:]:
@@ -412,7 +408,7 @@ def test_recordings_keep_moments_of_all_states_and_some_activity(monkeypatch: py
 @pytest.mark.usefixtures("float64")
 def test_recordings_of_networks():
     """Trials are more trajectories; quiescence goes on in time."""
-    model = modelled("navigation")
+    model = modelled("spatial_navigation")
     found = record(awake(model, 30, 2, Streams(0)), trials=True)
     assert found.decoded.shape == (6, 60, 2)
     assert found.activity.shape == (6, 40, 8)
@@ -433,7 +429,9 @@ def test_recordings_of_networks():
     )
     np.testing.assert_allclose(asleep_.mean, states.flatten(0, 1).mean(0).numpy(), atol=1e-12)
     # The noise of the recording is that of the configuration, not of the caller.
-    quiet = replace(model, configuration=configured("navigation", hidden_size=8, sigma2_rec=0.0))
+    quiet = replace(
+        model, configuration=configured("spatial_navigation", hidden_size=8, sigma2_rec=0.0)
+    )
     assert record(awake(quiet, 30, 1, Streams(0)), trials=True).covariance.trace() < (
         found.covariance.trace()
     )

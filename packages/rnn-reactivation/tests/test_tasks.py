@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import Tensor
 
-from rnn_reactivation.configuration import Configuration, HeadDirectionTask, NavigationTask
+from rnn_reactivation.configuration import Configuration
+from rnn_reactivation.experiments.train import TrainHeadDirection, TrainNavigation
 from rnn_reactivation.reference import (
     plain_head_direction_cells,
     plain_place_cells,
     plain_walk,
 )
+from rnn_reactivation.sections import HeadDirectionTask, NavigationTask
 from rnn_reactivation.tasks import (
     HeadDirectionCells,
     PlaceCells,
@@ -87,9 +89,9 @@ def outside(task: NavigationTask, positions: Tensor) -> Tensor:
         NavigationTask(length=30, biased=True),
         NavigationTask(length=30, biased=True, drift=0.3, anchor=(0.7, -0.4), turn_mean=2.0),
         SMALL,
-        replace(SMALL, random_start=False, border_slow_factor=0.6, border_region=0.1),
-        replace(SMALL, biased=True, anchor=(0.25, 0.15)),
-        replace(SMALL, box_width=0.1, box_height=0.1, turn_sd=60.0),
+        SMALL.replaced(random_start=False, border_slow_factor=0.6, border_region=0.1),
+        SMALL.replaced(biased=True, anchor=(0.25, 0.15)),
+        SMALL.replaced(box_width=0.1, box_height=0.1, turn_sd=60.0),
     ],
 )
 @pytest.mark.usefixtures("float64")
@@ -143,7 +145,7 @@ def test_head_on_at_walls_and_in_corners(monkeypatch: pytest.MonkeyPatch):
         assert abs(float(wrap(torch.atan2(later[1], later[0]) - expected))) < 1e-9
 
 
-@pytest.mark.parametrize("task", [SMALL, replace(SMALL, biased=True), NavigationTask(length=20)])
+@pytest.mark.parametrize("task", [SMALL, SMALL.replaced(biased=True), NavigationTask(length=20)])
 def test_displacements_sum_to_positions(task: NavigationTask):
     walked = make_trajectories(task, 50, seeded())
     assert walked.inputs.shape == walked.states.shape == (task.length, 50, 2)
@@ -160,7 +162,7 @@ def test_starts_are_anywhere_or_at_the_centre():
     for dimension, side in enumerate((3.0, 1.0)):
         uniform = stats.uniform(-side / 2, side)
         assert stats.kstest(start[:, dimension], uniform.cdf).pvalue > 0.01
-    centred = make_trajectories(replace(task, random_start=False), 400, seeded())
+    centred = make_trajectories(task.replaced(random_start=False), 400, seeded())
     assert not centred.start.any()
     headings = torch.atan2(centred.inputs[0, :, 1], centred.inputs[0, :, 0]).double().numpy()
     assert stats.kstest(headings, stats.uniform(-math.pi, 2 * math.pi).cdf).pvalue > 0.01
@@ -182,7 +184,7 @@ def test_speeds_are_rayleigh_and_turns_normal_away_from_walls():
 @pytest.mark.parametrize("turn_sd", [0.0, 11.52])
 @pytest.mark.usefixtures("float64")
 def test_animals_turn_along_walls_that_they_head_at(turn_sd: float):
-    task = replace(SMALL, turn_sd=turn_sd)
+    task = SMALL.replaced(turn_sd=turn_sd)
     walked, drawn = make_trajectories(task, 100, seeded(4)), draws(task, 100, 4)
     headings = torch.atan2(walked.inputs[..., 1], walked.inputs[..., 0])
     distance, wall = walls(task, before(walked))
@@ -209,7 +211,7 @@ def test_animals_turn_along_walls_that_they_head_at(turn_sd: float):
 @pytest.mark.usefixtures("float64")
 def test_a_wall_is_passed_by_at_most_the_step_that_meets_it():
     """Without random turns, and without corners, in which two walls act in turn."""
-    for task in (replace(CORRIDOR, **STRAIGHT), replace(CORRIDOR, border_region=0.1, **STRAIGHT)):
+    for task in (CORRIDOR.replaced(**STRAIGHT), CORRIDOR.replaced(border_region=0.1, **STRAIGHT)):
         walked, drawn = make_trajectories(task, 300, seeded()), draws(task, 300)
         longest = float(drawn.lengths.max())
         most = max(longest - task.border_region, longest * task.border_slow_factor)
@@ -242,7 +244,7 @@ def test_biased_animals_drift_to_the_anchor(anchor: tuple[float, float]):
     walked = make_trajectories(task, 400, seeded())
     ends = walked.states[-20:].flatten(0, 1)
     assert (ends.mean(0) - torch.tensor(anchor)).norm() < 0.03
-    free = make_trajectories(replace(task, biased=False), 400, seeded()).states[-20:].flatten(0, 1)
+    free = make_trajectories(task.replaced(biased=False), 400, seeded()).states[-20:].flatten(0, 1)
     assert ends.std(0).max() < 0.5 * free.std(0).min()
     # The drift is a share of the way; in the first step, the rest has nothing to do with the way.
     way = torch.tensor(anchor) - walked.start
@@ -273,7 +275,7 @@ def test_biased_turns_of_the_head_have_one_sign():
     assert (turns >= 0).all()
     scale = task.turn_sd * task.dt
     assert stats.kstest(turns, stats.halfnorm(scale=scale).cdf).pvalue > 0.01
-    free = make_trajectories(replace(task, biased=False), 200, seeded()).inputs
+    free = make_trajectories(task.replaced(biased=False), 200, seeded()).inputs
     np.testing.assert_array_equal(np.abs(free.flatten().double().numpy()), turns)
 
 
@@ -328,11 +330,11 @@ def test_no_number_is_no_angle():
 
 
 def navigation(**task: object) -> Configuration:
-    return Configuration(task=replace(NavigationTask(place_cells_num=60, nearest=3), **task))
+    return TrainNavigation(task=NavigationTask(place_cells_num=60, nearest=3).replaced(**task))
 
 
 def head_direction(**task: object) -> Configuration:
-    return Configuration(task=replace(HeadDirectionTask(head_direction_cells_num=40), **task))
+    return TrainHeadDirection(task=HeadDirectionTask(head_direction_cells_num=40).replaced(**task))
 
 
 def test_centres_of_place_cells_are_anywhere_in_the_box():
@@ -368,7 +370,7 @@ def test_place_cells_are_the_plain_ones(sigma: float, difference: bool):
 
 @pytest.mark.parametrize("difference", [False, True])
 def test_place_cells_in_single_precision(difference: bool):
-    configuration = Configuration(task=NavigationTask(difference_of_gaussians=difference))
+    configuration = TrainNavigation(task=NavigationTask(difference_of_gaussians=difference))
     cells = make_cells(configuration, [1]).of(0)
     points = make_trajectories(NavigationTask(length=4), 5, seeded()).states.flatten(0, 1)
     found = cells.encode(points)
@@ -378,8 +380,8 @@ def test_place_cells_in_single_precision(difference: bool):
     torch.testing.assert_close(found.sum(1), torch.ones(20))
 
 
-PLACES = make_cells(Configuration(), [0]).of(0)
-SURROUND = make_cells(Configuration(task=NavigationTask(difference_of_gaussians=True)), [0]).of(0)
+PLACES = make_cells(TrainNavigation(), [0]).of(0)
+SURROUND = make_cells(TrainNavigation(task=NavigationTask(difference_of_gaussians=True)), [0]).of(0)
 
 
 @settings(max_examples=60)
@@ -480,7 +482,7 @@ KINDS = [navigation(), navigation(difference_of_gaussians=True), head_direction(
 def test_results_go_where_they_are_wanted(configuration: Configuration):
     cells = make_cells(configuration, [0, 1])
     drawn = make_trajectories(configuration.task, 6, seeded()).states[:2]
-    out = torch.full((2, 6, configuration.cells), torch.nan)
+    out = torch.full((2, 6, configuration.task.cells), torch.nan)
     found = cells.encode(drawn, out=out)
     assert found.data_ptr() == out.data_ptr()
     assert torch.equal(out, cells.encode(drawn))
@@ -495,9 +497,9 @@ def test_several_networks_are_as_each_alone(configuration: Configuration):
     cells = make_cells(configuration, [3, 8, 5]).to("cpu")
     states = make_trajectories(configuration.task, 6, seeded()).states[:3]
     activations = cells.encode(states)
-    assert activations.shape == (3, 6, configuration.cells)
+    assert activations.shape == (3, 6, configuration.task.cells)
     decoded = cells.decode(activations)
-    assert decoded.shape == (3, 6, configuration.inputs)
+    assert decoded.shape == (3, 6, configuration.task.inputs)
     for n, seed in enumerate((3, 8, 5)):
         alone = make_cells(configuration, [seed]).of(0)
         torch.testing.assert_close(alone.encode(states[n]), activations[n])

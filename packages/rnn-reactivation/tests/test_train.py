@@ -1,58 +1,69 @@
 """Training against a plain loop with torch's Adam; checkpoints, extensions and divergence."""
 
 import math
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import xarray as xr
 from torch import Tensor
 
-from rnn_reactivation.configuration import (
-    Configuration,
-    HeadDirectionTask,
-    NavigationTask,
-    Rnn,
-    Trainer,
-)
+from rnn_reactivation.configuration import Configuration
+from rnn_reactivation.experiments.train import Train, TrainHeadDirection, TrainNavigation
 from rnn_reactivation.recurrence import Parameters, initialise
 from rnn_reactivation.reference import PlainNetwork
 from rnn_reactivation.train import Batch, Learner, train
-from sharpwave_shared.errors import DivergenceError, InvalidInputError
-from sharpwave_shared.testing import KilledError, MemoryJournal
+from sharpwave_shared import files, journal
+from sharpwave_shared.errors import DivergenceError
+from sharpwave_shared.experiment import Job
+from sharpwave_shared.journal import Journal
+from sharpwave_shared.testing import KilledError, killed_and_resumed
 
-NAVIGATION = Configuration(
-    "place",
-    NavigationTask(length=5, place_cells_num=9),
-    Rnn(hidden_size=6, sigma2_rec=0.01, sigma2_in=0.01),
-    Trainer(batch_size=4, learning_rate=0.01, test_every=4, save_every=3),
+TRAINER = {"n_epochs": 6, "batch_size": 4, "learning_rate": 0.01, "test_every": 4, "save_every": 3}
+PLACE: dict[str, Any] = {
+    "config": "place",
+    "task": {"length": 5, "place_cells_num": 9},
+    "rnn": {"hidden_size": 6, "sigma2_rec": 0.01, "sigma2_in": 0.01},
+    "trainer": TRAINER,
+}
+NAVIGATION = TrainNavigation(**PLACE)
+BEARING = TrainHeadDirection(
+    config="bearing",
+    task={"length": 5, "head_direction_cells_num": 9},  # type: ignore[arg-type]
+    rnn={"hidden_size": 6},  # type: ignore[arg-type]
+    trainer=TRAINER,  # type: ignore[arg-type]
 )
-BEARING = Configuration(
-    "bearing",
-    HeadDirectionTask(length=5, head_direction_cells_num=9),
-    Rnn(hidden_size=6, tau=0.04, sigma2_rec=0.01),
-    NAVIGATION.trainer,
+GATED = BEARING.replaced(
+    config="gated",
+    rnn={"type": "gru", "activation": "tanh", "hidden_size": 6, "tau": 0.1, "sigma2_rec": 1e-4},
 )
-GATED = replace(BEARING, name="gated", rnn=Rnn(type="gru", activation="tanh", hidden_size=6))
-ALL = pytest.mark.parametrize("configuration", [NAVIGATION, BEARING, GATED], ids=lambda c: c.name)
+ALL = pytest.mark.parametrize("configuration", [NAVIGATION, BEARING, GATED], ids=lambda c: c.config)
+
+
+def changed(configuration: Train, section: str, **values: Any) -> Any:
+    return configuration.replaced(**{section: getattr(configuration, section).replaced(**values)})
 
 
 def learned(configuration: Configuration, epochs: int, *seeds: int) -> list[Learner]:
-    learners = [Learner.new(configuration, seed) for seed in seeds]
+    learners = [Learner(configuration, seed) for seed in seeds]
     train(learners, epochs)
     return learners
 
 
-def copied(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: values.clone() for name, values in tensors.items()}
+def tensors(learner: Learner) -> dict[str, Tensor]:
+    state = learner.state_dict()
+    groups = ("parameters", "means", "squares")
+    found = {f"{g}.{name}": v for g in groups for name, v in state[g].items()}
+    return found | {"losses": state["losses"], "tests": torch.tensor(state["tests"])}
 
 
 def assert_same(
     one: Learner, other: Learner, tolerance: float = 0.0, *, tests: bool = True
 ) -> None:
     """Weights, Adam's means and losses, relative to the largest number; 0: to the last bit."""
-    found, wanted = one.tensors(), other.tensors()
+    found, wanted = tensors(one), tensors(other)
     assert found.keys() == wanted.keys()
     for name, values in wanted.items():
         if name != "tests" or tests:
@@ -120,70 +131,104 @@ def test_the_same_seed_learns_the_same(configuration: Configuration):
 # --- going on -------------------------------------------------------------------------------------
 
 
-class Keeper:
-    """Keeps what a checkpoint gets, and is killed after one of them."""
+@pytest.fixture
+def _every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checkpoints are due whenever they can be."""
+    monkeypatch.setattr(journal, "CHECKPOINT_INTERVAL", 0.0)
 
-    def __init__(self, learners: list[Learner], lives: int = -1):
-        self.learners, self.lives = learners, lives
-        self.kept: list[list[dict[str, Tensor]]] = []
 
-    def __call__(self) -> None:
-        self.kept.append([copied(learner.tensors()) for learner in self.learners])
-        if len(self.kept) == self.lives:
+class Mortal(Journal):
+    """Is killed after so many files."""
+
+    def __init__(self, folder: Path, lives: int):
+        super().__init__(folder=folder)
+        self.lives = lives
+
+    def save(self, name: str, tree: Any) -> None:
+        super().save(name, tree)
+        self.lives -= 1
+        if self.lives == 0:
             raise KilledError
 
 
-@pytest.mark.parametrize("configuration", [NAVIGATION, GATED], ids=lambda c: c.name)
-def test_a_killed_run_goes_on_from_any_checkpoint(configuration: Configuration):
-    epochs, seeds = 6, (3, 5)
-    whole = learned(configuration, epochs, *seeds)
-    for lives in range(1, epochs + 1):
-        learners = [Learner.new(configuration, seed) for seed in seeds]
-        keeper = Keeper(learners, lives)
+@pytest.mark.usefixtures("_every_step")
+@pytest.mark.parametrize("configuration", [NAVIGATION, GATED], ids=lambda c: c.config)
+def test_networks_that_are_killed_together_go_on_together(
+    configuration: Configuration, tmp_path: Path
+):
+    whole = learned(configuration, 6, 3, 5)
+    for lives in (1, 2, 3, 6):
+        folders = [tmp_path / f"{lives}-{seed}" for seed in (3, 5)]
+        learners = [Learner(configuration, seed) for seed in (3, 5)]
         with pytest.raises(KilledError):
-            train(learners, epochs, journal=MemoryJournal(), checkpoint=keeper)
-        assert len(keeper.kept) == lives
-        revived = [
-            Learner.restore(configuration, seed, kept)
-            for seed, kept in zip(seeds, keeper.kept[-1], strict=True)
-        ]
-        assert [learner.epoch for learner in revived] == [lives, lives]
-        train(revived, epochs)
+            train(learners, 6, journals=[Mortal(folders[0], -1), Mortal(folders[1], lives)])
+        revived = [Learner(configuration, seed) for seed in (3, 5)]
+        train(revived, 6, journals=[Journal(folder=folder) for folder in folders])
         for one, other in zip(revived, whole, strict=True):
             assert_same(one, other)
-            assert one.tests == other.tests
+
+
+def test_a_killed_run_goes_on(tmp_path: Path):
+    found, kills = killed_and_resumed(GATED, tmp_path, every=2)
+    assert kills >= 3
+    assert found.identical(GATED.run(0))
+
+
+def count_writes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Note the files that are written, whole."""
+    written: list[str] = []
+    atomic_path = files.atomic_path
+
+    def noting(target: Path) -> Any:
+        written.append(target.name)
+        return atomic_path(target)
+
+    monkeypatch.setattr(files, "atomic_path", noting)
+    return written
+
+
+@pytest.fixture
+def _slow_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every look at the clock finds that two more seconds have passed."""
+    ticks: Iterator[int] = iter(range(0, 10**9, 2))
+    monkeypatch.setattr(journal.time, "monotonic", lambda: float(next(ticks)))
+
+
+@pytest.mark.usefixtures("_slow_epochs")
+def test_checkpoints_are_written_now_and_then(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    written = count_writes(monkeypatch)
+    long = changed(NAVIGATION, "trainer", n_epochs=100, save_every=100, test_every=100)
+    job = Job((0,), torch.device("cpu"), Journal(folder=tmp_path), directory=tmp_path)
+    long.compute(job)
+    # The clock is looked at once an epoch: of 200 seconds, a checkpoint every 10 or so.
+    assert 10 <= written.count("training.safetensors") <= 20
+    assert written.count("model_100.safetensors") == 1
 
 
 @pytest.mark.usefixtures("float64")
-def test_checkpoints_and_saves_come_with_the_networks_up_to_date():
-    learners = [Learner.new(NAVIGATION, seed) for seed in (0, 1)]
+def test_networks_are_saved_up_to_date():
+    learners = [Learner(NAVIGATION, seed) for seed in (0, 1)]
     saved: list[tuple[int, int, Parameters]] = []
 
     def save(learner: Learner) -> None:
-        saved.append((learner.seed, learner.epoch, copied(learner.parameters)))
+        weights = {name: values.clone() for name, values in learner.parameters.items()}
+        saved.append((learner.seed, learner.epoch, weights))
 
-    keeper = Keeper(learners)
-    train(learners, 7, journal=MemoryJournal(), save=save, checkpoint=keeper)
-    # Every third epoch and the last; checkpoints whenever the journal wants one.
+    train(learners, 7, save=save)
+    # Every third epoch and the last.
     assert [(seed, epoch) for seed, epoch, _ in saved] == [
         (seed, epoch) for epoch in (3, 6, 7) for seed in (0, 1)
     ]
-    assert [len(kept[0]["losses"]) for kept in keeper.kept] == [1, 2, 3, 4, 5, 6, 7]
     for seed, epoch, parameters in saved:
         (until,) = learned(NAVIGATION, epoch, seed)
         for name, values in until.parameters.items():
             torch.testing.assert_close(parameters[name], values, rtol=0, atol=1e-9)
-    # A journal that wants none has one at the end.
-    quiet = Keeper([Learner.new(NAVIGATION, 0)])
-    train(quiet.learners, 5, checkpoint=quiet)
-    assert [len(kept[0]["losses"]) for kept in quiet.kept] == [5]
 
 
-@pytest.mark.parametrize("configuration", [BEARING, GATED], ids=lambda c: c.name)
+@pytest.mark.parametrize("configuration", [BEARING, GATED], ids=lambda c: c.config)
 def test_training_can_be_extended(configuration: Configuration):
     (whole,) = learned(configuration, 12, 3)
     (part,) = learned(configuration, 6, 3)
-    part = Learner.restore(configuration, 3, copied(part.tensors()))
     train([part], 12)
     assert part.epoch == 12
     assert_same(part, whole, tests=False)
@@ -192,92 +237,72 @@ def test_training_can_be_extended(configuration: Configuration):
     assert [epoch for epoch, _ in part.tests] == [4, 6, 8, 12]
     assert [test for epoch, test in part.tests if epoch != 6] == [test for _, test in whole.tests]
     # There is nothing to do for fewer epochs.
-    before = copied(part.tensors())
+    before = {name: values.clone() for name, values in tensors(part).items()}
     train([part], 12)
     train([part], 5)
-    assert all(torch.equal(before[name], values) for name, values in part.tensors().items())
+    assert all(torch.equal(before[name], values) for name, values in tensors(part).items())
 
 
-def test_checkpoints_hold_everything():
-    (learner,) = learned(NAVIGATION, 4, 6)
-    tensors = learner.tensors()
-    assert tensors["losses"].tolist() == learner.losses
-    restored = Learner.restore(NAVIGATION, 6, tensors)
-    assert restored.losses == learner.losses
-    assert restored.tests == learner.tests
-    assert restored.epoch == 4
-    new = Learner.new(NAVIGATION, 6)
-    assert new.tensors()["tests"].shape == (0, 3)
-    assert Learner.restore(NAVIGATION, 6, new.tensors()).tests == []
+def test_a_stored_run_is_extended(tmp_path: Path):
+    longer = changed(GATED, "trainer", n_epochs=9)
+    GATED.run(0, out=tmp_path)
+    assert longer.run(0, out=tmp_path).sizes["epoch"] == 6  # finished; only `resume` goes on
+    found = longer.run(0, out=tmp_path, resume=True)
+    whole = longer.run(0)
+    xr.testing.assert_identical(found["training_loss"], whole["training_loss"])
+    assert found["tested"].values.tolist() == [4, 6, 8, 9]
+    xr.testing.assert_identical(found["error"], whole["error"])
+    assert found.attrs == whole.attrs
 
 
-@pytest.mark.parametrize("prefix", ["", "mean.", "square."])
-def test_checkpoints_that_do_not_fit_are_refused(prefix: str):
-    tensors = Learner.new(NAVIGATION, 0).tensors()
-    wider = replace(NAVIGATION, rnn=replace(NAVIGATION.rnn, hidden_size=7))
-    with pytest.raises(InvalidInputError, match=r"place: encoder is \(6, 9\), not \(7, 9\)"):
-        Learner.restore(wider, 0, tensors)
-    without = {n: v for n, v in tensors.items() if n != f"{prefix}input"}
-    with pytest.raises(InvalidInputError, match=f"place: {prefix}input is missing"):
-        Learner.restore(NAVIGATION, 0, without)
-    transposed = tensors | {f"{prefix}readout": tensors[f"{prefix}readout"].mT}
-    with pytest.raises(InvalidInputError, match=rf"{prefix}readout is \(6, 9\), not \(9, 6\)"):
-        Learner.restore(NAVIGATION, 0, transposed)
-    halved = tensors | {f"{prefix}readout": tensors[f"{prefix}readout"].half()}
-    with pytest.raises(InvalidInputError, match=f"{prefix}readout holds torch.float16"):
-        Learner.restore(NAVIGATION, 0, halved)
-    with pytest.raises(InvalidInputError):
-        Learner.restore(GATED, 0, Learner.new(BEARING, 0).tensors())
-
-
-@pytest.mark.parametrize("name", ["losses", "tests"])
-def test_checkpoints_without_a_history_are_refused(name: str):
-    tensors = Learner.new(NAVIGATION, 0).tensors()
-    del tensors[name]
-    with pytest.raises(InvalidInputError, match=name):
-        Learner.restore(NAVIGATION, 0, tensors)
+def test_results_by_seed_and_epoch():
+    data = BEARING.run(seeds=[2, 5])
+    for seed, learner in zip((2, 5), learned(BEARING, 6, 2, 5), strict=True):
+        (alone,) = learned(BEARING, 6, seed)
+        one = data.sel(seed=seed)
+        assert one["training_loss"].values.tolist() == alone.losses
+        assert one["training_loss"].values == pytest.approx(learner.losses, rel=1e-5)
+        assert one["tested"].values.tolist() == [4, 6]
+        assert one["test_error"].values.tolist() == [test.error for _, test in alone.tests]
+        assert (one["loss"], one["error"]) == alone.tests[-1][1]
+    assert data["error"].attrs["units"] == "rad^2"
+    assert (data.attrs["epochs"], data.attrs["weights"]) == (6, 6 * (9 + 6 + 1 + 9))
 
 
 # --- what can go wrong ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("rate", [1e12, 1e30])
-def test_divergence_is_told(rate: float):
-    wild = replace(NAVIGATION, trainer=replace(NAVIGATION.trainer, learning_rate=rate))
-    learners = [Learner.new(wild, 5)]
-    keeper = Keeper(learners)
+@pytest.mark.usefixtures("_every_step")
+def test_divergence_is_told(tmp_path: Path):
+    wild = changed(changed(NAVIGATION, "trainer", learning_rate=1000.0), "task", length=20)
+    learners = [Learner(wild, 5)]
     with pytest.raises(DivergenceError, match=r"^place, seed 5: the loss is (inf|nan)") as caught:
-        train(learners, 40, checkpoint=keeper)
-    assert not keeper.kept  # what has diverged is not kept
+        train(learners, 40, journals=[Journal(folder=tmp_path)])
     # The epoch is that of the first such loss.
     finite = [math.isfinite(loss) for loss in learners[0].losses].index(False)
     assert finite > 0
     assert str(caught.value).endswith(f"in epoch {finite + 1}")
+    # What has diverged is not kept.
+    assert Journal(folder=tmp_path).position("training") == finite
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        lambda: Learner.new(replace(NAVIGATION, name="b"), 1),
-        lambda: learned(NAVIGATION, 1, 1)[0],
-    ],
-)
-def test_networks_that_cannot_learn_together(other: Callable[[], Any]):
+@pytest.mark.parametrize("other", [NAVIGATION.replaced(config="b"), None])
+def test_networks_that_cannot_learn_together(other: Configuration | None):
+    second = Learner(other, 1) if other is not None else learned(NAVIGATION, 1, 1)[0]
     with pytest.raises(ValueError, match="one configuration and epoch"):
-        train([Learner.new(NAVIGATION, 0), other()], 3)
+        train([Learner(NAVIGATION, 0), second], 3)
 
 
 # --- learning -------------------------------------------------------------------------------------
 
 
 def test_a_small_noisy_network_learns_to_track_a_bearing():
-    configuration = Configuration(
-        "small",
-        HeadDirectionTask(length=20, head_direction_cells_num=64),
-        Rnn(hidden_size=32, tau=0.04, sigma2_rec=0.01),
-        Trainer(batch_size=64, learning_rate=0.005, test_every=300),
-    )
-    (learner,) = learned(configuration, 300, 0)
+    sections: Any = {
+        "task": {"length": 20, "head_direction_cells_num": 64},
+        "rnn": {"hidden_size": 32},
+        "trainer": {"batch_size": 64, "learning_rate": 0.005, "test_every": 300},
+    }
+    (learner,) = learned(TrainHeadDirection(**sections), 300, 0)
     chance = math.pi**2 / 3
     assert learner.tests[-1][1].error < 0.1 * chance
     assert learner.losses[-1] < 0.2 * learner.losses[0]

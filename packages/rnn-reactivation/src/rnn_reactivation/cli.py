@@ -1,67 +1,52 @@
 """The command `rnn-reactivation`."""
 
-from collections.abc import Sequence
-from itertools import product
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Annotated, NamedTuple
 
 import typer
 
-from rnn_reactivation.claims import CLAIMS
-from rnn_reactivation.configuration import TASKS, Configuration, load_configuration, merge
-from rnn_reactivation.experiments import PACKAGE, analysis_spec, stored_models, train_networks
-from rnn_reactivation.figures import draw
-from rnn_reactivation.reactivation import KINDS, Settings, analyse
-from sharpwave_shared.claims import Claim
-from sharpwave_shared.cli import (
-    Common,
-    Outcome,
-    add_run_commands,
-    command,
-    create_app,
-    default_directory,
-    execute,
-    parse_seeds,
-    report_claims,
+from rnn_reactivation.configuration import (
+    Configuration,
+    load_configuration,
+    parse_changes,
+    unknown_key,
 )
-from sharpwave_shared.devices import resolve_device
-from sharpwave_shared.errors import InvalidInputError
-from sharpwave_shared.runs import Run, StoredRun, read_run
+from rnn_reactivation.experiments.analyze import HEAD_DIRECTION, KINDS, NAVIGATION, VANILLA, Analyze
+from rnn_reactivation.experiments.train import TrainHeadDirection, TrainNavigation
+from sharpwave_shared.app import App
+from sharpwave_shared.errors import ParameterError
+from sharpwave_shared.experiment import Options
+from sharpwave_shared.parameters import parse
+from sharpwave_shared.reporting import Reporter
 
-CONDITIONS = ("noisy", "no-noise"), ("unbiased", "biased")
-ROOT = Path("results") / PACKAGE
-DEFAULT = "spatial_navigation/noisy_unbiased"
+DEFAULT = f"{NAVIGATION}/{VANILLA[0]}"
+REPRODUCED = (
+    *(f"{task}/{name}" for task in (NAVIGATION, HEAD_DIRECTION) for name in VANILLA),
+    f"{NAVIGATION}/noisy_unbiased_gru",
+    f"{NAVIGATION}/noisy_biased_gru",
+)
 Changes = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[CONFIG]... [KEY=VALUE]...",
-        help="Configurations, as names or YAML files, and changes of them; also config=..., "
-        "seed=....",
+        help="Configurations, as names or YAML files, and changes of them, as in "
+        "rnn.hidden_size=64; also config=..., seed=....",
         show_default=False,
     ),
 ]
-QUICK = (
-    "rnn.hidden_size=64",
-    "trainer.n_epochs=300",
-    "trainer.batch_size=50",
-    "task.{cells}=64",
+Settings = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[KIND] [KEY=VALUE]...",
+        help="kl, variance, distance, dimensionality, or all of them; settings: "
+        f"{', '.join(name for name in Analyze.model_fields if name != 'kinds')}; also seed=....",
+        show_default=False,
+    ),
+]
+app = App(
+    "rnn-reactivation", "Offline reactivation in recurrent networks trained to track a variable."
 )
-"""What `--quick` makes of training, unless the user says otherwise."""
-QUICK_ANALYSIS = {
-    "trajectories": 50,
-    "steps": 200,
-    "samples": 500,
-    "variance_trajectories": 50,
-    "variance_steps": 400,
-    "variance_dropped": 200,
-}
-"""What `--quick` makes of an analysis."""
-REPRODUCED = (
-    *(f"{task}/{noise}_{bias}" for task in TASKS for noise, bias in product(*CONDITIONS)),
-    "spatial_navigation/noisy_unbiased_gru",
-    "spatial_navigation/noisy_biased_gru",
-)
-app = create_app(PACKAGE, "Offline reactivation in recurrent networks trained to track a variable.")
+app.know(TrainNavigation, TrainHeadDirection, Analyze)
 
 
 def main() -> None:
@@ -69,198 +54,123 @@ def main() -> None:
     app()
 
 
-class Parsed(NamedTuple):
-    """What positional arguments say.
-
-    Attributes
-    ----------
-    configurations
-        Names or paths of configurations.
-    seeds
-        The seed given as `seed=...`, or those of the options.
-    overrides
-        All other `key=value`.
-    """
-
-    configurations: list[str]
-    seeds: list[int]
-    overrides: list[str]
-
-
-def parse_settings(settings: Sequence[str], common: Common) -> Parsed:
-    """Read positional arguments in the original's spelling or in ours.
-
-    Raises
-    ------
-    InvalidInputError
-        If a configuration or a seed is given twice, or a seed is not a whole number.
-    """
-    names, seeds, overrides = [], [], []
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals:
-            names.append(setting)
-        elif key == "config":
-            names.append(value)
-        elif key == "seed":
-            seeds.append(value)
-        else:
-            overrides.append(setting)
-    if len(set(names)) < len(names):
-        raise InvalidInputError(f"{', '.join(names)}: a configuration is given twice")
-    if len(seeds) > 1 or (seeds and (common.seeds is not None or common.seed != 0)):
-        raise InvalidInputError(f"seed={seeds[-1]}: a seed is given twice")
-    if seeds and not seeds[0].isdecimal():
-        raise InvalidInputError(f"seed={seeds[0]}: a seed is a whole number from 0 to 2^32 - 1")
-    found = parse_seeds(None, int(seeds[0])) if seeds else common.seed_list
-    return Parsed(names, found, overrides)
-
-
-def _results(common: Common) -> Path:
-    """Say where all results lie; those of `--quick` have a folder of their own."""
-    root = common.out or ROOT
-    return root / "quick" if common.quick else root
-
-
-def _configuration(name: str, overrides: Sequence[str], *, quick: bool) -> Configuration:
-    if quick:
-        navigation = load_configuration(name).task.name == "spatial_navigation"
-        cells = "place_cells_num" if navigation else "head_direction_cells_num"
-        given = {override.partition("=")[0] for override in overrides}
-        presets = [preset.format(cells=cells) for preset in QUICK]
-        overrides = [p for p in presets if p.partition("=")[0] not in given] + [*overrides]
-    return load_configuration(name, overrides)
-
-
-@app.callback(invoke_without_command=True)
-@command
-def main_command(common: Common) -> None:
+@app.command()
+def _main(options: Options, reporter: Reporter) -> None:
     """Train the noisy network on unbiased navigation, let it sleep, and compare.
 
     Results lie in TASK/CONFIG_SEED/ and in analysis folders under --out (default:
     results/rnn-reactivation).
     """
-    configuration = _configuration(DEFAULT, [], quick=common.quick)
-    report_claims(_train(common, configuration, common.seed_list), CLAIMS)
-    settings = _settings(common, configuration.task.name, (configuration.name,))
-    _analyse(common, settings, KINDS, common.seed_list)
+    from sharpwave_shared.execution import run_all
+
+    network = load_configuration(DEFAULT, quick=options.quick)
+    _train([network], options, reporter)
+    run_all([_analysis([network], options)], options, reporter)
 
 
-@app.command("train")
-@command
-def train_command(common: Common, settings: Changes = None) -> None:
-    """Train networks.
+def _train_command(default: str) -> Callable[..., None]:
+    def train(options: Options, reporter: Reporter, settings: Changes = None) -> None:
+        """Train networks.
 
-    Results lie in TASK/CONFIG_SEED/ under --out (default: results/rnn-reactivation).
-    """
-    given = parse_settings(settings or [], common)
-    names = given.configurations or [DEFAULT]
-    configurations = [_configuration(n, given.overrides, quick=common.quick) for n in names]
-    runs = [run for c in configurations for run in _train(common, c, given.seeds)]
-    report_claims(runs, CLAIMS)
-    for run in runs:
-        common.reporter.say(f"results: {run.directory}")
+        Results lie in TASK/CONFIG_SEED/ under --out (default: results/rnn-reactivation).
+        """
+        given = _parse(settings or [], options)
+        names = given.plain or [default]
+        _train(_configurations(names, given), given.options, reporter)
+
+    return train
+
+
+app.command("train")(_train_command(DEFAULT))
+app.command(TrainNavigation.name)(_train_command(DEFAULT))
+app.command(TrainHeadDirection.name)(_train_command(f"{HEAD_DIRECTION}/{VANILLA[0]}"))
 
 
 @app.command("analyze")
-@command
-def analyze_command(
-    common: Common,
-    kind: Annotated[
-        str, typer.Argument(help="kl, variance, distance, dimensionality, or all of them.")
-    ],
-    settings: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[KEY=VALUE]...",
-            help="Settings: task, configurations, noise, trajectories, steps, ...; also seed=....",
-            show_default=False,
-        ),
-    ] = None,
-) -> None:
+def _analyze(options: Options, reporter: Reporter, settings: Settings = None) -> None:
     """Compare trained networks awake and asleep."""
-    kinds = _kinds(kind)
-    given = parse_settings(settings or [], common)
-    if given.configurations:
-        raise InvalidInputError(
-            f"{given.configurations[0]}: must be KEY=VALUE; configurations=[...] names what is "
-            "analysed"
+    from sharpwave_shared.execution import parse_sweep, run_all
+
+    given = _parse(settings or [], options)
+    kind = given.plain[0] if given.plain else "all"
+    if kind not in (*KINDS, "all"):
+        raise ParameterError("KIND", repr(kind), f"one of {', '.join((*KINDS, 'all'))}")
+    if len(given.plain) > 1:
+        raise ParameterError(
+            "KEY=VALUE", repr(given.plain[1]), "a setting; configurations=... says what is analysed"
         )
-    presets = QUICK_ANALYSIS if common.quick else {}
-    _analyse(common, merge(Settings, [presets], given.overrides), kinds, given.seeds)
+    fields, values = Analyze.model_fields, {}
+    for key, text in parse_changes(given.changes).items():
+        if key not in fields:
+            raise unknown_key(key, list(fields))
+        values[key] = parse(key, fields[key], text)
+    presets = Analyze.quick if options.quick else {}
+    kinds = {} if kind == "all" else {"kinds": (kind,)}
+    experiment = Analyze(**{**presets, **kinds, **values})
+    run_all([experiment], given.options, reporter, parse_sweep(Analyze, options.sweep))
 
 
 @app.command("reproduce")
-@command
-def reproduce_command(
-    common: Common,
-    settings: Changes = None,
-) -> None:
+def _reproduce(options: Options, reporter: Reporter, settings: Changes = None) -> None:
     """Train configurations, analyse them task by task, and verify the claims.
 
     Without CONFIG: both tasks' four with vanilla networks, and the two with GRUs.
     What is finished is skipped, what was cut off is gone on with. Exit code 1 if a claim is not
     reproduced.
     """
-    given = parse_settings(settings or [], common)
-    names = given.configurations or REPRODUCED
-    configurations = [_configuration(n, given.overrides, quick=common.quick) for n in names]
-    common.resume = True
-    runs = [run for c in configurations for run in _train(common, c, given.seeds)]
-    for task in dict.fromkeys(configuration.task.name for configuration in configurations):
-        chosen = tuple(c.name for c in configurations if c.task.name == task)
-        runs.append(_analyse(common, _settings(common, task, chosen), KINDS, given.seeds, ()))
-    if report_claims(runs, CLAIMS) is False:
+    from sharpwave_shared.execution import report_claims, run_all
+
+    given = _parse(settings or [], options)
+    options = given.options.replaced(resume=True)
+    networks = _configurations(given.plain or REPRODUCED, given)
+    runs = run_all(networks, options, reporter, show_claims=False)
+    for task in dict.fromkeys(network.task.name for network in networks):
+        analysis = _analysis([n for n in networks if n.task.name == task], options)
+        runs += run_all([analysis], options, reporter, show_claims=False)
+    if False in [report_claims(run, reporter) for run in runs]:
         raise typer.Exit(1)
 
 
-def _train(common: Common, configuration: Configuration, seeds: Sequence[int]) -> list[StoredRun]:
-    """Train networks, each in its folder."""
-    return train_networks(
-        _results(common),
-        configuration,
-        seeds,
-        resolve_device(common.device),
-        common.reporter,
-        draw,
-        common.formats,
-        quick=common.quick,
-        resume=common.resume,
-        force=common.force,
-    )
+class _Given(NamedTuple):
+    """What positional arguments say."""
+
+    plain: list[str]
+    options: Options
+    changes: list[str]
 
 
-def _analyse(
-    common: Common,
-    settings: Settings,
-    kinds: Sequence[str],
-    seeds: Sequence[int],
-    claims: Sequence[Claim] = CLAIMS,
-) -> StoredRun:
-    """Analyse in a run directory of its own."""
-    root, device = _results(common), resolve_device(common.device)
-    models = stored_models(root, settings, seeds)
-    spec = analysis_spec(settings, kinds, models, device, quick=common.quick)
-
-    def work(run: Run) -> Outcome:
-        return Outcome(*analyse(models, settings, kinds, device=device, journal=run))
-
-    directory = root / default_directory(spec).name
-    execute(common, spec, work, draw, claims, directory=directory)
-    return read_run(directory, PACKAGE)
+def _parse(settings: Sequence[str], options: Options) -> _Given:
+    """Read positional arguments: plain ones and `config=...`, `seed=...`, other `key=value`."""
+    plain, seeds, changes = [], [], []
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or key == "config":
+            plain.append(value or setting)
+        elif key == "seed":
+            seeds.append(parse("seed", Options.model_fields["seed"], value))
+        else:
+            changes.append(setting)
+    if len(set(plain)) < len(plain):
+        raise ParameterError("config", "one twice", "different configurations")
+    if len(seeds) > 1 or (seeds and {"seed", "seeds"} & options.model_fields_set):
+        raise ParameterError("seed", "two values", "every key once")
+    return _Given(plain, options.replaced(seed=seeds[0]) if seeds else options, changes)
 
 
-def _settings(common: Common, task: str, configurations: tuple[str, ...]) -> Settings:
-    presets = QUICK_ANALYSIS if common.quick else {}
-    return merge(Settings, [presets, {"task": task, "configurations": list(configurations)}])
+def _configurations(names: Sequence[str], given: _Given) -> list[Configuration]:
+    return [load_configuration(name, given.changes, quick=given.options.quick) for name in names]
 
 
-def _kinds(kind: str) -> tuple[str, ...]:
-    if kind == "all":
-        return KINDS
-    if kind not in KINDS:
-        raise InvalidInputError(f"{kind}: must be one of {', '.join((*KINDS, 'all'))}")
-    return (kind,)
+def _train(networks: Sequence[Configuration], options: Options, reporter: Reporter) -> None:
+    from sharpwave_shared.execution import parse_sweep, run_all
+
+    sweep = parse_sweep(type(networks[0]), options.sweep)
+    for run in run_all(networks, options, reporter, sweep):
+        reporter.say(f"results: {run.directory}")
 
 
-add_run_commands(app, PACKAGE, CLAIMS, draw)
+def _analysis(networks: Sequence[Configuration], options: Options) -> Analyze:
+    """Give the analysis of networks that have learned the same task."""
+    presets = Analyze.quick if options.quick else {}
+    names = tuple(network.config for network in networks)
+    return Analyze(**presets, task=networks[0].task.name, configurations=names)

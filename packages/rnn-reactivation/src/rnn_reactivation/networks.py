@@ -4,18 +4,22 @@ import json
 import operator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from omegaconf import OmegaConf
 from torch import Tensor
 
-from rnn_reactivation.configuration import Configuration
+from rnn_reactivation.configuration import Configuration, configuration_of
 from rnn_reactivation.recurrence import Parameters, initialise, shapes
 from rnn_reactivation.tasks import Cells, make_cells
+from rnn_reactivation.yaml_text import write_settings
+from sharpwave_shared.data import DataRecord
 from sharpwave_shared.errors import InvalidInputError
-from sharpwave_shared.files import atomic_path, read_tensors, write_tensors
+from sharpwave_shared.files import atomic_path, read_tensors, write_json, write_tensors
 from sharpwave_shared.seeding import check_seed
+
+if TYPE_CHECKING:
+    from rnn_reactivation.train import Learner
 
 CONFIGURATION_FILE = "configuration.yml"
 MODEL = "model"
@@ -51,6 +55,22 @@ class Model:
         return make_cells(self.configuration, [self.seed]).of(0)
 
 
+@dataclass(frozen=True)
+class Networks:
+    """Trained networks.
+
+    Attributes
+    ----------
+    models
+        For each seed, one of every configuration.
+    record
+        Where they were found.
+    """
+
+    models: dict[int, list[Model]]
+    record: DataRecord
+
+
 def model_path(directory: Path, epoch: int) -> Path:
     """Name the file of a network after so many epochs."""
     return directory / f"model_{epoch}.safetensors"
@@ -65,11 +85,23 @@ def write_model(
     write_tensors(model_path(directory, epoch), weights, {MODEL: json.dumps(described)})
 
 
+def write_learner(directory: Path, learner: "Learner") -> None:
+    """Write a network in training, and its curves in the two files of the original release."""
+    write_model(directory, learner.configuration, learner.seed, learner.epoch, learner.parameters)
+    write_json(directory / "train_metrics.json", {"loss": learner.losses})
+    curves = {
+        "epoch": [epoch for epoch, _ in learner.tests],
+        "loss": [test.loss for _, test in learner.tests],
+        "error": [test.error for _, test in learner.tests],
+    }
+    write_json(directory / "test_metrics.json", curves)
+
+
 def write_configuration(directory: Path, configuration: Configuration) -> None:
     """Write a configuration as YAML, which can be trained again by its path."""
-    values = {key: value for key, value in configuration.values().items() if key != "name"}
+    values = {key: value for key, value in configuration.values().items() if key != "config"}
     with atomic_path(directory / CONFIGURATION_FILE) as temporary:
-        temporary.write_text(OmegaConf.to_yaml(OmegaConf.create(values)), encoding="utf-8")
+        temporary.write_text(write_settings(values), encoding="utf-8")
 
 
 def read_model(path: Path) -> Model:
@@ -90,7 +122,7 @@ def read_model(path: Path) -> Model:
     except (KeyError, ValueError, TypeError, InvalidInputError) as error:
         raise InvalidInputError(f"{path}: holds no network of this package") from error
     try:
-        configuration = Configuration.from_values(values)
+        configuration = configuration_of(values)
     except InvalidInputError as error:
         raise InvalidInputError(f"{path}: {error}") from error
     check_weights(path, configuration, tensors)

@@ -1,12 +1,13 @@
 """The analysis of trained networks: how what they do asleep compares with what they did awake."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
+import xarray as xr
+from jaxtyping import Float
+from numpy.typing import DTypeLike
 from torch import Tensor
 
 from rnn_reactivation.analysis import (
@@ -17,346 +18,232 @@ from rnn_reactivation.analysis import (
     drift_field,
     explained_variance,
     hollowness,
-    is_bearing,
     mean_step,
     output_variance,
     principal_components,
     steps_of,
 )
-from rnn_reactivation.configuration import (
-    TASKS,
-    Configuration,
-    HeadDirectionTask,
-    NavigationTask,
-    load_configuration,
-)
-from rnn_reactivation.density import (
-    Density,
-    KernelDensity,
-    UniformDensity,
-    kl_divergences,
+from rnn_reactivation.density import Density, KernelDensity, UniformDensity, kl_divergences
+from rnn_reactivation.experiments.analyze import (
+    ACTIVE,
+    CONDITIONS,
+    HEAD_DIRECTION,
+    NOISE_ADDED,
+    Analyze,
 )
 from rnn_reactivation.networks import Model
+from rnn_reactivation.sections import NavigationTask, Task
 from rnn_reactivation.simulate import Recording, asleep, awake, record
-from sharpwave_shared.errors import InvalidInputError
-from sharpwave_shared.runs import Journal
+from sharpwave_shared.journal import Journal
+from sharpwave_shared.results import unite_seeds
 from sharpwave_shared.seeding import Streams
 
-Task = NavigationTask | HeadDirectionTask
-KINDS = ("kl", "variance", "distance", "dimensionality")
-NOISES = ("scaled", "same", "absolute")
-ACTIVE, QUIESCENT, NOISE_ADDED = "active", "quiescent", "noise_added"
 RANDOM, UNIFORM = "random network", "uniform distribution"
-SHOWN_TRAJECTORIES, SHOWN_STEPS, SHOWN_POINTS = 12, 300, 3000
+SHOWN_TRAJECTORIES, SHOWN_STEPS, SHOWN_POINTS = 12, 500, 3000
 GRID = 40
 """Points along each side of the box at which densities are shown."""
 ANGLES = 181
 """Bearings at which densities are shown."""
 TURN_BINS = 81
+COURSE = "step trajectory axis"
+"""Dimensions of trajectories."""
 
-
-@dataclass(frozen=True)
-class Settings:
-    """What is analysed, and how; keys of the command line.
-
-    Attributes
-    ----------
-    task
-        `spatial_navigation` or `head_direction`.
-    configurations
-        Names of trained configurations; none: the task's four with vanilla networks.
-    noise
-        Variance of the recurrent noise in quiescence: twice that of training (`scaled`), the `same`
-        as in training, or twice the task's standard, whatever the network (`absolute`). A network
-        that was trained without noise is also left alone with the last.
-    trajectories, steps
-        Of the simulations that are decoded. Awake, the steps are divided into trials of the length
-        that the network was trained with. Distances are those of the first steps asleep, as many
-        as a trial has, and of the last (`distance_late`).
-    samples
-        Of the Monte Carlo estimates of divergences.
-    variance_trajectories, variance_steps, variance_dropped
-        Of the simulations for the variance, and the steps at their start that do not count.
-    components
-        Principal components.
-
-    Raises
-    ------
-    InvalidInputError
-        If a value is out of range.
-    """
-
-    task: str = "spatial_navigation"
-    configurations: tuple[str, ...] = ()
-    noise: str = "scaled"
-    trajectories: int = 200
-    steps: int = 1000
-    samples: int = 2500
-    variance_trajectories: int = 500
-    variance_steps: int = 2000
-    variance_dropped: int = 1000
-    components: int = 10
-
-    def __post_init__(self) -> None:
-        for key, allowed in (("task", tuple(TASKS)), ("noise", NOISES)):
-            value = getattr(self, key)
-            if value not in allowed:
-                raise InvalidInputError(f"{key}={value}: must be one of {', '.join(allowed)}")
-        for key, least in (
-            ("trajectories", 1),
-            ("steps", 2),
-            ("samples", 1),
-            ("variance_trajectories", 1),
-            ("variance_steps", 1),
-            ("variance_dropped", 0),
-            ("components", 1),
-        ):
-            value = getattr(self, key)
-            if value < least:
-                raise InvalidInputError(f"{key}={value}: must be at least {least}")
-        if self.variance_dropped >= self.variance_steps:
-            raise InvalidInputError(
-                f"variance_dropped={self.variance_dropped}: must be below "
-                f"variance_steps={self.variance_steps}"
-            )
-        for name in self.configurations:
-            if not name or "/" in name or "\\" in name:
-                raise InvalidInputError(
-                    f"configurations=[{', '.join(self.configurations)}]: {name!r} must be the name "
-                    "of a folder of results, without the task and the seed"
-                )
-        if len(set(self.configurations)) < len(self.configurations):
-            raise InvalidInputError(
-                f"configurations=[{', '.join(self.configurations)}]: one is given twice"
-            )
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The configurations that are analysed."""
-        return self.configurations or (
-            "noisy_unbiased",
-            "noisy_biased",
-            "no-noise_unbiased",
-            "no-noise_biased",
-        )
-
-    @cached_property
-    def standard_variance(self) -> float:
-        """Variance of the recurrent noise that the task is usually trained with."""
-        return load_configuration(f"{self.task}/noisy_unbiased").rnn.sigma2_rec
-
-    def variances(self, configuration: Configuration) -> dict[str, float]:
-        """Give the variance of the noise in each quiescent condition of a network."""
-        trained, absolute = configuration.rnn.sigma2_rec, 2 * self.standard_variance
-        asleep = {"scaled": 2 * trained, "same": trained, "absolute": absolute}[self.noise]
-        found = {QUIESCENT: asleep}
-        if trained == 0 and asleep == 0:
-            found[NOISE_ADDED] = absolute
-        return found
-
-
-class Analysis(NamedTuple):
-    """What came out: numbers by network, condition and seed, and arrays for the figures."""
-
-    metrics: dict[str, Any]
-    arrays: dict[str, np.ndarray]
+Each = Mapping[tuple[str, str], Any]
+"""Values by network and condition."""
+Variable = tuple[tuple[str, ...], np.ndarray, dict[str, str]]
 
 
 def analyse(
     models: Mapping[int, Sequence[Model]],
-    settings: Settings,
-    kinds: Sequence[str] = KINDS,
+    settings: Analyze,
     *,
     device: torch.device | str = "cpu",
     journal: Journal | None = None,
-) -> Analysis:
+) -> xr.Dataset:
     """Compare networks awake and asleep.
 
     Parameters
     ----------
     models
-        For each seed, a network of every configuration of `settings.names`, in this order.
+        For each seed, a network of every one of `settings.configurations`, in this order.
     settings
-        How.
-    kinds
-        Which of `KINDS`.
+        What is measured, and how.
     device
         Where it is computed.
     journal
         Shows progress, and keeps what is done.
+
+    Returns
+    -------
+    xarray.Dataset
+        Measures by seed, configuration and condition (`active`, `quiescent`, `noise_added`; NaN
+        where a network has no such condition), and what the networks do. Divergences
+        are those of the densities asleep, or of the two yardsticks, from the density awake of
+        `configuration`.
     """
     journal = journal or Journal()
-    collected: dict[str, Any] = {kind: {} for kind in kinds}
-    arrays: dict[str, np.ndarray] = {}
-    each = len(settings.names) * (bool(set(kinds) - {"variance"}) + ("variance" in kinds))
+    kinds = set(settings.kinds)
+    each = len(settings.configurations) * (bool(kinds - {"variance"}) + ("variance" in kinds))
     total = len(models) * (each + ("kl" in kinds))
+    found = []
     with journal.reporter.progress("analysing", total) as advance:
         for seed, networks in models.items():
-            one = _Seed(seed, networks, settings, device, journal, advance)
-            for kind, found in one.measure(kinds).items():
-                _append(collected.setdefault(kind, {}), found)
-            if not arrays and set(kinds) - {"variance"}:
-                arrays = one.pictures()
-    metrics = {
-        "task": settings.task,
-        "names": list(settings.names),
-        "seeds": list(models),
-        "noise": {
-            name: settings.variances(model.configuration)
-            for name, model in zip(settings.names, next(iter(models.values())), strict=True)
-        },
-        **collected,
-    }
-    return Analysis(metrics, arrays)
-
-
-def _append(collected: dict[str, Any], found: Mapping[str, Any]) -> None:
-    """Add the numbers of a seed to the lists of those before."""
-    for key, value in found.items():
-        if isinstance(value, Mapping):
-            _append(collected.setdefault(key, {}), value)
-        else:
-            collected.setdefault(key, []).append(value)
+            one = _Seed(seed, networks, settings, device, journal.part(f"seed {seed}"), advance)
+            found.append(one.analyse().expand_dims(seed=[seed]))
+    return unite_seeds(found)
 
 
 class _Seed:
-    """The networks of one seed."""
+    """The networks of one seed; `data` is what is known of them."""
 
     def __init__(
         self,
         seed: int,
         networks: Sequence[Model],
-        settings: Settings,
+        settings: Analyze,
         device: torch.device | str,
         journal: Journal,
         advance: Callable[[int], None],
     ):
         self.seed, self.settings, self.device = seed, settings, device
         self.journal, self.advance = journal, advance
-        self.models = dict(zip(settings.names, networks, strict=True))
+        self.models = dict(zip(settings.configurations, networks, strict=True))
+        self.tasks: dict[str, Task] = {n: m.configuration.task for n, m in self.models.items()}
         self.streams = Streams(seed).child("analysis")
-        self._recordings: dict[str, dict[str, Recording]] = {}
+        self.variances = {n: settings.variances(m.configuration) for n, m in self.models.items()}
+        self._recordings: dict[tuple[str, str], Recording] = {}
         self._densities: dict[tuple[str, str], Density] = {}
+        self.data = self._frame()
+        self.bearings = settings.task == HEAD_DIRECTION
+        self.what, self.unit = ("bearing", "rad") if self.bearings else ("position", "m")
 
-    def measure(self, kinds: Sequence[str]) -> dict[str, Any]:
-        """Give the numbers of every kind."""
-        found: dict[str, Any] = {}
+    def _frame(self) -> xr.Dataset:
+        """Name the networks and the conditions, and say what figures need to know of them."""
+        names, tasks = list(self.models), self.tasks.values()
+        held = {ACTIVE}.union(*self.variances.values())
+        frame = xr.Dataset(
+            coords={
+                "configuration": names,
+                "asleep": names,
+                "condition": [condition for condition in CONDITIONS if condition in held],
+                "dt": ("configuration", [task.dt for task in tasks], {"units": "s"}),
+                "trial_steps": ("configuration", [task.length for task in tasks]),
+                "extent": (("configuration", "axis"), [_extent(task) for task in tasks]),
+            }
+        )
+        values = {(n, c): v for n, own in self.variances.items() for c, v in own.items()}
+        noise = self._table(frame, values, "variance of the recurrent noise asleep")
+        return frame.assign_coords(noise_variance=noise)
+
+    def _table(
+        self,
+        data: xr.Dataset,
+        values: Each,
+        long_name: str,
+        units: str = "",
+        dims: str = "",
+        dtype: DTypeLike = float,
+    ) -> Variable:
+        """Put values by network and condition into one array; NaN where there is none."""
+        arrays = {key: np.asarray(value, dtype) for key, value in values.items()}
+        names, conditions = data["configuration"].values.tolist(), data["condition"].values.tolist()
+        shapes = np.array([array.shape for array in arrays.values()], int)
+        filled = np.full((len(names), len(conditions), *shapes.max(0)), np.nan, dtype)
+        for (name, condition), array in arrays.items():
+            place = names.index(name), conditions.index(condition)
+            filled[(*place, *(slice(n) for n in array.shape))] = array
+        attributes = {"long_name": long_name} | ({"units": units} if units else {})
+        return ("configuration", "condition", *dims.split()), filled, attributes
+
+    def _put(self, name: str, values: Each, *described: str) -> None:
+        """Add a measure: its long name, and, where it has any, unit and dimensions."""
+        self.data[name] = self._table(self.data, values, *described)
+
+    def _draw(self, name: str, values: Each, *described: str) -> None:
+        """Add what a figure shows, in single precision."""
+        self.data[name] = self._table(self.data, values, *described, dtype=np.float32)
+
+    def _each(self, measure: Callable[[Recording, Task], Any]) -> Each:
+        """Measure all conditions of all networks."""
+        return {key: measure(r, self.tasks[key[0]]) for key, r in self._recordings.items()}
+
+    # --- measures ---
+
+    def analyse(self) -> xr.Dataset:
+        """Give the numbers of every kind, and what the figures show."""
+        kinds = self.settings.kinds
         if set(kinds) - {"variance"}:
             for name in self.models:
-                self._recordings[name] = self._record(name)
+                self._record(name)
                 self.advance(1)
         if "variance" in kinds:
-            found["variance"] = {}
-            for name in self.models:
-                found["variance"][name] = self._variance(name)
-                self.advance(1)
+            self._variance()
         if "distance" in kinds:
-            found["distance"] = self._each(lambda decoded, task: mean_step(decoded[: task.length]))
-            found["distance_late"] = self._each(
-                lambda decoded, task: mean_step(decoded[-task.length :])
-            )
-            if self.settings.task == "head_direction":
-                found["coverage"] = self._each(lambda decoded, _: coverage(decoded))
-                found["angular_velocity"] = self._each(
-                    lambda decoded, task: float(steps_of(decoded).double().mean()) / task.dt
-                )
+            self._distance()
         if "dimensionality" in kinds:
-            found["dimensionality"] = {
-                name: {
-                    condition: explained_variance(
-                        recording.covariance, self.settings.components
-                    ).tolist()
-                    for condition, recording in recordings.items()
-                }
-                for name, recordings in self._recordings.items()
-            }
-            if self.settings.task == "head_direction":
-                found["hollowness"] = {
-                    name: {
-                        condition: hollowness(self._project(name, recording))
-                        for condition, recording in recordings.items()
-                    }
-                    for name, recordings in self._recordings.items()
-                }
+            self._dimensionality()
         if "kl" in kinds:
-            found["kl"] = self._divergences()
+            self._divergences()
             self.advance(1)
-        return found
+        if self._recordings:
+            self._picture()
+        return self.data
 
-    def _each(self, measure: Callable[[Tensor, Task], float]) -> dict[str, dict[str, float]]:
-        """Measure all conditions of all networks by their decoded outputs and their task."""
-        return {
-            name: {
-                condition: measure(r.decoded, self.models[name].configuration.task)
-                for condition, r in recordings.items()
-            }
-            for name, recordings in self._recordings.items()
-        }
+    def _variance(self) -> None:
+        """Measure the variance of the output over time in every quiescent condition."""
+        settings, found = self.settings, {}
 
-    @property
-    def _first(self) -> Model:
-        return next(iter(self.models.values()))
-
-    def _asleep(self, name: str, model: Model, variance: float) -> Recording:
-        count, steps = self.settings.trajectories, self.settings.steps
-        streams = self.streams.child("asleep", name)
-        return record(asleep(model, count, steps, variance, streams, self.device))
-
-    def _record(self, name: str) -> dict[str, Recording]:
-        """Record a network in all conditions."""
-        model, settings = self.models[name], self.settings
-        variances = settings.variances(model.configuration)
-
-        def compute(journal: Journal) -> dict[str, Tensor]:
-            streams = self.streams.child("awake", name)
-            trials = max(1, settings.steps // model.configuration.task.length)
-            simulated = awake(model, settings.trajectories, trials, streams, self.device)
-            found = {ACTIVE: record(simulated, trials=True)}
-            for condition, variance in variances.items():
-                found[condition] = self._asleep(f"{name} {condition}", model, variance)
-            return {
-                f"{condition}.{field}": values
-                for condition, recording in found.items()
-                for field, values in recording._asdict().items()
-            }
-
-        kept = self.journal.once(f"{self.seed}-record-{name}", compute)
-        return {
-            condition: Recording(*(kept[f"{condition}.{field}"] for field in Recording._fields))
-            for condition in (ACTIVE, *variances)
-        }
-
-    def _variance(self, name: str) -> dict[str, float]:
-        """Give the variance of the output over time in every quiescent condition of a network."""
-        model, settings = self.models[name], self.settings
-        variances = settings.variances(model.configuration)
-
-        def compute(journal: Journal) -> dict[str, Tensor]:
-            found = {}
-            for condition, variance in variances.items():
-                streams = self.streams.child("variance", name, condition)
+        def compute(journal: Journal) -> dict[str, float]:
+            values = {}
+            for condition, variance in self.variances[name].items():
                 chunks = asleep(
-                    model,
+                    self.models[name],
                     settings.variance_trajectories,
                     settings.variance_steps,
                     variance,
-                    streams,
+                    self.streams.child("variance", name, condition),
                     self.device,
                 )
                 decoded = torch.cat([chunk.decoded.cpu() for chunk in chunks])
-                value = output_variance(decoded[settings.variance_dropped :])
-                found[condition] = torch.tensor(value, dtype=torch.float64)
-            return found
+                values[condition] = output_variance(decoded[settings.variance_dropped :])
+            return values
 
-        kept = self.journal.once(f"{self.seed}-variance-{name}", compute)
-        return {condition: float(kept[condition]) for condition in variances}
+        for k, name in enumerate(self.models):
+            kept = self.journal.once(f"variance {k}", compute)
+            found |= {(name, condition): value for condition, value in kept.items()}
+            self.advance(1)
+        kind, units = ("circular variance", "") if self.bearings else ("variance", "m^2")
+        self._put("variance", found, f"{kind} of the {self.what} over time", units)
 
-    def _divergences(self) -> dict[str, dict[str, float]]:
-        """Give the divergence of every row (asleep, random, uniform) from every network awake."""
+    def _distance(self) -> None:
+        """Measure steps: those of the first steps, as many as a trial has, and of the last."""
+        step = "turn" if self.bearings else "step"
+        first = self._each(lambda r, task: mean_step(r.decoded[: task.length]))
+        last = self._each(lambda r, task: mean_step(r.decoded[-task.length :]))
+        self._put("distance", first, f"mean {step} at first", self.unit)
+        self._put("distance_late", last, f"mean {step} in the end", self.unit)
+        if self.bearings:
+            covered = self._each(lambda r, _: coverage(r.decoded))
+            speed = self._each(lambda r, t: float(steps_of(r.decoded).double().mean()) / t.dt)
+            self._put("coverage", covered, "share of the circle covered")
+            self._put("angular_velocity", speed, "mean angular velocity", "rad/s")
+
+    def _dimensionality(self) -> None:
+        count = self.settings.components
+        shares = self._each(lambda r, _: explained_variance(r.covariance, count))
+        said = "cumulative share of the variance of activity"
+        self._put("explained_variance", shares, said, "", "component")
+        if self.bearings:
+            hollow = {key: hollowness(self._project(key)) for key in self._recordings}
+            self._put("hollowness", hollow, "hollowness of the activity")
+
+    def _divergences(self) -> None:
+        """Measure how every density asleep, and those of yardsticks, differ from those awake."""
+        asleep = [key for key in self._recordings if key[1] != ACTIVE]
 
         def compute(journal: Journal) -> dict[str, Tensor]:
-            columns = [self._density(name, ACTIVE) for name in self.models]
-            densities = {row: self._density(*which) for row, which in asleep.items()}
+            columns = [self._density((name, ACTIVE)) for name in self.models]
+            densities = {row_name(*key): self._density(key) for key in asleep}
             found = {}
             for row, density in (densities | self._yardsticks()).items():
                 generator = self.streams.torch("samples", row)
@@ -364,92 +251,153 @@ class _Seed:
                 found[row] = values.cpu()
             return found
 
-        asleep = {
-            row_name(name, condition): (name, condition)
-            for name, recordings in self._recordings.items()
-            for condition in recordings
-            if condition != ACTIVE
-        }
-        kept = self.journal.once(f"{self.seed}-divergences", compute)
-        # In this order, which a file does not keep.
-        return {
-            row: dict(zip(self.models, kept[row].tolist(), strict=True))
-            for row in (*asleep, RANDOM, UNIFORM)
-        }
+        kept = self.journal.once("divergences", compute)
+        said = "divergence of the density asleep from that awake"
+        rows = {key: kept[row_name(*key)] for key in asleep}
+        _, table, attributes = self._table(self.data, rows, said, "nats", "awake")
+        self.data["kl"] = ("asleep", "condition", "configuration"), table, attributes
+        for name, row in (("kl_random", RANDOM), ("kl_uniform", UNIFORM)):
+            attributes = {"long_name": f"divergence of the {row} from awake", "units": "nats"}
+            self.data[name] = ("configuration",), kept[row].numpy(), attributes
 
-    def _density(self, name: str, condition: str) -> Density:
+    # --- simulations ---
+
+    def _asleep(self, name: str, model: Model, variance: float) -> Recording:
+        count, steps = self.settings.trajectories, self.settings.steps
+        streams = self.streams.child("asleep", name)
+        return record(asleep(model, count, steps, variance, streams, self.device))
+
+    def _record(self, name: str) -> None:
+        """Record a network in all conditions."""
+        model, settings = self.models[name], self.settings
+
+        def compute(journal: Journal) -> dict[str, dict[str, Tensor]]:
+            streams = self.streams.child("awake", name)
+            trials = max(1, settings.steps // self.tasks[name].length)
+            simulated = awake(model, settings.trajectories, trials, streams, self.device)
+            found = {ACTIVE: record(simulated, trials=True)}
+            for condition, variance in self.variances[name].items():
+                found[condition] = self._asleep(f"{name} {condition}", model, variance)
+            return {condition: recording._asdict() for condition, recording in found.items()}
+
+        kept = self.journal.once(f"record {list(self.models).index(name)}", compute)
+        for condition, recording in kept.items():
+            self._recordings[name, condition] = Recording(**recording)
+
+    def _density(self, key: tuple[str, str]) -> Density:
         """Estimate the density of what a network's outputs decode to, once."""
-        which = name, condition
-        if which not in self._densities:
-            self._densities[which] = density_of(self._recordings[name][condition].decoded)
-        return self._densities[which]
+        if key not in self._densities:
+            self._densities[key] = density_of(self._recordings[key].decoded)
+        return self._densities[key]
 
     def _yardsticks(self) -> dict[str, Density]:
         """Give what reactivation is compared with."""
-        noisy = [m for m in self.models.values() if m.configuration.rnn.sigma2_rec > 0]
-        chosen = noisy[0] if noisy else self._first
-        untrained = Model.untrained(chosen.configuration, self.seed)
-        variance = list(self.settings.variances(chosen.configuration).values())[-1]
+        noisy = [name for name, m in self.models.items() if m.configuration.rnn.sigma2_rec > 0]
+        chosen = noisy[0] if noisy else next(iter(self.models))
+        untrained = Model.untrained(self.models[chosen].configuration, self.seed)
+        variance = list(self.variances[chosen].values())[-1]
         random = density_of(self._asleep(RANDOM, untrained, variance).decoded)
-        half = torch.tensor(_extent(self._first.configuration), dtype=torch.float64) / 2
+        half = torch.tensor(self._sides, dtype=torch.float64) / 2
         return {RANDOM: random, UNIFORM: UniformDensity(-half, half)}
 
-    def _project(self, name: str, recording: Recording) -> Tensor:
-        """Give the kept activity on the first two components of the network awake."""
-        awake = self._recordings[name][ACTIVE]
-        components = principal_components(awake.covariance)
-        return (recording.activity.flatten(0, 1).double() - awake.mean) @ components
+    @property
+    def _sides(self) -> tuple[float, ...]:
+        return _extent(next(iter(self.tasks.values())))
 
-    def pictures(self) -> dict[str, np.ndarray]:
-        """Give what the figures show of single networks."""
-        found: dict[str, Tensor] = {}
-        extent = _extent(self._first.configuration)
-        navigation = isinstance(self._first.configuration.task, NavigationTask)
-        axes = [
-            torch.linspace(-side / 2, side / 2, GRID if navigation else ANGLES) for side in extent
-        ]
+    # --- what single networks do ---
+
+    def _project(self, key: tuple[str, str]) -> Float[Tensor, "points 2"]:
+        """Give the kept activity on the first two components of the network awake."""
+        day, recording = self._recordings[key[0], ACTIVE], self._recordings[key]
+        components = principal_components(day.covariance)
+        return (recording.activity.flatten(0, 1).double() - day.mean) @ components
+
+    def _picture(self) -> None:
+        """Add what the figures show of single networks."""
+        count = self.settings.trajectories
+        courses = self._each(lambda r, _: _in_time(r.decoded, count))
+        self._draw("trajectories", courses, f"decoded {self.what}", self.unit, COURSE)
+        points = {key: self._project(key) for key in self._recordings}
+        shown = {key: values[:: _every(values)] for key, values in points.items()}
+        self._draw("projection", shown, "activity on two components", "", "moment component_axis")
+        outputs = {key: r.meanwhile.flatten(0, 1) for key, r in self._recordings.items()}
+        shown = {key: values[:: _every(values)] for key, values in outputs.items()}
+        self._draw("projected", shown, f"{self.what} decoded meanwhile", self.unit, "moment axis")
+        grids = {key: _on_grid(values) for key, values in points.items()}
+        on_grid = {key: density for key, (density, _) in grids.items()}
+        limits = {key: ends for key, (_, ends) in grids.items()}
+        self._draw("activity_density", on_grid, "density of activity", "", "grid_1 grid_2")
+        self._draw("activity_limits", limits, "limits of its grid", "", "limit component_axis")
+        if self.bearings:
+            self._picture_bearings()
+        else:
+            self._picture_positions()
+
+    def _picture_positions(self) -> None:
+        self._draw("density", self._on_axes(GRID), "density of the position", "1/m^2", "x y")
+        fields = {
+            (name, condition): drift_field(
+                r.decoded, self._density((name, ACTIVE)), _box(self.tasks[name])
+            )
+            for (name, condition), r in self._recordings.items()
+            if condition != ACTIVE and len(r.decoded) > LAG
+        }
+        if not fields:
+            return
+        for name, part, said in (
+            ("places", "places", "middle of a part of the box"),
+            ("drift", "drift", f"mean displacement in {LAG} steps"),
+            ("predicted_drift", "predicted", "Langevin prediction of the drift"),
+        ):
+            values = {key: getattr(field, part) for key, field in fields.items()}
+            self._draw(name, values, said, "m", "place axis")
+
+    def _picture_bearings(self) -> None:
+        self._draw("density", self._on_axes(ANGLES), "density of the bearing", "1/rad", "angle")
+        parts = self._each(lambda r, _: bearing_histogram(r.decoded))
+        self._draw("bearings", parts, "share of bearings", "", "part")
+        turns = self._each(lambda r, _: _turns(steps_of(r.decoded)))
+        self._draw("turns", turns, "share of turns", "", "turn")
+
+    def _on_axes(self, count: int) -> Each:
+        """Evaluate the densities of decoded outputs from wall to wall, or around the circle."""
+        axes = [torch.linspace(-side / 2, side / 2, count) for side in self._sides]
         places = torch.cartesian_prod(*axes).view(-1, len(axes)).double()
-        for name, recordings in self._recordings.items():
-            for condition, recording in recordings.items():
-                key = f"{name}/{condition}"
-                decoded = recording.decoded
-                points = self._project(name, recording)
-                found[f"{key}/activity_density"], found[f"{key}/activity_limits"] = _on_grid(points)
-                values = recording.meanwhile.flatten(0, 1)
-                every = max(1, len(points) // SHOWN_POINTS)
-                density = self._density(name, condition)
-                found[f"{key}/trajectories"] = decoded[:SHOWN_STEPS, :SHOWN_TRAJECTORIES]
-                found[f"{key}/projection"] = points[::every]
-                found[f"{key}/projected"] = values[::every]
-                found[f"{key}/density"] = (
-                    density.log_density(places).exp().view(*(len(axis) for axis in axes))
-                )
-                if is_bearing(decoded):
-                    found[f"{key}/bearings"] = bearing_histogram(decoded)
-                    found[f"{key}/turns"] = _turns(steps_of(decoded))
-                elif condition != ACTIVE and len(decoded) > LAG:
-                    experience = self._density(name, ACTIVE)
-                    field = drift_field(decoded, experience, (extent[0], extent[1]))
-                    found[f"{key}/field"] = torch.stack(
-                        [field.places, field.drift, field.predicted]
-                    )
-        return {name: values.numpy().astype(np.float32) for name, values in found.items()}
+        return {
+            key: self._density(key).log_density(places).exp().view(*(len(axis) for axis in axes))
+            for key in self._recordings
+        }
 
 
 def row_name(name: str, condition: str) -> str:
-    """Name a quiescent condition of a network, as in the table of divergences."""
+    """Name a quiescent condition of a network."""
     return f"{name} (noise added)" if condition == NOISE_ADDED else name
 
 
-def _extent(configuration: Configuration) -> tuple[float, ...]:
+def _extent(task: Task) -> tuple[float, ...]:
     """Give the width and height of the box (m), or the length of the circle (rad)."""
-    task = configuration.task
-    if isinstance(task, NavigationTask):
-        return task.box_width, task.box_height
-    return (2 * np.pi,)
+    return _box(task) if isinstance(task, NavigationTask) else (2 * np.pi,)
 
 
-def _on_grid(points: Tensor) -> tuple[Tensor, Tensor]:
+def _box(task: Task) -> tuple[float, float]:
+    assert isinstance(task, NavigationTask)  # noqa: S101 - positions are those of a box
+    return task.box_width, task.box_height
+
+
+def _every(points: Tensor) -> int:
+    """Tell which moments are shown: one in so many."""
+    return max(1, len(points) // SHOWN_POINTS)
+
+
+def _in_time(
+    decoded: Float[Tensor, "steps trajectories dims"], count: int
+) -> Float[Tensor, "shown some dims"]:
+    """Give the outputs of some trajectories; awake, one trial after the other."""
+    trials = decoded.unflatten(1, (-1, count)).transpose(0, 1)  # trials, steps, trajectories, dims
+    return trials.flatten(0, 1)[:SHOWN_STEPS, :SHOWN_TRAJECTORIES]
+
+
+def _on_grid(points: Float[Tensor, "points 2"]) -> tuple[Tensor, Tensor]:
     """Estimate the density of points in the plane on a square grid around them; give its limits."""
     low, high = points.amin(0), points.amax(0)
     # A little more than the points, and something even around a single one.
@@ -461,7 +409,7 @@ def _on_grid(points: Tensor) -> tuple[Tensor, Tensor]:
     return KernelDensity(points).log_density(places).exp().view(GRID, GRID), limits
 
 
-def _turns(steps: Tensor) -> Tensor:
+def _turns(steps: Tensor) -> Float[Tensor, " bins"]:
     """Give the share of turns in equal bins from -pi/2 to pi/2; larger ones count in the last."""
     share = (steps / (np.pi / 2) + 1) / 2
     index = (share * TURN_BINS).long().clamp(0, TURN_BINS - 1)

@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rnn_reactivation.configuration import Configuration, Rnn
+from rnn_reactivation.configuration import Configuration
+from rnn_reactivation.sections import Rnn
 from sharpwave_shared.seeding import Streams
 
 Parameters = dict[str, Tensor]
@@ -26,12 +27,12 @@ order, one below the other.
 
 def shapes(configuration: Configuration) -> dict[str, tuple[int, int]]:
     """Give the shape of each weight matrix of a network."""
-    units, cells = configuration.rnn.hidden_size, configuration.cells
+    units, cells = configuration.rnn.hidden_size, configuration.task.cells
     rows = units * (3 if configuration.rnn.type == "gru" else 1)
     return {
         "encoder": (units, cells),
         "recurrent": (rows, units),
-        "input": (rows, configuration.inputs),
+        "input": (rows, configuration.task.inputs),
         "readout": (cells, units),
     }
 

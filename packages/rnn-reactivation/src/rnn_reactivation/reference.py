@@ -9,8 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rnn_reactivation.configuration import Configuration, NavigationTask, Rnn
+from rnn_reactivation.configuration import Configuration
 from rnn_reactivation.recurrence import Parameters
+from rnn_reactivation.sections import NavigationTask, Rnn
 
 PHI = {
     "relu": torch.relu,
@@ -60,12 +61,12 @@ class PlainNetwork(nn.Module):
 
     def __init__(self, configuration: Configuration):
         super().__init__()
-        rnn, cells = configuration.rnn, configuration.cells
+        rnn, task = configuration.rnn, configuration.task
         self.rnn = rnn
-        self.encoder = nn.Linear(cells, rnn.hidden_size, bias=False)
+        self.encoder = nn.Linear(task.cells, rnn.hidden_size, bias=False)
         cell = PlainGru if rnn.type == "gru" else PlainVanilla
-        self.cell = cell(rnn, configuration.inputs)
-        self.readout = nn.Linear(rnn.hidden_size, cells, bias=False)
+        self.cell = cell(rnn, task.inputs)
+        self.readout = nn.Linear(rnn.hidden_size, task.cells, bias=False)
 
     def forward(
         self,

@@ -16,7 +16,8 @@ from jaxtyping import Float, Int
 from scipy.special import ive
 from torch import Tensor
 
-from rnn_reactivation.configuration import Configuration, HeadDirectionTask, NavigationTask
+from rnn_reactivation.configuration import Configuration
+from rnn_reactivation.sections import HeadDirectionTask, NavigationTask, Task
 from sharpwave_shared.seeding import Streams
 
 NEGLIGIBLE = 1e-10
@@ -69,9 +70,7 @@ def wrap(angles: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
     return torch.where(wrapped >= math.pi, -math.pi, wrapped)
 
 
-def make_trajectories(
-    task: NavigationTask | HeadDirectionTask, count: int, generator: torch.Generator
-) -> Trajectories:
+def make_trajectories(task: Task, count: int, generator: torch.Generator) -> Trajectories:
     """Generate trajectories on the generator's device, in torch's default dtype.
 
     Parameters
@@ -86,9 +85,7 @@ def make_trajectories(
     return move(task, draw_motion(task, count, generator))
 
 
-def draw_motion(
-    task: NavigationTask | HeadDirectionTask, count: int, generator: torch.Generator
-) -> Motion:
+def draw_motion(task: Task, count: int, generator: torch.Generator) -> Motion:
     """Draw what is random about trajectories."""
 
     def uniform(*shape: int) -> Tensor:
@@ -111,7 +108,7 @@ def draw_motion(
     return Motion(start.expand(count, 2), heading, lengths, turns())
 
 
-def move(task: NavigationTask | HeadDirectionTask, motion: Motion) -> Trajectories:
+def move(task: Task, motion: Motion) -> Trajectories:
     """Make trajectories of what was drawn.
 
     In the box the animal moves at every step along its heading, then turns; it follows walls

@@ -1,10 +1,8 @@
 """Training: from the changes of a variable to the activations of cells that are tuned to it."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from itertools import product
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -18,7 +16,6 @@ from rnn_reactivation.recurrence import (
     fill_with_noise,
     initialise,
     make_network,
-    shapes,
 )
 from rnn_reactivation.tasks import (
     Cells,
@@ -29,12 +26,14 @@ from rnn_reactivation.tasks import (
     move,
     squared_error,
 )
-from sharpwave_shared.errors import DivergenceError, InvalidInputError
-from sharpwave_shared.runs import Journal
+from sharpwave_shared.errors import DivergenceError
+from sharpwave_shared.journal import Journal, together
 from sharpwave_shared.seeding import Streams
 
 TEST = "test"
 """The batch on which networks are tested, the same all along."""
+TRAINING = "training"
+"""The loop of training, in journals."""
 
 
 class Batch:
@@ -65,10 +64,10 @@ class Batch:
         dtype = torch.get_default_dtype()
         size = Size(len(seeds), task.length, count, device, dtype)
         self.network = make_network(rnn, size)
-        self.inputs = size.buffer(configuration.inputs)
-        self.true = size.buffer(configuration.inputs)
+        self.inputs = size.buffer(configuration.task.inputs)
+        self.true = size.buffer(configuration.task.inputs)
         self.start = torch.empty(
-            (len(seeds), count, configuration.cells), device=device, dtype=dtype
+            (len(seeds), count, configuration.task.cells), device=device, dtype=dtype
         )
         # The activations of head direction cells are linear functions of a few harmonics, which
         # are all that learning needs of them (unless their tuning is very sharp).
@@ -77,15 +76,15 @@ class Batch:
         if (
             self._bearing is not None
             and rnn.sigma2_out == 0
-            and 2 * self._bearing.orders < configuration.cells
+            and 2 * self._bearing.orders < configuration.task.cells
         ):
             self._mixing = self._bearing.mixing()
-        width = configuration.cells if self._mixing is None else self._mixing.shape[-2]
+        width = configuration.task.cells if self._mixing is None else self._mixing.shape[-2]
         self._targets = size.buffer(width).flatten(1, 2)
         self._to_states = size.buffer(rnn.hidden_size)
         self._motion: Motion | None = None
         self._captures = self.device.type == "cuda"
-        self._noise_in = size.buffer(configuration.inputs) if rnn.sigma2_in > 0 else None
+        self._noise_in = size.buffer(configuration.task.inputs) if rnn.sigma2_in > 0 else None
         self._noise_out = torch.empty_like(self._targets) if rnn.sigma2_out > 0 else None
         self._graph: tuple[torch.cuda.CUDAGraph, Tensor, Parameters] | None = None
 
@@ -267,92 +266,73 @@ def _factored_error(
     return torch.as_tensor(total / count).to(states.dtype), to_readout
 
 
-@dataclass
 class Learner:
     """A network in training: everything that it needs to go on, whatever learns beside it.
 
-    Attributes
+    While `train` works, its tensors are views of those of all networks that learn beside it.
+
+    Parameters
     ----------
     configuration, seed
         What it is.
+
+    Attributes
+    ----------
     parameters
         Its weights, without a dimension of networks.
     means, squares
         Adam's running means of the gradients and of their squares.
-    losses
-        The training loss of every epoch so far.
+    epoch
+        Epochs done.
     tests
         Results on the test batch, with the epochs after which they were found.
     """
 
-    configuration: Configuration
-    seed: int
-    parameters: Parameters
-    means: Parameters
-    squares: Parameters
-    losses: list[float] = field(default_factory=list)
-    tests: list[tuple[int, Test]] = field(default_factory=list)
-
-    @classmethod
-    def new(cls, configuration: Configuration, seed: int) -> "Learner":
-        """Give an untrained network."""
-        parameters = {n: v[0] for n, v in initialise(configuration, [seed]).items()}
-        means, squares = ({n: torch.zeros_like(v) for n, v in parameters.items()} for _ in range(2))
-        return cls(configuration, seed, parameters, means, squares)
+    def __init__(self, configuration: Configuration, seed: int):
+        self.configuration, self.seed, self.epoch = configuration, seed, 0
+        self.parameters = {n: v[0] for n, v in initialise(configuration, [seed]).items()}
+        self.means, self.squares = (
+            {n: torch.zeros_like(v) for n, v in self.parameters.items()} for _ in range(2)
+        )
+        self.tests: list[tuple[int, Test]] = []
+        self.curve = torch.empty(0)
 
     @property
-    def epoch(self) -> int:
-        """Epochs done."""
-        return len(self.losses)
+    def losses(self) -> list[float]:
+        """The training loss of every epoch so far."""
+        return self.curve[: self.epoch].tolist()
 
     @property
     def model(self) -> Model:
         """The network as it is now."""
-        weights = {name: values[None].clone() for name, values in self.parameters.items()}
+        weights = {name: v[None].detach().cpu().clone() for name, v in self.parameters.items()}
         return Model(self.configuration, self.seed, self.epoch, weights)
 
-    def tensors(self) -> dict[str, Tensor]:
-        """Give all that changes, for a checkpoint."""
-        groups = {"": self.parameters, "mean.": self.means, "square.": self.squares}
-        found = {prefix + n: v for prefix, group in groups.items() for n, v in group.items()}
-        tests = [(epoch, *test) for epoch, test in self.tests]
-        return found | {
-            "losses": torch.tensor(self.losses, dtype=torch.float64),
-            "tests": torch.tensor(tests, dtype=torch.float64).view(-1, 3),
+    def refuse_divergence(self) -> None:
+        """Raise a `DivergenceError` if a loss is not a finite number."""
+        for epoch, loss in enumerate(self.losses, 1):
+            _refuse_divergence(self, loss, epoch, "loss")
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give all that changes; what has diverged is refused."""
+        self.refuse_divergence()
+        return {
+            "parameters": self.parameters,
+            "means": self.means,
+            "squares": self.squares,
+            "losses": self.curve[: self.epoch],
+            "tests": [[epoch, *test] for epoch, test in self.tests],
         }
 
-    @classmethod
-    def restore(
-        cls, configuration: Configuration, seed: int, tensors: dict[str, Tensor]
-    ) -> "Learner":
-        """Take up what `tensors` gave.
-
-        Raises
-        ------
-        InvalidInputError
-            If they are not those of a network of this configuration.
-        """
-        wanted = shapes(configuration)
-        for prefix, (name, shape) in product(("", "mean.", "square."), wanted.items()):
-            found = tensors.get(prefix + name)
-            if found is None or tuple(found.shape) != shape:
-                raise InvalidInputError(
-                    f"the checkpoint does not fit {configuration.name}: {prefix}{name} is "
-                    f"{'missing' if found is None else tuple(found.shape)}, not {shape}"
-                )
-            if found.dtype != torch.get_default_dtype():
-                raise InvalidInputError(
-                    f"the checkpoint does not fit: {prefix}{name} holds {found.dtype}"
-                )
-        parameters, means, squares = (
-            {n: tensors[prefix + n] for n in wanted} for prefix in ("", "mean.", "square.")
-        )
-        if not {"losses", "tests"} <= tensors.keys():
-            raise InvalidInputError("the checkpoint does not fit: it holds no losses and tests")
-        tests = [(int(epoch), Test(*test)) for epoch, *test in tensors["tests"].tolist()]
-        return cls(
-            configuration, seed, parameters, means, squares, tensors["losses"].tolist(), tests
-        )
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up what `state_dict` gave."""
+        for group in ("parameters", "means", "squares"):
+            for name, values in getattr(self, group).items():
+                values.copy_(state[group][name])
+        losses = state["losses"]
+        self.curve[: len(losses)] = losses
+        self.epoch = len(losses)
+        self.tests = [(int(epoch), Test(*test)) for epoch, *test in state["tests"]]
 
 
 def train(
@@ -360,9 +340,8 @@ def train(
     n_epochs: int,
     *,
     device: torch.device | str = "cpu",
-    journal: Journal | None = None,
+    journals: Sequence[Journal] = (),
     save: Callable[[Learner], None] = lambda learner: None,
-    checkpoint: Callable[[], None] = lambda: None,
 ) -> None:
     """Train networks of one configuration side by side.
 
@@ -374,83 +353,80 @@ def train(
         Epochs (each one batch and one step of Adam) that they have done at the end.
     device
         Where they are computed.
-    journal
-        Shows progress, and says when a checkpoint is due.
+    journals
+        One for each network: shows progress, keeps checkpoints. New networks go on from these.
     save
         Called with every network after each `save_every` epochs and after the last.
-    checkpoint
-        Called when a checkpoint is due, and at the end, with the networks up to date.
 
     Raises
     ------
     DivergenceError
         If a loss is not a finite number.
     """
-    journal = journal or Journal()
     first = learners[0]
-    trainer = first.configuration.trainer
-    if any((x.configuration, x.epoch) != (first.configuration, first.epoch) for x in learners):
+    configuration, trainer, done = first.configuration, first.configuration.trainer, first.epoch
+    if any((x.configuration, x.epoch) != (configuration, done) for x in learners):
         raise ValueError("networks that learn together must have one configuration and epoch")
-    if first.epoch >= n_epochs:
+    if done >= n_epochs:
         return
-    batch = Batch(first.configuration, [learner.seed for learner in learners], device)
-    parameters, means, squares = stacked = [
-        {n: torch.stack([x[n] for x in group]).to(device) for n in first.parameters}
-        for group in (
-            [learner.parameters for learner in learners],
-            [learner.means for learner in learners],
-            [learner.squares for learner in learners],
+    journals = journals or [Journal() for _ in learners]
+    parameters, means, squares = (
+        _stack([getattr(x, group) for x in learners], device)
+        for group in ("parameters", "means", "squares")
+    )
+    curves = torch.zeros((len(learners), n_epochs), device=device)
+    for n, learner in enumerate(learners):
+        curves[n, :done] = learner.curve[:done]
+        learner.curve = curves[n]
+    adam: torch.optim.Adam | None = None
+    batch = Batch(configuration, [learner.seed for learner in learners], device)
+
+    for step in together(journals, TRAINING, n_epochs - done, learners):
+        epoch = done + step + 1
+        batch.draw(epoch)
+        curves[:, epoch - 1], gradients = batch.learn(parameters)
+        for name, values in parameters.items():
+            values.grad = gradients[name]
+        if adam is None:  # only now is it known from which epoch the networks go on
+            adam = _adam(parameters, means, squares, epoch - 1, trainer.learning_rate)
+        adam.step()
+        for learner in learners:
+            learner.epoch = epoch
+        last = epoch == n_epochs
+        if epoch % trainer.test_every == 0 or last:
+            _test(batch, learners, parameters, journals[0])
+        if epoch % trainer.save_every == 0 or last:
+            for learner in learners:
+                learner.refuse_divergence()
+                save(learner)
+
+
+def _stack(groups: Sequence[Parameters], device: torch.device | str) -> Parameters:
+    """Put networks' tensors into one of each name, with networks first; they become its parts."""
+    stacked = {n: torch.stack([group[n] for group in groups]).to(device) for n in groups[0]}
+    for k, group in enumerate(groups):
+        group |= {name: values[k] for name, values in stacked.items()}
+    return stacked
+
+
+def _test(
+    batch: Batch, learners: Sequence[Learner], parameters: Parameters, journal: Journal
+) -> None:
+    for learner in learners:
+        learner.refuse_divergence()
+    for learner, test in zip(learners, batch.test(parameters), strict=True):
+        _refuse_divergence(learner, test.loss, learner.epoch, "test loss")
+        learner.tests.append((learner.epoch, test))
+        journal.reporter.detail(
+            f"{learner.configuration.config}, seed {learner.seed}, epoch {learner.epoch}: test "
+            f"loss {test.loss:.3g}, squared error {test.error:.3g}"
         )
-    ]
-    adam = _adam(parameters, means, squares, first.epoch, trainer.learning_rate)
-    losses: list[Tensor] = []
-
-    def update() -> None:
-        """Bring the learners up to date."""
-        start = first.epoch
-        found = torch.stack(losses, 1).tolist() if losses else [[] for _ in learners]
-        losses.clear()
-        for n, learner in enumerate(learners):
-            for group, values in zip(
-                (learner.parameters, learner.means, learner.squares), stacked, strict=True
-            ):
-                group |= {name: v[n].detach().cpu().clone() for name, v in values.items()}
-            learner.losses += found[n]
-            for epoch, loss in enumerate(found[n], start + 1):
-                _refuse_divergence(learner, loss, epoch, "loss")
-
-    with journal.reporter.progress("training", n_epochs, first.epoch) as advance:
-        for epoch in range(first.epoch + 1, n_epochs + 1):
-            batch.draw(epoch)
-            loss, gradients = batch.learn(parameters)
-            losses.append(loss.clone())
-            for name, values in parameters.items():
-                values.grad = gradients[name]
-            adam.step()
-            advance(1)
-            tests, saves = epoch % trainer.test_every == 0, epoch % trainer.save_every == 0
-            last, due = epoch == n_epochs, journal.checkpoint_due()
-            if tests or saves or last or due:
-                update()
-            if tests or last:
-                for learner, test in zip(learners, batch.test(parameters), strict=True):
-                    _refuse_divergence(learner, test.loss, epoch, "test loss")
-                    learner.tests.append((epoch, test))
-                    journal.reporter.detail(
-                        f"{learner.configuration.name}, seed {learner.seed}, epoch {epoch}: "
-                        f"test loss {test.loss:.3g}, squared error {test.error:.3g}"
-                    )
-            if saves or last:
-                for learner in learners:
-                    save(learner)
-            if due or last:
-                checkpoint()
 
 
 def _refuse_divergence(learner: Learner, loss: float, epoch: int, what: str) -> None:
     if not math.isfinite(loss):
         raise DivergenceError(
-            f"{learner.configuration.name}, seed {learner.seed}: the {what} is {loss} in epoch "
+            f"{learner.configuration.config}, seed {learner.seed}: the {what} is {loss} in epoch "
             f"{epoch}"
         )
 

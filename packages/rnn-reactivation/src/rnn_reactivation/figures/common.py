@@ -2,16 +2,16 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import numpy as np
+import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rnn_reactivation.reactivation import ACTIVE, NOISE_ADDED, QUIESCENT
+from rnn_reactivation.experiments.analyze import ACTIVE, NOISE_ADDED, QUIESCENT, Analyze
 from sharpwave_shared.plotting import name_seeds
-from sharpwave_shared.runs import StoredRun
 
 CONDITIONS = {ACTIVE: "awake", QUIESCENT: "asleep", NOISE_ADDED: "asleep, noise added"}
 COLOURS = {ACTIVE: "C0", QUIESCENT: "C1", NOISE_ADDED: "C2"}
@@ -44,14 +44,6 @@ def pretty(name: str) -> str:
     return name.replace("$", r"\$")
 
 
-def means(values: np.ndarray) -> np.ndarray:
-    """Give the mean over the first dimension, leaving NaN out; NaN where nothing is known."""
-    known = np.isfinite(values)
-    counts = known.sum(0)
-    total = np.where(known, values, 0).sum(0)
-    return np.where(counts > 0, total / np.maximum(counts, 1), np.nan)
-
-
 def short(value: float) -> str:
     """Write a number with two or three significant digits."""
     if not np.isfinite(value):
@@ -68,43 +60,63 @@ def short(value: float) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
-class Network(NamedTuple):
-    """What is stored of a network, of the first seed.
+@dataclass(frozen=True)
+class Network:
+    """What is known of a network.
 
     Attributes
     ----------
     name
         Of its configuration.
-    task
-        The parameters of its task.
-    arrays
-        Quantities by condition and name.
+    data
+        The results of an analysis for this configuration; pictures show its first seed.
     """
 
     name: str
-    task: dict[str, Any]
-    arrays: dict[str, dict[str, np.ndarray]]
+    data: xr.Dataset
 
     def having(self, *quantities: str) -> list[str]:
-        """List the conditions for which all these quantities are stored."""
+        """List the conditions for which all these quantities are known."""
+        if not set(quantities) <= set(self.data.variables):
+            return []
         return [
             condition
             for condition in CONDITIONS
-            if condition in self.arrays and set(quantities) <= self.arrays[condition].keys()
+            if condition in self.data["condition"]
+            and all(np.isfinite(self._all(q, condition)).any() for q in quantities)
         ]
 
+    def of(self, quantity: str, condition: str) -> np.ndarray:
+        """Give a quantity in a condition, without the rows that are not known."""
+        values = self._all(quantity, condition)
+        known = np.isfinite(values).reshape(len(values), -1).any(1)
+        return values[known]
 
-def stored_networks(run: StoredRun) -> list[Network]:
-    """Sort the arrays of an analysis by network and condition."""
-    found: dict[str, dict[str, dict[str, np.ndarray]]] = {}
-    for key, values in run.arrays().items():
-        name, condition, quantity = key.rsplit("/", 2)
-        found.setdefault(name, {}).setdefault(condition, {})[quantity] = values
-    return [
-        Network(name, network["task"], found[name])
-        for name, network in zip(run.metrics["names"], run.config["networks"], strict=True)
-        if name in found
-    ]
+    def _all(self, quantity: str, condition: str) -> np.ndarray:
+        values = self.data[quantity].sel(condition=condition)
+        return (values.isel(seed=0) if "seed" in values.dims else values).values.astype(float)
+
+    @property
+    def dt(self) -> float:
+        """Duration of a step (s)."""
+        return self.data["dt"].item()
+
+    @property
+    def trial(self) -> int:
+        """Steps of a trial."""
+        return int(self.data["trial_steps"])
+
+    @property
+    def box(self) -> tuple[float, float]:
+        """Width and height of the box (m)."""
+        width, height = self.data["extent"].values
+        return float(width), float(height)
+
+
+def networks_of(data: xr.Dataset) -> list[Network]:
+    """List the networks of an analysis."""
+    names = map(str, data["configuration"].values)
+    return [Network(name, data.sel(configuration=name)) for name in names]
 
 
 def on_pages(
@@ -136,7 +148,7 @@ def make_panels(
     extra: tuple[float, float] = (0.9, 0.9),
     bars: bool = False,
 ) -> tuple[Figure, Panels, list[Axes]]:
-    """Make a panel for every condition (column) of every network (row), with titled columns.
+    """Make a panel for every condition (column) of every network (row), with titles on top.
 
     With `bars`, a colour bar for each row, too.
     """
@@ -149,14 +161,24 @@ def make_panels(
     grid = figure.add_gridspec(len(networks), len(widths), width_ratios=widths)
     panels: Panels = {}
     for row, network in enumerate(networks):
-        for condition in network.having(*quantities):
-            column = columns.index(condition)
-            axes = figure.add_subplot(grid[row, column])
-            if not any(c == condition for _, c in panels):
-                axes.set_title(CONDITIONS[condition], color=COLOURS[condition])
-            panels[network.name, condition] = axes
+        held = network.having(*quantities)
+        for column, condition in enumerate(columns):
+            if condition in held:
+                panels[network.name, condition] = figure.add_subplot(grid[row, column])
+            if row == 0:
+                heading = panels.get((network.name, condition))
+                heading = heading or empty_panel(figure, grid[row, column])
+                heading.set_title(CONDITIONS[condition], color=COLOURS[condition])
     rows = range(len(networks)) if bars else []
     return figure, panels, [figure.add_subplot(grid[r, -1], label="<colorbar>") for r in rows]
+
+
+def empty_panel(figure: Figure, place: object) -> Axes:
+    """Make a panel for the title of a column whose first row is empty."""
+    axes = figure.add_subplot(place, label="<empty>")  # type: ignore[call-overload]
+    axes.set(xticks=[], yticks=[], box_aspect=1)
+    axes.spines[:].set_visible(False)
+    return axes
 
 
 def label_panels(panels: Panels, x: str, y: str, *, shared: bool) -> None:
@@ -196,27 +218,31 @@ def row_panels(
     return figure, zip(networks, axes.flat, strict=False)
 
 
-def simulations(run: StoredRun) -> str:
+def simulations(experiment: Analyze, data: xr.Dataset) -> str:
     """Say what was simulated, awake and asleep."""
-    lengths = sorted({network["task"]["length"] for network in run.config["networks"]})
-    trials = " or ".join(map(str, lengths))
+    trials = " or ".join(map(str, np.unique(data["trial_steps"])))
     return (
-        f"{run.config['trajectories']} trajectories of {run.config['steps']:,} steps, awake in "
-        f"trials of {trials}; {asleep_noise(run)}"
+        f"{experiment.trajectories} trajectories of {experiment.steps:,} steps, awake in "
+        f"trials of {trials}; {asleep_noise(experiment, data)}"
     )
 
 
-def asleep_noise(run: StoredRun) -> str:
+def asleep_noise(experiment: Analyze, data: xr.Dataset) -> str:
     """Say what the noise asleep was."""
-    text = f"asleep no input, and noise of {NOISE[run.config['noise']]}"
-    if any(NOISE_ADDED in variances for variances in run.metrics["noise"].values()):
+    text = f"asleep no input, and noise of {NOISE[experiment.noise]}"
+    if NOISE_ADDED in data["condition"]:
         text += f" (noise added: {NOISE['absolute']})"
     return text
 
 
-def first_seed(run: StoredRun) -> str:
+def first_seed(data: xr.Dataset) -> str:
     """Name the seed whose networks the pictures show."""
-    return name_seeds(run.metrics["seeds"][:1])
+    return name_seeds(data["seed"].values[:1].tolist())
+
+
+def pictured(experiment: Analyze, data: xr.Dataset) -> str:
+    """Say of which seed a picture is, and what was simulated."""
+    return f"{first_seed(data).capitalize()}; {simulations(experiment, data)}."
 
 
 def finite_most(arrays: Sequence[np.ndarray], default: float = 1.0) -> float:

@@ -1,9 +1,11 @@
 """Figures of the numbers of an analysis: divergences, variance, distance, dimensionality."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
+import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
@@ -11,18 +13,18 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from rnn_reactivation.experiments.analyze import ACTIVE, NAVIGATION, NOISE_ADDED, Analyze
 from rnn_reactivation.figures.common import (
     COLOURS,
     CONDITIONS,
     asleep_noise,
-    means,
+    networks_of,
     pretty,
     short,
     simulations,
 )
-from rnn_reactivation.reactivation import NOISE_ADDED, RANDOM, UNIFORM, row_name
-from sharpwave_shared.plotting import caption, name_seeds, numbers, style
-from sharpwave_shared.runs import StoredRun
+from sharpwave_shared.plotting import caption, name_seeds
+from sharpwave_shared.statistics import mean_and_sd
 
 DIMMEST = 1e-3
 """Colours of divergences begin here at the lowest: below it they tell nothing."""
@@ -33,24 +35,23 @@ SHARES = ("coverage", "hollowness")
 """Measures from 0 to 1."""
 
 
-def comparison_figures(run: StoredRun) -> dict[str, Figure]:
-    """Draw the numbers of every kind that the run holds."""
-    metrics, figures = run.metrics, {}
-    with style():
-        if metrics.get("kl"):
-            figures["kl"] = _divergences(run)
-        for name, measures in _measures(run).items():
-            held = {key: label for key, label in measures.items() if metrics.get(key)}
-            if held:
-                figures[name] = _bars(run, name, held)
-        if metrics.get("dimensionality"):
-            figures["dimensionality"] = _dimensionality(run)
+def comparison_figures(experiment: Analyze, data: xr.Dataset) -> dict[str, Figure]:
+    """Draw the numbers of every kind that the results hold."""
+    figures = {}
+    if "kl" in data:
+        figures["kl"] = _divergences(experiment, data)
+    for name, measures in _measures(experiment).items():
+        held = {key: label for key, label in measures.items() if key in data}
+        if held:
+            figures[name] = _bars(experiment, data, name, held)
+    if "explained_variance" in data:
+        figures["dimensionality"] = _dimensionality(experiment, data)
     return figures
 
 
-def _measures(run: StoredRun) -> dict[str, dict[str, str]]:
+def _measures(experiment: Analyze) -> dict[str, dict[str, str]]:
     """Name the measures that are drawn as bars, by figure."""
-    if run.metrics["task"] == "spatial_navigation":
+    if experiment.task == NAVIGATION:
         return {
             "variance": {"variance": "variance of the position over time (m²)"},
             "distance": {
@@ -70,28 +71,43 @@ def _measures(run: StoredRun) -> dict[str, dict[str, str]]:
     }
 
 
-def _each_seed(run: StoredRun, text: str = "bars are means over them, points each") -> str:
-    seeds = run.metrics["seeds"]
-    return name_seeds(seeds) + (f": {text}" if len(seeds) > 1 else "")
-
-
-def _row_words(run: StoredRun, row: str) -> tuple[str, str | None]:
-    """Say what a row of divergences is, and of which network."""
-    for name in run.metrics["names"]:
-        if row == name:
-            return pretty(name), name
-        if row == row_name(name, NOISE_ADDED):
-            return f"{pretty(name)}, noise added", name
-    return row, None
-
-
-def _divergences(run: StoredRun) -> Figure:
-    table: Mapping[str, Mapping[str, list[float]]] = run.metrics["kl"]
-    names = run.metrics["names"]
-    values = np.array(
-        [[means(numbers(row.get(name, [np.nan]))) for name in names] for row in table.values()]
+def _each_seed(data: xr.Dataset, text: str = "bars are means over them, points each") -> str:
+    return name_seeds(data["seed"].values.tolist()) + (
+        f": {text}" if data.sizes["seed"] > 1 else ""
     )
-    rows = [_row_words(run, row) for row in table]
+
+
+class _Row(NamedTuple):
+    """A density asleep: what it is, of which network if of one, and its divergences."""
+
+    words: str
+    network: str | None
+    values: np.ndarray
+
+
+def _rows(data: xr.Dataset) -> list[_Row]:
+    """Give the mean divergences of every density asleep from those awake."""
+    rows = []
+    for network in networks_of(data):
+        for condition in network.having("noise_variance"):
+            added = ", noise added" if condition == NOISE_ADDED else ""
+            values = data["kl"].sel(asleep=network.name, condition=condition)
+            rows.append(_Row(pretty(network.name) + added, network.name, _mean(values)))
+    return [
+        *rows,
+        _Row("random network", None, _mean(data["kl_random"])),
+        _Row("uniform distribution", None, _mean(data["kl_uniform"])),
+    ]
+
+
+def _mean(values: xr.DataArray) -> np.ndarray:
+    """Average over seeds what is known."""
+    return mean_and_sd(values.transpose("seed", ...).values.astype(float))[0]
+
+
+def _divergences(experiment: Analyze, data: xr.Dataset) -> Figure:
+    names, rows = list(map(str, data["configuration"].values)), _rows(data)
+    values = np.array([row.values for row in rows])
     figure, axes = plt.subplots(figsize=(2.9 + 1.0 * len(names), 1.7 + 0.34 * len(rows)))
     positive = values[np.isfinite(values) & (values > 0)]
     low = max(float(positive.min(initial=1.0)), DIMMEST)
@@ -103,18 +119,16 @@ def _divergences(run: StoredRun) -> Figure:
             red, green, blue, _ = image.cmap(norm(max(value, low)))
             colour = "black" if _luminance(red, green, blue) > 0.18 else "white"
         axes.text(j, i, short(value), ha="center", va="center", color=colour)
-        if rows[i][1] == names[j]:
+        if rows[i].network == names[j]:
             frame = Rectangle((j - 0.47, i - 0.44), 0.94, 0.88, fill=False, linewidth=1.8)
             frame.set_edgecolor(colour)
             axes.add_patch(frame)
-    others = [i for i, row in enumerate(table) if row in (RANDOM, UNIFORM)]
-    if others and min(others) > 0:
-        axes.axhline(min(others) - 0.5, color="white", linewidth=4)
+    axes.axhline(len(rows) - 2.5, color="white", linewidth=4)  # above the yardsticks
     columns = [pretty(name).replace(", ", ",\n") for name in names]
     axes.set_xticks(range(len(names)), columns)
     if max(len(line) for words in columns for line in words.split("\n")) > LONG_WORD:
         axes.tick_params(axis="x", labelrotation=45)
-    axes.set_yticks(range(len(rows)), [words for words, _ in rows])
+    axes.set_yticks(range(len(rows)), [row.words for row in rows])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set(xlabel="awake", ylabel="asleep")
@@ -124,8 +138,8 @@ def _divergences(run: StoredRun) -> Figure:
     caption(
         figure,
         "Kullback-Leibler divergence of decoded outputs asleep (rows) from awake (columns); "
-        f"framed: of a network from itself. {_each_seed(run, 'means over them').capitalize()}; "
-        f"{run.config['samples']:,} samples; {simulations(run)}.",
+        f"framed: of a network from itself. {_each_seed(data, 'means over them').capitalize()}; "
+        f"{experiment.samples:,} samples; {simulations(experiment, data)}.",
     )
     return figure
 
@@ -136,19 +150,15 @@ def _luminance(*rgb: float) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def _bars(run: StoredRun, name: str, measures: Mapping[str, str]) -> Figure:
+def _bars(experiment: Analyze, data: xr.Dataset, name: str, measures: Mapping[str, str]) -> Figure:
     """Draw measures side by side: a row for every condition of every network."""
     rows, ticks, height = [], {}, 0.0
-    for network in run.metrics["names"]:
-        held = [
-            condition
-            for condition in CONDITIONS
-            if any(condition in run.metrics[key].get(network, {}) for key in measures)
-        ]
-        rows += [(network, condition, height + k) for k, condition in enumerate(held)]
-        if held:
-            ticks[network] = height + (len(held) - 1) / 2
-            height += len(held) + 0.7
+    asleep_only = set(measures) == {"variance"}
+    for network in networks_of(data):
+        held = [ACTIVE] * (not asleep_only) + network.having("noise_variance")
+        rows += [(network.name, condition, height + k) for k, condition in enumerate(held)]
+        ticks[network.name] = height + (len(held) - 1) / 2
+        height += len(held) + 0.7
     wide = 2.6 if len(measures) == 1 else 1.9
     figure, panels = plt.subplots(
         1,
@@ -159,9 +169,8 @@ def _bars(run: StoredRun, name: str, measures: Mapping[str, str]) -> Figure:
     )
     for axes, (key, label) in zip(panels[0], measures.items(), strict=True):
         for network, condition, y in rows:
-            values = run.metrics[key].get(network, {}).get(condition)
-            if values is not None:
-                _bar(axes, numbers(values), y, COLOURS[condition])
+            values = data[key].sel(configuration=network, condition=condition).values
+            _bar(axes, values.astype(float), y, COLOURS[condition])
         axes.axvline(0, color="0.3", linewidth=0.8)
         axes.set_xlabel(label)
         both = any(p.get_width() < 0 for p in axes.patches if isinstance(p, Rectangle))
@@ -176,16 +185,16 @@ def _bars(run: StoredRun, name: str, measures: Mapping[str, str]) -> Figure:
     panels[0, 0].set_ylim(height - 1.0, -0.8)
     for axes in panels[0]:
         axes.tick_params(axis="y", length=0)
-    _legend(figure, run, {condition for _, condition, _ in rows})
-    config = run.config
+    _legend(figure, data, {condition for _, condition, _ in rows})
     if name == "variance":
         size = (
-            f"{config['variance_trajectories']} trajectories of {config['variance_steps']:,} "
-            f"steps, without the first {config['variance_dropped']:,}; {asleep_noise(run)}"
+            f"{experiment.variance_trajectories} trajectories of {experiment.variance_steps:,} "
+            f"steps, without the first {experiment.variance_dropped:,}; "
+            f"{asleep_noise(experiment, data)}"
         )
     else:
-        size = simulations(run)
-    words = f"{_each_seed(run).capitalize()}. {size[0].upper()}{size[1:]}.{_explain(measures)}"
+        size = simulations(experiment, data)
+    words = f"{_each_seed(data).capitalize()}. {size[0].upper()}{size[1:]}.{_explain(measures)}"
     caption(figure, words)
     return figure
 
@@ -210,7 +219,7 @@ def _explain(measures: Mapping[str, str]) -> str:
 
 def _bar(axes: Axes, values: np.ndarray, y: float, colour: str) -> None:
     """Draw the mean over seeds as a bar with its value, and a point for each seed."""
-    mean = float(means(values))
+    mean = float(mean_and_sd(values)[0])
     axes.barh(y, mean if np.isfinite(mean) else 0.0, height=0.85, color=colour, linewidth=0)
     known = values[np.isfinite(values)]
     if len(values) > 1:
@@ -231,24 +240,23 @@ def _bar(axes: Axes, values: np.ndarray, y: float, colour: str) -> None:
     )
 
 
-def _legend(figure: Figure, run: StoredRun, conditions: set[str]) -> None:
+def _legend(figure: Figure, data: xr.Dataset, conditions: set[str]) -> None:
     handles: list[Patch | Line2D] = [
         Patch(color=COLOURS[condition], linewidth=0, label=label)
         for condition, label in CONDITIONS.items()
         if condition in conditions
     ]
-    if len(run.metrics["seeds"]) > 1:
+    if data.sizes["seed"] > 1:
         handles.append(
             Line2D([], [], color="0.1", marker="o", markersize=3.5, linestyle="", label="seed")
         )
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
 
 
-def _dimensionality(run: StoredRun) -> Figure:
-    shares = run.metrics["dimensionality"]
-    names = [name for name in run.metrics["names"] if name in shares]
-    columns = min(COLUMNS, len(names))
-    rows = -(-len(names) // columns)
+def _dimensionality(experiment: Analyze, data: xr.Dataset) -> Figure:
+    networks = networks_of(data)
+    columns = min(COLUMNS, len(networks))
+    rows = -(-len(networks) // columns)
     figure, panels = plt.subplots(
         rows,
         columns,
@@ -258,25 +266,24 @@ def _dimensionality(run: StoredRun) -> Figure:
         sharey=True,
     )
     conditions: dict[str, Line2D] = {}
-    for axes, name in zip(panels.flat, names, strict=False):
-        for condition in CONDITIONS:
-            if condition not in shares[name]:
-                continue
-            values = numbers(shares[name][condition])
+    for axes, network in zip(panels.flat, networks, strict=False):
+        for condition in [ACTIVE, *network.having("noise_variance")]:
+            shares = network.data["explained_variance"].sel(condition=condition)
+            values = shares.transpose("seed", "component").values
             x = np.arange(1, values.shape[1] + 1)
             colour = COLOURS[condition]
             for seed in values if len(values) > 1 else []:
                 axes.plot(x, seed, color=colour, linewidth=0.6, alpha=0.5)
-            (line,) = axes.plot(x, means(values), color=colour, marker="o", markersize=3)
+            (line,) = axes.plot(x, mean_and_sd(values)[0], color=colour, marker="o", markersize=3)
             line.set_label(CONDITIONS[condition])
             conditions.setdefault(condition, line)
-        axes.set_title(pretty(name), fontsize=9)
+        axes.set_title(pretty(network.name), fontsize=9)
         axes.set_ylim(0, 1.03)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    for axes in panels.flat[len(names) :]:
+    for axes in panels.flat[len(networks) :]:
         axes.remove()
     for k in range(columns):
-        below = panels[(len(names) - 1 - k) // columns, k]
+        below = panels[(len(networks) - 1 - k) // columns, k]
         below.set_xlabel("components")
         below.tick_params(labelbottom=True)
     for axes in panels[:, 0]:
@@ -286,7 +293,7 @@ def _dimensionality(run: StoredRun) -> Figure:
     caption(
         figure,
         "Variance of the activity that the first principal components explain, each condition's "
-        f"own. {_each_seed(run, 'means over them, thin lines each').capitalize()}; "
-        f"{simulations(run)}.",
+        f"own. {_each_seed(data, 'means over them, thin lines each').capitalize()}; "
+        f"{simulations(experiment, data)}.",
     )
     return figure

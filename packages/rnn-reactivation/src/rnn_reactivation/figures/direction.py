@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import xarray as xr
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
@@ -10,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from rnn_reactivation.experiments.analyze import ACTIVE, Analyze
 from rnn_reactivation.figures.activity import QUANTITIES, activity, activity_densities
 from rnn_reactivation.figures.common import (
     COLOURS,
@@ -19,13 +21,12 @@ from rnn_reactivation.figures.common import (
     first_seed,
     label_panels,
     make_panels,
+    networks_of,
     on_pages,
+    pictured,
     row_panels,
-    simulations,
-    stored_networks,
 )
-from sharpwave_shared.plotting import caption, style
-from sharpwave_shared.runs import StoredRun
+from sharpwave_shared.plotting import caption
 
 TRAJECTORIES = 3
 RARE = 1e-4
@@ -36,22 +37,21 @@ CYCLIC = ListedColormap(colormaps["twilight"](np.linspace(0, 1, 256))[:, :3] * 0
 """Colours of bearings; darker than matplotlib's, whose lightest vanish on white."""
 
 
-def direction_figures(run: StoredRun) -> dict[str, Figure]:
+def direction_figures(experiment: Analyze, data: xr.Dataset) -> dict[str, Figure]:
     """Draw bearings, how they move, and the activity behind them."""
-    networks = stored_networks(run)
-    with style():
-        return {
-            **on_pages("bearings", networks, ["bearings"], lambda n: _histograms(run, n)),
-            **on_pages("densities", networks, ["density"], lambda n: _densities(run, n)),
-            **on_pages("courses", networks, ["trajectories"], lambda n: _courses(run, n)),
-            **on_pages("angular_velocity", networks, ["turns"], lambda n: _velocities(run, n)),
-            **on_pages(
-                "activity_densities", networks, QUANTITIES, lambda n: activity_densities(run, n)
-            ),
-            **on_pages(
-                "activity", networks, ["projection", "projected"], lambda n: _activity(run, n)
-            ),
-        }
+    networks = networks_of(data)
+
+    def pages(name: str, quantities: list[str], draw: object) -> dict[str, Figure]:
+        return on_pages(name, networks, quantities, lambda n: draw(experiment, data, n))  # type: ignore[operator]
+
+    return {
+        **pages("bearings", ["bearings"], _histograms),
+        **pages("densities", ["density"], _densities),
+        **pages("courses", ["trajectories"], _courses),
+        **pages("angular_velocity", ["turns"], _velocities),
+        **pages("activity_densities", QUANTITIES, activity_densities),
+        **pages("activity", ["projection", "projected"], _activity),
+    }
 
 
 def _legend(figure: Figure, networks: Sequence[Network], quantity: str, even: str = "") -> None:
@@ -66,13 +66,13 @@ def _legend(figure: Figure, networks: Sequence[Network], quantity: str, even: st
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
 
 
-def _histograms(run: StoredRun, networks: list[Network]) -> Figure:
+def _histograms(experiment: Analyze, data: xr.Dataset, networks: list[Network]) -> Figure:
     figure, panels = row_panels(networks, size=(2.6, 2.3), polar=True)
     bins = 1
     for network, axes in panels:
         held = network.having("bearings")
         for condition in held:
-            shares = network.arrays[condition]["bearings"]
+            shares = network.of("bearings", condition)
             bins = len(shares)
             edges = np.linspace(-np.pi, np.pi, bins + 1)
             closed = np.append(np.repeat(shares, 2), shares[0])
@@ -82,7 +82,7 @@ def _histograms(run: StoredRun, networks: list[Network]) -> Figure:
                 axes.fill(angles, 100 * closed, color=COLOURS[condition], alpha=0.15, linewidth=0)
         around = np.linspace(-np.pi, np.pi, 181)
         axes.plot(around, np.full(181, 100 / bins), color="0.4", linestyle=":", linewidth=1)
-        axes.set_ylim(0, 108 * finite_most([network.arrays[c]["bearings"] for c in held]))
+        axes.set_ylim(0, 108 * finite_most([network.of("bearings", c) for c in held]))
         axes.set_xticks([0, np.pi / 2, np.pi, 3 * np.pi / 2], ["0", "π/2", "±π", "−π/2"])
         axes.yaxis.set_major_locator(MaxNLocator(3))
         axes.tick_params(labelsize=7.5, pad=1, labelleft=False)
@@ -92,7 +92,7 @@ def _histograms(run: StoredRun, networks: list[Network]) -> Figure:
     caption(
         figure,
         f"Share of decoded bearings in each of {bins} parts of the circle (angles in rad). "
-        f"{first_seed(run).capitalize()}; {simulations(run)}.",
+        f"{pictured(experiment, data)}",
     )
     return figure
 
@@ -111,16 +111,16 @@ def _bearing_axis(axes: Axes, which: str = "x") -> None:
     (axes.set_xlim if which == "x" else axes.set_ylim)(-np.pi, np.pi)
 
 
-def _densities(run: StoredRun, networks: list[Network]) -> Figure:
+def _densities(experiment: Analyze, data: xr.Dataset, networks: list[Network]) -> Figure:
     figure, panels = row_panels(networks, size=(2.9, 1.9))
     for network, axes in panels:
         held = network.having("density")
         for condition in held:
-            density = network.arrays[condition]["density"]
+            density = network.of("density", condition)
             angles = np.linspace(-np.pi, np.pi, len(density))
             axes.plot(angles, density, color=COLOURS[condition])
         axes.axhline(1 / (2 * np.pi), color="0.4", linestyle=":", linewidth=1)
-        axes.set_ylim(0, 1.08 * finite_most([network.arrays[c]["density"] for c in held]))
+        axes.set_ylim(0, 1.08 * finite_most([network.of("density", c) for c in held]))
         _bearing_axis(axes)
         axes.set(xlabel="bearing (rad)", ylabel="density (1/rad)")
         axes.label_outer()
@@ -128,47 +128,52 @@ def _densities(run: StoredRun, networks: list[Network]) -> Figure:
     _legend(figure, networks, "density", "even")
     caption(
         figure,
-        f"Density of decoded bearings. {first_seed(run).capitalize()}; {simulations(run)}.",
+        f"Density of decoded bearings. {pictured(experiment, data)}",
     )
     return figure
 
 
-def cut_at_wraps(times: np.ndarray, bearings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Put NaN between bearings on both sides of +-pi, so that no line joins them."""
-    after = np.flatnonzero(np.abs(np.diff(bearings)) > np.pi) + 1
+def cut_at_wraps(
+    times: np.ndarray, bearings: np.ndarray, every: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Put NaN where no line joins bearings: on both sides of +-pi, and between trials."""
+    wraps = np.abs(np.diff(bearings)) > np.pi
+    starts = np.arange(1, len(bearings)) % every == 0
+    after = np.flatnonzero(wraps | starts) + 1
     return np.insert(times, after, np.nan), np.insert(bearings, after, np.nan)
 
 
-def _courses(run: StoredRun, networks: list[Network]) -> Figure:
+def _courses(experiment: Analyze, data: xr.Dataset, networks: list[Network]) -> Figure:
     figure, panels, _ = make_panels(networks, ["trajectories"], size=(2.1, 1.25))
     for network in networks:
         held = network.having("trajectories")
-        length = min(len(network.arrays[c]["trajectories"]) for c in held)
-        times = np.arange(length) * network.task["dt"]
         for condition in held:
             axes = panels[network.name, condition]
-            shown = network.arrays[condition]["trajectories"][:length, :TRAJECTORIES, 0]
-            for k, bearings in enumerate(shown.T.astype(float)):
-                axes.plot(*cut_at_wraps(times, bearings), color=f"C{k}", linewidth=1)
+            shown = network.of("trajectories", condition)[:, :TRAJECTORIES, 0]
+            times = np.arange(len(shown)) * network.dt
+            for k, bearings in enumerate(shown.T):
+                every = network.trial if condition == ACTIVE else len(shown)
+                axes.plot(*cut_at_wraps(times, bearings, every), color=f"C{k}", linewidth=1)
             _bearing_axis(axes, "y")
-            axes.set_xlim(0, max(times[-1], network.task["dt"]))
+            axes.set_xlim(0, max(times[-1], network.dt))
     alike = len({axes.get_xlim() for axes in panels.values()}) == 1
     label_panels(panels, "time (s)", "bearing (rad)", shared=alike)
     caption(
         figure,
-        f"Decoded bearings of {TRAJECTORIES} trajectories, awake on the task, and asleep from "
-        f"other starts without input; ±π is one bearing. {first_seed(run).capitalize()}.",
+        f"Decoded bearings of {TRAJECTORIES} trajectories, awake on the task in trials that begin "
+        "anew, and asleep from other starts without input; ±π is one bearing. "
+        f"{first_seed(data).capitalize()}.",
     )
     return figure
 
 
-def _velocities(run: StoredRun, networks: list[Network]) -> Figure:
+def _velocities(experiment: Analyze, data: xr.Dataset, networks: list[Network]) -> Figure:
     figure, panels = row_panels(networks, size=(2.9, 1.9))
     for network, axes in panels:
         furthest = 0.0
         for condition in network.having("turns"):
-            shares = network.arrays[condition]["turns"].astype(float)
-            edges = np.linspace(-np.pi / 2, np.pi / 2, len(shares) + 1) / network.task["dt"]
+            shares = network.of("turns", condition)
+            edges = np.linspace(-np.pi / 2, np.pi / 2, len(shares) + 1) / network.dt
             axes.stairs(shares, edges, color=COLOURS[condition], linewidth=1.2)
             outer = np.maximum(np.abs(edges[1:]), np.abs(edges[:-1]))
             furthest = max(furthest, float(outer[shares >= RARE].max(initial=0.0)))
@@ -183,21 +188,22 @@ def _velocities(run: StoredRun, networks: list[Network]) -> Figure:
         if spec is not None and not spec.is_first_col():
             axes.set_ylabel("")
     _legend(figure, networks, "turns")
-    bins = len(networks[0].arrays[networks[0].having("turns")[0]]["turns"])
+    bins = data.sizes["turn"]
     caption(
         figure,
         f"Turns of decoded bearings in one step, over its duration, in {bins} bins up to "
         "±π/2 a step (the last hold larger turns). "
-        f"{first_seed(run).capitalize()}; {simulations(run)}.",
+        f"{pictured(experiment, data)}",
     )
     return figure
 
 
-def _activity(run: StoredRun, networks: list[Network]) -> Figure:
+def _activity(experiment: Analyze, data: xr.Dataset, networks: list[Network]) -> Figure:
     figure, bar = activity(
-        run,
+        experiment,
+        data,
         networks,
-        lambda _, bearings: bearings[:, 0],
+        lambda bearings: bearings[:, 0],
         {"vmin": -np.pi, "vmax": np.pi, "cmap": CYCLIC},
         "decoded bearing (rad)",
     )

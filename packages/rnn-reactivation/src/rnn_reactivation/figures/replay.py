@@ -5,27 +5,27 @@ from pathlib import Path
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import xarray as xr
 from matplotlib.animation import PillowWriter
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from rnn_reactivation.experiments.analyze import ACTIVE, NAVIGATION, QUIESCENT, Analyze
 from rnn_reactivation.figures.common import (
     COLOURS,
     CONDITIONS,
     Network,
     first_seed,
+    networks_of,
     pretty,
-    stored_networks,
     thinned,
 )
 from rnn_reactivation.figures.navigation import set_box
-from rnn_reactivation.reactivation import ACTIVE, QUIESCENT
 from sharpwave_shared.files import atomic_path
 from sharpwave_shared.plotting import style
-from sharpwave_shared.runs import StoredRun
 
 TRAJECTORIES = 6
-FRAMES = 40
+FRAMES = 100
 FRAMES_PER_SECOND = 10
 TAIL = 8
 """Steps behind a dot that are shown."""
@@ -35,43 +35,43 @@ INNERMOST = 0.6
 """Radius of the innermost of the circles on which bearings move, as a share of the outermost."""
 
 
-def draw_replay(run: StoredRun) -> list[Path]:
-    """Animate the first network; give the path of the GIF, or none if nothing is stored."""
-    for network in stored_networks(run):
-        if {ACTIVE, QUIESCENT} <= set(network.having("trajectories")):
-            path = run.directory / "figures" / "replay.gif"
-            _animate(run, network, path)
-            return [path]
-    return []
+def draw_replay(experiment: Analyze, data: xr.Dataset, path: Path) -> None:
+    """Animate the first network as a GIF; do nothing if its trajectories are not known."""
+    network = networks_of(data)[0]
+    if {ACTIVE, QUIESCENT} <= set(network.having("trajectories")):
+        navigation = experiment.task == NAVIGATION
+        _animate(network, first_seed(data), path, navigation=navigation)
 
 
-def _animate(run: StoredRun, network: Network, path: Path) -> None:
-    stored = {c: network.arrays[c]["trajectories"] for c in (ACTIVE, QUIESCENT)}
+def _animate(network: Network, seed: str, path: Path, *, navigation: bool) -> None:
+    stored = {c: network.of("trajectories", c) for c in (ACTIVE, QUIESCENT)}
     steps = min(len(values) for values in stored.values())
-    navigation = "box_width" in network.task
     with style(), mpl.rc_context({"savefig.bbox": None, "figure.constrained_layout.use": False}):
         figure, panels = plt.subplots(1, 2, figsize=(5.4, 3.2), dpi=80)
-        figure.subplots_adjust(left=0.09, right=0.98, bottom=0.15, top=0.8, wspace=0.22)
+        figure.subplots_adjust(left=0.13, right=0.98, bottom=0.15, top=0.8, wspace=0.22)
         title = figure.suptitle("", fontsize=9)
         lines = []
         for axes, (condition, values) in zip(panels, stored.items(), strict=True):
             axes.set_title(CONDITIONS[condition], color=COLOURS[condition])
             (_set_box if navigation else _set_circle)(axes, network)
-            courses = values[:steps, :TRAJECTORIES].astype(float)
+            courses = values[:steps, :TRAJECTORIES]
+            trial = network.trial if condition == ACTIVE else steps
             for k in range(courses.shape[1]):
                 course = courses[:, k] if navigation else _on_circle(courses[:, k, 0], k)
                 tail = axes.plot([], [], color=f"C{k}", linewidth=1.5, alpha=0.5)[0]
                 dot = axes.plot([], [], "o", color=f"C{k}", markersize=6, clip_on=False)[0]
-                lines.append((course, tail, dot))
+                lines.append((course, trial, tail, dot))
         points = 1 if navigation else BETWEEN
         with atomic_path(path) as temporary:
             writer = PillowWriter(fps=FRAMES_PER_SECOND)
             with writer.saving(figure, str(temporary), dpi=80):
                 for step in thinned(steps, FRAMES):
-                    for course, tail, dot in lines:
-                        _move(course, int(step) * points, TAIL * points, tail, dot)
-                    time = f"{step * network.task['dt']:.2f} s"
-                    title.set_text(f"{pretty(network.name)}, {first_seed(run)}: {time}")
+                    for course, trial, tail, dot in lines:
+                        # No tail reaches back into the trial before.
+                        behind = min(TAIL, int(step) % trial)
+                        _move(course, int(step) * points, behind * points, tail, dot)
+                    time = f"{step * network.dt:.2f} s"
+                    title.set_text(f"{pretty(network.name)}, {seed}: {time}")
                     writer.grab_frame()
         plt.close(figure)
 

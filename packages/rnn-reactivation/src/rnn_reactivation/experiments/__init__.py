@@ -1,0 +1,1 @@
+"""What can be run: training networks, and analysing them awake and asleep."""
