@@ -8,6 +8,7 @@ import xarray as xr
 from jaxtyping import UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from sharpwave_shared.plotting import caption
 from sharpwave_shared.statistics import mean_and_sd
@@ -64,6 +65,11 @@ def mean_and_deviation(
     mean, sd = mean_and_sd(values.transpose("seed", dimension).values)
     axes.plot(x, mean, color=colour, label=label, **line)  # type: ignore[arg-type]
     axes.fill_between(x, mean - sd, mean + sd, color=colour, alpha=0.2, linewidth=0)
+
+
+def whole_numbers(axes: Axes) -> None:
+    """Mark whole numbers only on the horizontal axis."""
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def constant_lines(axes: Axes, results: xr.Dataset) -> None:

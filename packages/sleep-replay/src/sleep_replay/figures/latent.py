@@ -7,7 +7,6 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from sharpwave_shared.plotting import caption
 from sleep_replay.experiments.latent import Latent
@@ -18,6 +17,7 @@ from sleep_replay.figures.common import (
     mean_and_deviation,
     seeds_in_words,
     sheet,
+    whole_numbers,
 )
 from sleep_replay.latent import GRID_REACH
 from sleep_replay.parameters import DATA_SETS, MOMENTS
@@ -56,7 +56,7 @@ def _decoding(experiment: Latent, results: xr.Dataset, measure: str, time: str) 
     chance = float(results["chance"].mean())
     axes.axhline(chance, color="0.5", linestyle=":", label="always the same digit")
     axes.set_ylim(0, 1)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    whole_numbers(axes)
     axes.set_xlabel(time)
     axes.set_ylabel("decoding accuracy\n(fraction of held-out images)")
     figure.legend(loc="outside upper center", ncols=3)

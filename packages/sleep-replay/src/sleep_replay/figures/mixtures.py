@@ -15,6 +15,7 @@ from sleep_replay.figures.common import (
     data_sets,
     mean_and_deviation,
     seeds_in_words,
+    whole_numbers,
 )
 
 MODES = {"new": "new images only", "old": "own samples only", "both": "both, shuffled together"}
@@ -47,7 +48,7 @@ def _baselines(experiment: Baselines, results: xr.Dataset) -> Figure:
             mean_and_deviation(axes, error, name, colour)
         axes.set_title(MODES[mode])
         axes.set_xlabel("epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        whole_numbers(axes)
     panels[0, 0].set_ylabel(ERROR)
     panels[0, 0].set_ylim(bottom=0)
     _legend(figure, panels[0, 0])

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from sharpwave_shared.plotting import caption, name_seeds
 from sleep_replay.experiments.pretrain import Pretrain
-from sleep_replay.figures.common import CARRIED
+from sleep_replay.figures.common import CARRIED, whole_numbers
 from sleep_replay.quantities import QUANTITIES
 
 
@@ -23,7 +23,7 @@ def draw(experiment: Pretrain, results: xr.Dataset) -> dict[str, Figure]:
         first, *_ = axes.plot(epochs, courses, color=colour, marker=".")
         first.set_label(QUANTITIES[name][0])
         axes.set_xlabel("epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        whole_numbers(axes)
     errors.set_ylabel("per image (summed grey level)")
     errors.set_ylim(bottom=0)
     errors.legend()

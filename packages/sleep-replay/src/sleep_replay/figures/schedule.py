@@ -21,6 +21,7 @@ from sleep_replay.figures.common import (
     kinds,
     mean_and_deviation,
     seeds_in_words,
+    whole_numbers,
 )
 from sleep_replay.parameters import DATA_SETS, MOMENTS, Night
 
@@ -54,6 +55,7 @@ def _draw_schedule(axes: Axes, night: Night) -> None:
             [bar for bar in bars if bar[1]], (0, 1), color=colour, label=name, linewidth=0
         )
     axes.set_xlim(0, start)
+    whole_numbers(axes)
     axes.set_yticks([])
     axes.set_xlabel("epoch")
     axes.spines["left"].set_visible(False)
