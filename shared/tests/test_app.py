@@ -289,7 +289,7 @@ def test_version(arguments, call, started):
         (["--format", "gif"], "--format: got 'gif', expected one of png, pdf, svg"),
         (["--workers", "0"], "--workers: got 0, expected a whole number from 1 to 10,000"),
         (["--cluster", "dos"], "--cluster: got 'dos', expected one of slurm"),
-        (["--device", "abacus"], "abacus"),
+        (["--device", "abacus"], "--device: got 'abacus', expected what this machine has:"),
         (["--sweep", "VAR"], "--sweep: got 'VAR', expected NAME=V1,V2,..., as in lr=0.001,0.01"),
         (["--sweep", "VAR="], "--sweep: got 'VAR='"),
         (["--sweep", "VRA=1"], "VRA: got a name that is unknown, expected one of steps, VAR"),

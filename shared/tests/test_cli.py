@@ -146,7 +146,7 @@ def test_any_text_gives_seeds_or_the_error(text):
 
 
 def test_bad_seed_names_the_option_that_was_given():
-    with pytest.raises(InvalidInputError, match="--seed -1: "):
+    with pytest.raises(InvalidInputError, match="seed: got -1"):
         parse_seeds(None, -1)
 
 
@@ -270,10 +270,10 @@ def test_version(arguments, call):
         (["nonsense"], "nonsense"),
         (["sub"], "word"),
         (["--seeds", "3:1"], "--seeds 3:1"),
-        (["--seed", "-1"], "--seed -1"),
-        (["--seed", "-1", "--seeds", "3"], "--seed -1"),
+        (["--seed", "-1"], "--seed: got -1"),
+        (["--seed", "-1", "--seeds", "3"], "--seed: got -1"),
         (["--format", "gif"], "--format gif"),
-        (["--device", "abacus"], "--device abacus"),
+        (["--device", "abacus"], "--device: got 'abacus'"),
     ],
 )
 def test_bad_options(arguments, named, call):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sharpwave_shared.devices import available_devices, describe_device, resolve_device
-from sharpwave_shared.errors import InvalidInputError
+from sharpwave_shared.errors import ParameterError
 
 
 @pytest.fixture
@@ -58,11 +58,10 @@ def test_device(cuda, mps, name, expected, hardware):
 )
 def test_what_is_not_there_is_an_error_that_names_what_is(cuda, mps, name, there, hardware):
     hardware(cuda, mps=mps)
-    with pytest.raises(InvalidInputError) as caught:
+    with pytest.raises(ParameterError) as caught:
         resolve_device(name)
-    assert str(caught.value).startswith(
-        f"--device {name}: not available; this machine has {there} "
-    )
+    message = f"device: got {name!r}, expected what this machine has: {there} (auto: the first)"
+    assert str(caught.value) == message
 
 
 def test_every_device_named_here_computes():

@@ -262,6 +262,7 @@ def test_folders_of_a_sweep_are_named_by_its_values(tmp_path):
     }
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_long_values_have_folders_of_their_own(tmp_path):
     many = tuple(0.25 + n for n in range(20))
     data = Walk(steps=1).run(sweep={"scales": [many, (*many, 60.0)]}, out=tmp_path)
@@ -284,7 +285,7 @@ def test_a_batch_is_computed_together(tmp_path, monkeypatch):
     whole = Herd().run(SEEDS, sweep=sweep, out=tmp_path / "a")
     assert together == [[1, 2], [1, 2]]
     monkeypatch.undo()
-    data, kills = killed_and_resumed(Herd(), tmp_path / "b", SEEDS, every=3, sweep=sweep)
+    data, kills = killed_and_resumed(Herd(), tmp_path / "b", SEEDS, every=7, sweep=sweep)
     assert kills > 1
     assert data.identical(whole)
 

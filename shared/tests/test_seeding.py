@@ -124,7 +124,7 @@ def test_streams_leave_the_global_generators_alone():
 @pytest.mark.parametrize("seed", [-1, 2**32])
 @pytest.mark.parametrize("make", [Streams, seed_everything])
 def test_bad_seed(seed, make):
-    with pytest.raises(InvalidInputError, match=f"--seed {seed}: .*0 to 2\\^32 - 1"):
+    with pytest.raises(InvalidInputError, match=f"seed: got {seed}, .*0 to 2\\^32 - 1"):
         make(seed)
     make(2**32 - 1)
 

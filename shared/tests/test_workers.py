@@ -126,7 +126,7 @@ def test_a_part_whose_workers_are_always_lost_fails(forked):
 
 def test_a_run_in_a_process_that_imports_everything_anew(tmp_path):
     """As workers are that users have."""
-    cell = Cell(Walk(steps=3, VAR=2.0), (3, 1), tmp_path / "run")
+    cell = Cell(Walk(steps=3, VAR=2.0), (3, 1), tmp_path / "run", draw=False)
     ((directory,),) = run(run_group, [[cell]], seed=7)
     stored = open_run(directory)
     assert stored.directory == tmp_path / "run"

@@ -27,7 +27,7 @@ import typer
 
 from sharpwave_shared.claims import Claim, check_claims, claims_record, claims_table
 from sharpwave_shared.devices import resolve_device
-from sharpwave_shared.errors import DataWarning, InvalidInputError, SharpwaveError
+from sharpwave_shared.errors import DataWarning, InvalidInputError, ParameterError, SharpwaveError
 from sharpwave_shared.files import json_values, write_json
 from sharpwave_shared.plotting import parse_formats
 from sharpwave_shared.reporting import Reporter
@@ -326,6 +326,8 @@ def _errors_as_exit_codes(*, debug: bool) -> Iterator[None]:
         match error:
             case KeyboardInterrupt():
                 message, code = "interrupted; --resume goes on from the last checkpoint", 130
+            case ParameterError():
+                message, code = error.naming(f"--{error.name}"), 2
             case InvalidInputError():
                 message, code = str(error), 2
             case SharpwaveError():

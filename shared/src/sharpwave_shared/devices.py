@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from sharpwave_shared.errors import InvalidInputError
+from sharpwave_shared.errors import ParameterError
 
 
 def available_devices() -> list[str]:
@@ -24,7 +24,7 @@ def resolve_device(name: str = "auto") -> torch.device:
 
     Raises
     ------
-    InvalidInputError
+    ParameterError
         If the name is not one of these or the device is not there; the message names what is.
     """
     available = available_devices()
@@ -32,9 +32,8 @@ def resolve_device(name: str = "auto") -> torch.device:
         name = available[0]
     wanted = "cuda:0" if name == "cuda" else name
     if wanted not in available:
-        raise InvalidInputError(
-            f"--device {name}: not available; this machine has {', '.join(available)} "
-            "(auto chooses the first)"
+        raise ParameterError(
+            "device", repr(name), f"what this machine has: {', '.join(available)} (auto: the first)"
         )
     if wanted.startswith("cuda"):
         torch.backends.cudnn.deterministic = True

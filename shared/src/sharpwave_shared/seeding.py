@@ -9,7 +9,7 @@ from typing import SupportsIndex
 import numpy as np
 import torch
 
-from sharpwave_shared.errors import InvalidInputError
+from sharpwave_shared.errors import ParameterError
 
 
 def check_seed(seed: int) -> int:
@@ -17,11 +17,11 @@ def check_seed(seed: int) -> int:
 
     Raises
     ------
-    InvalidInputError
+    ParameterError
         If it is not.
     """
     if not 0 <= seed < 2**32:
-        raise InvalidInputError(f"--seed {seed}: a seed is a whole number from 0 to 2^32 - 1")
+        raise ParameterError("seed", seed, "a whole number from 0 to 2^32 - 1")
     return seed
 
 
@@ -86,7 +86,7 @@ def seed_everything(seed: int) -> Streams:
 
     Raises
     ------
-    InvalidInputError
+    ParameterError
         If the seed is out of range.
     """
     streams = Streams(seed)
