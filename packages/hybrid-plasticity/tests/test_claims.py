@@ -1,33 +1,41 @@
 """The verdicts, on runs made by hand at both sides of every band."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
+import xarray as xr
+from hybrid_made import analysed, compared, evaluated, network, trained
 
-from hybrid_plasticity.claims import CLAIMS
-from hybrid_plasticity.curriculum import Training
-from hybrid_plasticity.model import Configuration
+from hybrid_plasticity.experiments.analyze import Analyze
+from hybrid_plasticity.experiments.compare import Compare
+from hybrid_plasticity.experiments.evaluate import Evaluate
+from hybrid_plasticity.experiments.train import Train
 from sharpwave_shared.claims import Measurement
-from sharpwave_shared.runs import StoredRun
+from sharpwave_shared.experiment import Experiment
 
-EXAMPLE = Configuration().values() | vars(Training())
+NEEDED: dict[type[Experiment], dict[str, Any]] = {
+    Train: {},
+    Compare: {"directory": "x"},
+    Evaluate: {"run_dir": "x"},
+    Analyze: {"run_dir": "x"},
+}
 
 
 def measure(
-    name: str, experiment: str, metrics: dict[str, Any], config: dict[str, Any] | None = None
+    name: str, kind: type[Experiment], data: xr.Dataset, **parameters: Any
 ) -> Measurement | None:
-    run = StoredRun(Path(), {"experiment": experiment, "config": config or EXAMPLE}, metrics)
-    (claim,) = [claim for claim in CLAIMS if claim.name == name]
-    others = [c.name for c in CLAIMS if c.name != name and c.measure(run) is not None]
-    assert not set(others) - {"hybrid", "readout"}, "speaks to a run of another kind"
-    return claim.measure(run)
+    (claim,) = [claim for claim in kind.claims() if claim.name == name]
+    return claim.measure(kind(**NEEDED[kind], **parameters), data)
 
 
-def verdict(name: str, experiment: str, metrics: dict[str, Any]) -> bool:
-    found = measure(name, experiment, metrics)
+def verdict(name: str, kind: type[Experiment], data: xr.Dataset) -> bool:
+    found = measure(name, kind, data)
     assert found is not None
     return found.reproduced
+
+
+def learnt(*mastered: list[int], more: int = 0) -> xr.Dataset:
+    return trained(dict(enumerate(mastered)), more, log=False)
 
 
 @pytest.mark.parametrize(
@@ -44,8 +52,7 @@ def verdict(name: str, experiment: str, metrics: dict[str, Any]) -> bool:
     ],
 )
 def test_curriculum(mastered: list[list[int]], holds: bool) -> None:
-    networks = [{"mastered": m, "iterations": sum(m) + 10_000} for m in mastered]
-    assert verdict("curriculum", "train", {"networks": networks}) == holds
+    assert verdict("curriculum", Train, learnt(*mastered, more=10_000)) == holds
 
 
 @pytest.mark.parametrize(
@@ -62,90 +69,87 @@ def test_curriculum(mastered: list[list[int]], holds: bool) -> None:
     ],
 )
 def test_curriculum_needs_a_chance(mastered: list[int], iterations: int, decided: bool) -> None:
-    other = {"mastered": [1, 1, 1, 1], "iterations": 4}
-    networks = [other, {"mastered": mastered, "iterations": iterations}]
-    assert (measure("curriculum", "train", {"networks": networks}) is not None) == decided
+    data = learnt([1, 1, 1, 1], mastered, more=iterations - sum(mastered))
+    assert (measure("curriculum", Train, data) is not None) == decided
 
 
 def test_curriculum_is_about_the_example_configuration() -> None:
-    metrics = {"networks": [{"iterations": 3, "mastered": [1, 1, 1]}]}
-    assert measure("curriculum", "train", metrics) is not None
+    data = learnt([1, 1, 1])
+    assert measure("curriculum", Train, data) is not None
+    assert measure("curriculum", Train, data, lr_rate=0.01) is not None
     for other in (
-        Configuration(hidden_dims=(50, 50)),
-        Configuration(plastic_types=("M", "M")),
-        Configuration("Stack"),
-        Configuration(hetero_rates=(1, 0)),
+        {"hidden_dims": (50, 50)},
+        {"plastic_types": ("M", "M")},
+        {"network_type": "Stack"},
+        {"hetero_rates": (1, 0)},
     ):
-        assert measure("curriculum", "train", metrics, other.values()) is None
+        assert measure("curriculum", Train, data, **other) is None
 
 
-def entry(kind: str, dims: list[int], types: str, *largest: int) -> dict[str, Any]:
-    return {
-        "network_type": kind,
-        "hidden_dims": dims,
-        "plastic_types": list(types),
-        "mastered": [[10] * R for R in largest],
-    }
+EVERY = {
+    "hybrid": "Memo [50,50] MA",
+    "both_m": "Memo [50,50] MM",
+    "one_m": "Memo [100] M",
+    "one_a": "Memo [100] A",
+    "dynamic": "Dyn_RO [50,50] MA",
+    "static_m": "Nonl_RO [100,100] M",
+    "static_a": "Nonl_RO [100,100] A",
+}
 
 
-def comparison(**largest: tuple[int, ...]) -> dict[str, Any]:
-    """Everything masters R = 2, but what is named."""
-    every = {
-        "hybrid": entry("Memo", [50, 50], "MA", 2, 2, 2),
-        "both_m": entry("Memo", [50, 50], "MM", 2, 2, 2),
-        "one_m": entry("Memo", [100], "M", 2, 2, 2),
-        "one_a": entry("Memo", [100], "A", 2, 2, 2),
-        "dynamic": entry("Dyn_RO", [50, 50], "MA", 2, 2, 2),
-        "static_m": entry("Nonl_RO", [100, 100], "M", 2, 2, 2),
-        "static_a": entry("Nonl_RO", [100, 100], "A", 2, 2, 2),
-    }
-    for name, values in largest.items():
-        every[name]["mastered"] = [[10] * R for R in values]
-    return {"budget": 100, "configurations": list(every.values())}
+def comparison(*more: tuple[str, list[list[int]]], **mastered: Any) -> xr.Dataset:
+    """Everything masters R = 2, but what is named: by R for each seed, or by iterations."""
+    every = {name: [[10] * 2] * 3 for name in EVERY.values()}
+    for key, values in mastered.items():
+        every[EVERY[key]] = [v if isinstance(v, list) else [10] * v for v in values]
+    return compared(every | dict(more))
 
 
 def test_hybrid() -> None:
-    assert not verdict("hybrid", "compare", comparison())
-    assert verdict("hybrid", "compare", comparison(hybrid=(1, 3, 3)))
+    assert not verdict("hybrid", Compare, comparison())
+    assert verdict("hybrid", Compare, comparison(hybrid=(1, 3, 3)))
     for name in ("both_m", "one_m", "one_a"):
         beaten = comparison(hybrid=(3, 3, 3), **{name: (3, 0, 4)})
-        assert not verdict("hybrid", "compare", beaten), name
-    assert verdict("hybrid", "compare", comparison(hybrid=(3, 3, 3), static_m=(9, 9, 9)))
+        assert not verdict("hybrid", Compare, beaten), name
+    assert verdict("hybrid", Compare, comparison(hybrid=(3, 3, 3), static_m=(9, 9, 9)))
 
 
 def test_iterations_decide_where_r_is_the_same() -> None:
-    metrics = comparison()
-    hybrid = metrics["configurations"][0]
-    hybrid["mastered"] = [[10, 9], [10, 9], [500]]
-    assert verdict("hybrid", "compare", metrics)
-    hybrid["mastered"] = [[10, 9], [10, 11], [10, 11]]
-    assert not verdict("hybrid", "compare", metrics)
+    assert verdict("hybrid", Compare, comparison(hybrid=([10, 9], [10, 9], [500])))
+    assert not verdict("hybrid", Compare, comparison(hybrid=([10, 9], [10, 11], [10, 11])))
     # Most seeds count: two of three never mastered R = 2.
-    hybrid["mastered"] = [[1, 1], [10], [10]]
-    assert not verdict("hybrid", "compare", metrics)
+    assert not verdict("hybrid", Compare, comparison(hybrid=([1, 1], [10], [10])))
 
 
 def test_hybrid_must_win_at_every_size() -> None:
-    metrics = comparison(hybrid=(3, 3, 3))
-    metrics["configurations"] += [
-        entry("Memo", [25, 25], "MA", 1),
-        entry("Memo", [50], "A", 1),
-    ]
-    assert not verdict("hybrid", "compare", metrics)
-    metrics["configurations"][-1]["mastered"] = [[]]
-    assert verdict("hybrid", "compare", metrics)
+    hybrid = ("Memo [25,25] MA", [[10]] * 3)
+    wins = comparison(hybrid, ("Memo [50] A", [[10]] * 3), hybrid=(3, 3, 3))
+    assert not verdict("hybrid", Compare, wins)
+    wins = comparison(hybrid, ("Memo [50] A", [[]] * 3), hybrid=(3, 3, 3))
+    assert verdict("hybrid", Compare, wins)
 
 
 def test_readout() -> None:
-    assert not verdict("readout", "compare", comparison(hybrid=(3, 3, 3)))
-    both = comparison(hybrid=(3, 3, 3), dynamic=(3, 3, 1))
-    assert verdict("readout", "compare", both)
-    assert not verdict(
-        "readout", "compare", comparison(hybrid=(3,), dynamic=(3,), static_a=(4, 4, 0))
-    )
+    assert not verdict("readout", Compare, comparison(hybrid=(3, 3, 3)))
+    both = {"hybrid": (3, 3, 3), "dynamic": (3, 3, 1)}
+    assert verdict("readout", Compare, comparison(**both))
+    assert not verdict("readout", Compare, comparison(**both, static_a=(4, 4, 0)))
     # The better rule of each wiring counts, and one layer is no readout of its own.
-    assert verdict("readout", "compare", comparison(both_m=(3,), dynamic=(3,)))
-    assert not verdict("readout", "compare", comparison(one_m=(3,), dynamic=(3,)))
+    assert verdict("readout", Compare, comparison(both_m=(3, 3, 3), dynamic=(3, 3, 3)))
+    assert not verdict("readout", Compare, comparison(one_m=(3, 3, 3), dynamic=(3, 3, 3)))
+
+
+def test_comparisons_are_judged_for_each_seed_alone() -> None:
+    data = comparison(hybrid=(1, 3, 3))
+    alone = [verdict("hybrid", Compare, data.isel(seed=[n])) for n in range(3)]
+    assert alone == [False, True, True]
+
+
+def test_budgets_count() -> None:
+    every = {"Memo [4,4] MA": [[30, 40, 50]], "Memo [8] M": [[30, 41]]}
+    assert verdict("hybrid", Compare, compared(every, 120))
+    assert verdict("hybrid", Compare, compared(every, 70))
+    assert not verdict("hybrid", Compare, compared(every, 69))
 
 
 @pytest.mark.parametrize(
@@ -157,23 +161,24 @@ def test_readout() -> None:
     ],
 )
 def test_generalisation(hits: list[float], alarms: list[float], holds: bool) -> None:
-    networks = [
-        {"trained_to": R, "true_positive": [0.0] * 5, "false_positive": [1.0] * 5} for R in (1, 3)
-    ]
-    for network, hit, alarm in zip(networks, hits, alarms, strict=True):
-        network["true_positive"][network["trained_to"] + 1] = hit
-        network["false_positive"][network["trained_to"] + 1] = alarm
-    metrics = {"intervals": [1, 2, 3, 4, 5], "networks": networks}
-    assert verdict("generalisation", "evaluate", metrics) == holds
-    assert measure("generalisation", "evaluate", metrics | {"intervals": [1, 2, 4, 9, 10]}) is None
+    data = evaluated([0, 1]).reindex(interval=range(1, 6))
+    data["trained_to"].values[:] = [1, 3]
+    for n, (hit, alarm) in enumerate(zip(hits, alarms, strict=True)):
+        data["true_positive"].values[n] = 0.0
+        data["false_positive"].values[n] = 1.0
+        there = {"seed": n, "interval": data["trained_to"].values[n] + 2}
+        data["true_positive"].loc[there] = hit
+        data["false_positive"].loc[there] = alarm
+    assert verdict("generalisation", Evaluate, data) == holds
+    assert measure("generalisation", Evaluate, data.sel(interval=[1, 2, 4])) is None
 
 
 def test_anti_hebbian() -> None:
-    def networks(*means: float) -> dict[str, Any]:
-        other = {"eta_weighted": 9, "E_mean": 9}
-        first = [{"eta_weighted": m, "E_mean": -m} for m in means]
-        return {"networks": [{"layers": [layer, other]} for layer in first]}
+    def networks(*means: float) -> xr.Dataset:
+        data = analysed(network(hidden_dims=(3, 2)), range(len(means)))
+        data["eta_weighted"].values[:] = [[mean, 9] for mean in means]
+        return data
 
-    assert verdict("anti-hebbian", "analyze", networks(-0.1, 0.4, -0.2))
-    assert not verdict("anti-hebbian", "analyze", networks(-0.1, 0.4, 0.2))
-    assert not verdict("anti-hebbian", "analyze", networks(0.0))
+    assert verdict("anti-hebbian", Analyze, networks(-0.1, 0.4, -0.2))
+    assert not verdict("anti-hebbian", Analyze, networks(-0.1, 0.4, 0.2))
+    assert not verdict("anti-hebbian", Analyze, networks(0.0))

@@ -1,152 +1,101 @@
-"""The command line: training, its folders, the other commands, bad input, kill and resume."""
+"""The command line: spellings, folders, the other commands, bad input."""
 
 import json
 import pickle
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pytest
+from hybrid_made import TINY, check, compared, contents, network, no_figures
 from safetensors.torch import load_file, save_file
 
-from hybrid_plasticity import batch, cli
-from hybrid_plasticity.figures import DRAWN
-from hybrid_plasticity.model import Configuration
-from hybrid_plasticity.streams import Task
-from sharpwave_shared.runs import StoredRun
-from sharpwave_shared.testing import invoke, kill_at_work
+from hybrid_plasticity.cli import QUICK, app
+from hybrid_plasticity.comparison import comparison_table
+from hybrid_plasticity.configuration import Configuration, Task
+from hybrid_plasticity.experiments.compare import Plan
+from hybrid_plasticity.experiments.evaluate import Evaluate
+from hybrid_plasticity.experiments.train import Train
+from hybrid_plasticity.folders import Model
+from sharpwave_shared import execution
+from sharpwave_shared.errors import ParameterError
+from sharpwave_shared.results import Run, open_run
+from sharpwave_shared.testing import check_all_edges, invoke, kill_at_work
 
 SMALL = ["--hidden-dims", "[6,5]", "--vec-len", "8", "--scene-time", "2", "--VAR", "0.2"]
 EASY = [*SMALL, "--acc-threshold", "0.6", "--acc-num", "2"]
-"""The first intervals are mastered within some iterations: two thirds of the scenes are new."""
-NAME = Path("Memo/Memo-M_A-in8-hid6_5-eta-1_1-fr-2-var0.2")
-PICTURES = {"Weight_Matrices.png", "Eta_Matrices.png", "Hidden_Activity.png"}
+NAME = Path("Memo") / Train(**TINY).folder
 Shown = pytest.CaptureFixture[str]
 
 
-@pytest.fixture
-def _no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures take seconds."""
-    for module in (cli, batch):
-        monkeypatch.setattr(module, "draw", lambda run, formats: [])
-
-
-def build(run: StoredRun, formats: list[str]) -> list[Path]:
-    """Make the figures of an analysis; writing them takes seconds, and test_figures.py does."""
-    assert DRAWN[run.experiment](run).keys() >= {"signs", "responses"}
-    plt.close("all")
-    return []
-
-
 def run(shown: Shown, *arguments: object) -> tuple[int, str, str]:
-    return invoke(cli.app, shown, *arguments)
+    return invoke(app, shown, *arguments)
 
 
-def read(path: Path) -> Any:
-    return json.loads(path.read_text())
-
-
-def results(directory: Path) -> dict[str, bytes]:
-    """All results but records of time; event files are compared by their readers' tests."""
-    names = ("metrics.json", "arrays.npz", "state.safetensors", "metadata.txt", "**/Model")
-    return {
-        str(path.relative_to(directory)): path.read_bytes()
-        for name in names
-        for path in directory.glob(name)
-        if name != "arrays.npz"
-    } | {
-        f"arrays/{name}": values.tobytes()
-        for name, values in np.load(directory / "arrays.npz", allow_pickle=False).items()
-    }
-
-
-def test_training_and_what_follows(
-    tmp_path: Path, capsys: Shown, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    code, _, err = run(capsys, *EASY, "--max-r", 1, "--out", tmp_path)
+def succeed(shown: Shown, *arguments: object) -> str:
+    code, out, err = run(shown, *arguments)
     assert code == 0, err
+    return out
+
+
+@pytest.fixture
+def pictured() -> Iterator[list[Model]]:
+    with no_figures() as models:
+        yield models
+
+
+# --- training -------------------------------------------------------------------------------------
+
+
+def test_files_lie_where_the_layout_says(finished: Path) -> None:
+    assert finished.relative_to(finished.parents[1]) == NAME
+    names = {path.name for path in finished.iterdir()} - {".lock"}
+    assert names == {
+        *("metadata.txt", "seed_0", "seed_1", "checkpoints", "evaluation", "analysis"),
+        *("run.json", "results.nc", "metrics.csv", "log.txt"),
+    }
+    for seed in (0, 1):
+        folder = finished / f"seed_{seed}" / "R_1"
+        assert {path.name for path in folder.iterdir()} == {"Model", "Training_Log"}
+        assert load_file(folder / "Model")["W_1"].shape == (6, 8)
+    assert "lr_rate: 0.001\n" in (finished / "metadata.txt").read_text()
+    assert "max_r" not in (finished / "metadata.txt").read_text()
+
+
+def test_a_command_trains_and_draws_pictures(tmp_path: Path, capsys: Shown) -> None:
+    with no_figures(but_pictures=True):
+        succeed(capsys, *EASY, "--max-r", 1, "--format", "svg", "--out", tmp_path)
     out = tmp_path / NAME
     assert {path.name for path in tmp_path.iterdir()} == {"Memo"}
-    record, metrics = read(out / "run.json"), read(out / "metrics.json")
-    assert record["status"] == "finished"
-    assert record["config"]["VAR"] == 0.2
-    (network,) = metrics["networks"]
-    assert len(network["mastered"]) == 1
-    assert network["iterations"] == sum(network["mastered"])
-    assert not list(out.glob("*checkpoint*"))
-    folder = out / "R_1"
-    assert {path.name for path in folder.iterdir()} == {*PICTURES, "Model", "Training_Log"}
-    assert load_file(folder / "Model")["W_1"].shape == (6, 8)
-    assert all((folder / name).stat().st_size > 1000 for name in PICTURES)
-    assert "lr_rate: 0.001\n" in (out / "metadata.txt").read_text()
+    pictures = {"Weight_Matrices.svg", "Eta_Matrices.svg", "Hidden_Activity.svg"}
+    assert {path.name for path in (out / "R_1").iterdir()} == {*pictures, "Model", "Training_Log"}
+    assert all(path.stat().st_size > 1000 for path in out.rglob("*.svg"))
 
     code, _, err = run(capsys, *EASY, "--max-r", 1, "--out", tmp_path)
     assert code == 0
     assert "finished" in err
-    assert "--resume extends it" in err
-
-    (folder / "Eta_Matrices.png").unlink()
-    code, shown, err = run(capsys, *EASY, "--mode", "visualize", "--out", tmp_path)
-    assert code == 0, err
-    assert len(shown.split()) == 3
-    assert (folder / "Eta_Matrices.png").stat().st_size > 1000
-
+    code, _, err = run(capsys, *EASY, "--max-r", 2, "--out", tmp_path)
+    assert code == 0
+    assert "--resume goes on" in err
     code, _, err = run(capsys, "verify", out)
     assert code == 1
     assert "no claim speaks about a run of 'train'" in err
 
-    code, _, err = run(capsys, "evaluate", out, "--quick", "--intervals", "3,1,9")
-    assert code == 0, err
-    tested = read(out / "evaluation" / "metrics.json")
-    assert tested["intervals"] == [1, 3, 9]
-    assert np.shape(tested["networks"][0]["true_positive"]) == (3,)
-    assert (out / "evaluation" / "figures" / "generalisation.png").exists()
-    # Where those of training go is tested in test_figures.py.
-    code, shown, err = run(capsys, "plot", out / "evaluation", "--format", "svg")
-    assert code == 0, err
-    assert (out / "evaluation" / "figures" / "generalisation.svg").stat().st_size > 1000
-    code, shown, _ = run(capsys, "verify", out / "evaluation", "--json")
-    (verdict,) = json.loads(shown)
-    assert verdict["name"] == "generalisation"
-    assert code == (0 if verdict["reproduced"] else 1)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(cli, "draw", build)
-        code, _, err = run(capsys, "analyze", out, "--quick", "--interval", 1)
-    assert code == 0, err
-    found = read(out / "analysis" / "metrics.json")
-    assert found["networks"][0]["trained_to"] == 1
-    assert [layer["rule"] for layer in found["networks"][0]["layers"]] == ["M", "A"]
-    code, shown, _ = run(capsys, "verify", out / "analysis", "--json")
-    assert [v["name"] for v in json.loads(shown)] == ["anti-hebbian"]
-
-    code, _, err = run(capsys, "evaluate", out, "--interval", 3, "--out", tmp_path / "none")
-    assert code == 2
-    assert "no network there has mastered R = 3" in err
-    code, _, err = run(capsys, "evaluate", out / "analysis", "--out", tmp_path / "none")
-    assert code == 2
-    assert "a run of training is needed" in err
-
-    model = folder / "Model"
-    whole = load_file(model)
-    model.write_bytes(pickle.dumps({"W_1": 1}))
-    for arguments in (["evaluate", out], [*EASY, "--mode", "visualize", "--out", tmp_path]):
-        code, _, err = run(capsys, *arguments)
-        assert code == 1
-        assert "not a readable safetensors file" in err
-    other = Configuration(hidden_dims=(6, 5), plastic_types=("A", "A"), task=Task(2, 8, 0.2))
-    what = {"configuration": other.values(), "seed": 0, "interval": 1}
-    save_file(whole, model, {"hybrid-plasticity": json.dumps(what)})
-    code, _, err = run(capsys, "analyze", out, "--out", tmp_path / "none")
-    assert code == 2
-    assert "the model of another configuration, Memo-A_A-" in err
-    assert not (tmp_path / "none").exists()
+def test_pictures_of_every_network(finished: Path, capsys: Shown, pictured: list[Model]) -> None:
+    options = [*EASY, "--seeds", "0:2", "--out", finished.parents[1]]
+    shown = succeed(capsys, "--mode", "visualize", *options, "--format", "svg,pdf")
+    largest = open_run(finished).data["mastered_intervals"].values.tolist()
+    wanted = [(seed, R) for seed in (0, 1) for R in range(1, largest[seed] + 1)]
+    assert [(model.seed, model.interval) for model in pictured] == wanted
+    assert len(shown.split()) == len(wanted)
+    assert str(finished / "seed_1" / "R_1" / "Weight_Matrices.svg") in shown
 
 
-@pytest.mark.usefixtures("_no_figures")
+@pytest.mark.usefixtures("pictured")
 def test_spelling_of_the_original(tmp_path: Path, capsys: Shown) -> None:
-    code, _, err = run(
+    succeed(
         capsys,
         *["--mode", "train", "--network_type", "Dyn_RO", "--hidden_dims", "[4, 3, 2]"],
         *["--hetero_rates", "[1,0.5,0.0]", "--plastic_types", '["M","M","A"]', "--scene_time", 1],
@@ -154,9 +103,8 @@ def test_spelling_of_the_original(tmp_path: Path, capsys: Shown) -> None:
         *["--acc_num", 1, "--batch_size", 3, "--max_r", 1, "--max_iterations", 9],
         *["--time_limit", 5, "--budget", 8, "--out", tmp_path],
     )
-    assert code == 0, err
     out = tmp_path / "Dyn_RO" / "Dyn_RO-M_M_A-in7-hid4_3_2-eta-1_0.5_0-fr-1-var0-out2"
-    assert read(out / "run.json")["config"] == {
+    assert open_run(out).experiment.values() == {
         "network_type": "Dyn_RO",
         "hidden_dims": [4, 3, 2],
         "hetero_rates": [1, 0.5, 0],
@@ -169,54 +117,290 @@ def test_spelling_of_the_original(tmp_path: Path, capsys: Shown) -> None:
         "acc_threshold": 0.5,
         "acc_num": 1,
         "batch_size": 3,
+        "max_r": 1,
+        "max_iterations": 9,
+        "budget": 8,
+        "time_limit": 5,
     }
+
+
+@pytest.mark.usefixtures("pictured")
+def test_command_lines_of_the_original(tmp_path: Path, capsys: Shown) -> None:
+    """As its documentation has them, after `python main.py`."""
+    network = ["--network_type", "Memo", "--hidden_dims", "[100,100]", "--hetero_rates", "[1,1]"]
+    network += ["--plastic_types", "['M','A']", "--scene_time", "4"]
+    few = ["--max-iterations", 1, "--out", tmp_path]
+    succeed(capsys, "--mode", "train", *network, *few)
+    out = tmp_path / "Memo" / "Memo-M_A-in25-hid100_100-eta-1_1-fr-4-var0.1"
+    assert open_run(out).experiment == Train(max_iterations=1)
+    code, _, err = run(capsys, "--mode", "visualize", *network, *few)
+    assert code == 2
+    assert "no network there has mastered any interval" in err
+
+
+@pytest.mark.usefixtures("pictured")
+def test_one_frame_a_scene_and_large_steps(tmp_path: Path, capsys: Shown) -> None:
+    tiny = ["--hidden-dims", "[3]", "--hetero-rates", "[0]", "--plastic-types", "['A']"]
+    tiny += ["--vec-len", 1, "--scene-time", 1, "--max-iterations", 12]
+    succeed(capsys, *tiny, "--VAR", 1, "--out", tmp_path / "one")
+    code, _, err = run(capsys, *tiny, "--lr-rate", 1e38, "--out", tmp_path / "two")
+    assert code == 1
+    assert "seed 0: the loss is nan at R = 1, iteration" in err
+    (record,) = (tmp_path / "two").glob("*/*/run.json")
+    assert json.loads(record.read_text())["status"] == "failed"
+
+
+@pytest.mark.usefixtures("pictured")
+def test_a_sweep(tmp_path: Path) -> None:
+    """Networks that differ in their rules learn together, each into a folder of its own."""
+    rules = [("M", "A"), ("A", "A")]
+    swept = Train(**TINY).run([0, 1], out=tmp_path, sweep={"plastic_types": rules})
+    for types in rules:
+        alone = Train(**TINY | {"plastic_types": types}).run([0, 1])
+        here = swept.sel(plastic_types=",".join(types))
+        for name in ("mastered_intervals", "iterations", "parameter_count"):
+            assert here[name].values.tolist() == alone[name].values.tolist()
+        mastered = here["mastered"].dropna("interval", how="all")
+        assert mastered.values.tolist() == pytest.approx(alone["mastered"].values, nan_ok=True)
+    assert len(list(tmp_path.glob("cells/*/seed_*/R_1/Model"))) >= 2
+
+
+# --- other commands -------------------------------------------------------------------------------
+
+
+def test_evaluation_of_chosen_intervals(finished: Path, tmp_path: Path, capsys: Shown) -> None:
+    with no_figures():
+        succeed(
+            capsys,
+            *("evaluate", finished, "--quick", "--intervals", "3,1,9", "--interval", 1),
+            *("--out", tmp_path / "some"),
+        )
+    data = open_run(tmp_path / "some").data
+    assert data["interval"].values.tolist() == [1, 3, 9]
+    assert data["trained_to"].values.tolist() == [1, 1]
+    assert data.attrs["test_streams"] == 10
+
+
+@pytest.mark.parametrize("folder", ["", "evaluation", "analysis"])
+def test_stored_runs_can_be_drawn(finished: Path, folder: str) -> None:
+    check(open_run(finished / folder).draw())
+    plt.close("all")
+
+
+def test_evaluation_and_analysis_are_judged(finished: Path, capsys: Shown) -> None:
+    for folder, name in (("evaluation", "generalisation"), ("analysis", "anti-hebbian")):
+        code, shown, _ = run(capsys, "verify", finished / folder, "--json")
+        (verdict,) = json.loads(shown)
+        assert verdict["name"] == name
+        assert code == (0 if verdict["reproduced"] else 1)
+    rules = open_run(finished / "analysis").data["rule"].values.tolist()
+    assert rules == ["M", "A"]
+
+
+def test_what_cannot_be_evaluated(finished: Path, tmp_path: Path, capsys: Shown) -> None:
+    none = ["--out", tmp_path / "none"]
+    for arguments, said in (
+        ([finished, "--interval", 7], "no network there has mastered R = 7"),
+        ([finished / "analysis"], "a run of 'analyze', not of training"),
+        ([tmp_path], "no run there"),
+        ([finished, "--seeds", "0:2"], "--seeds: got 0,1, expected one seed"),
+    ):
+        code, _, err = run(capsys, "evaluate", *arguments, *none)
+        assert code == 2
+        assert said in err
+        assert not (tmp_path / "none").exists()
+
+
+def test_hostile_models(finished: Path, tmp_path: Path, capsys: Shown) -> None:
+    copy = tmp_path / NAME
+    shutil.copytree(finished, copy)
+    model = copy / "seed_0" / "R_1" / "Model"
+    whole = load_file(model)
+    model.write_bytes(pickle.dumps({"W_1": 1}))
+    visualize = [*EASY, "--seeds", "0:2", "--mode", "visualize", "--out", tmp_path]
+    for arguments in (["evaluate", copy, "--interval", 1, "--out", tmp_path / "none"], visualize):
+        code, _, err = run(capsys, *arguments)
+        assert code == 1
+        assert "not a readable safetensors file" in err
+    other = Train(**TINY | {"plastic_types": ("A", "A")})
+    names = ("network_type", "hidden_dims", "hetero_rates", "plastic_types")
+    names += ("scene_time", "vec_len", "VAR", "out_dim")
+    values = {name: other.values()[name] for name in names}
+    what = {"configuration": values, "seed": 0, "interval": 1}
+    save_file(whole, model, {"hybrid-plasticity": json.dumps(what)})
+    code, _, err = run(capsys, "analyze", copy, "--interval", 1, "--out", tmp_path / "none")
+    assert code == 2
+    assert "the model of another configuration, Memo-A_A-" in err
+    assert not (tmp_path / "none").exists()
+
+
+def test_an_evaluation_is_of_these_models(finished: Path, tmp_path: Path) -> None:
+    """Other models, in the same place, are another run."""
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    first = Evaluate(run_dir=finished, streams=2)
+    with no_figures():
+        first.run(out=tmp_path / "out")
+        first.replaced(run_dir=copy).run(out=tmp_path / "out")  # the same models
+        shutil.copy(copy / "seed_1" / "R_1" / "Model", copy / "seed_0" / "R_1" / "Model")
+        shutil.copy(copy / "seed_1" / "R_1" / "Model", copy / "seed_0" / "R_2" / "Model")
+        with pytest.raises(Exception, match=r"another configuration .*dataset"):
+            first.replaced(run_dir=copy).run(out=tmp_path / "out")
+
+
+# --- batches --------------------------------------------------------------------------------------
+
+
+def test_the_18_configurations() -> None:
+    configurations = Plan().configurations()
+    names = [c.folder.removesuffix("-fr-4-var0.1") for c in configurations]
+    assert len(set(names)) == 18
+    assert "Nonl_RO-A-in25-hid100_100-eta-1" in names
+    assert "Memo-M-in25-hid50-eta-1" in names
+    assert "Dyn_RO-M_M-in25-hid25_25-eta-1_1" in names
+    assert "Stack-M_A-in25-hid25_25-eta-1_1" in names
+    assert len({c.wiring for c in configurations}) == 10
+
+
+@pytest.fixture
+def three(monkeypatch: pytest.MonkeyPatch) -> list[Configuration]:
+    """Batches are of three networks; two are of the same shape."""
+    some = [
+        network(kind, dims, [1], types, task=Task(4, 25, 0.1))
+        for kind, dims, types in (
+            ("Memo", (3,), ("M",)),
+            ("Nonl_RO", (3, 3), ("A",)),
+            ("Memo", (3,), ("A",)),
+        )
+    ]
+    monkeypatch.setattr(Plan, "configurations", lambda self: some)
+    return some
+
+
+@pytest.mark.usefixtures("pictured")
+def test_batch(
+    three: list[Configuration], tmp_path: Path, capsys: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Networks of equal shape learn together; finished ones are skipped, longer ones extended."""
+    together: list[int] = []
+    compute = Train.compute_together
+
+    def note(experiments: list[Train], jobs: list) -> list:
+        together.append(len(experiments))
+        return compute(experiments, jobs)
+
+    monkeypatch.setattr(Train, "compute_together", note)
+    easy = ["--acc-threshold", 0.5, "--acc-num", 2, "--seeds", "0:2"]
+    shown = succeed(capsys, "batch", *easy, "--budget", 8, "--out", tmp_path)
+    assert "Mastered within 8 iterations" in shown
+    assert together == [2, 1]
+    data = open_run(tmp_path / "comparison").data
+    assert data.attrs["budget"] == 8
+    assert data["configuration"].values.tolist() == [c.short_name for c in three]
+    assert data["mastered_intervals"].values.sum() > 0
+    for configuration in three:
+        own = data.sel(configuration=configuration.short_name)
+        single = open_run(tmp_path / configuration.network_type / configuration.folder).data
+        mastered = own["mastered"].dropna("interval", how="all").values
+        assert mastered.tolist() == pytest.approx(single["mastered"].values, nan_ok=True)
+        assert own["mastered_intervals"].equals(
+            single["mastered_intervals"].assign_coords(own["mastered_intervals"].coords)
+        )
+        assert int(own["parameter_count"]) == configuration.parameter_count
+        assert single["iterations"].values.tolist() == [8, 8]
+
+    code, _, err = run(capsys, "batch", *easy, "--budget", 8, "--out", tmp_path)
+    assert (code, err.count("finished")) == (0, 3)
+    assert len(together) == 2
+    succeed(capsys, "batch", *easy, "--budget", 9, "--out", tmp_path)
+    assert len(together) == 4
+    assert open_run(tmp_path / "comparison").data.attrs["budget"] == 9
+    memo = tmp_path / "Memo" / three[0].folder
+    assert open_run(memo).data["iterations"].values.tolist() == [9, 9]
+    code, _, err = run(capsys, "batch", *easy, "--budget", 9, "--acc-num", 3, "--out", tmp_path)
+    assert code == 2
+    assert "another configuration" in err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("extra", [["--workers", 2], ["--workers", 2, "--cluster", "local"]])
+def test_batch_with_workers(extra: list, tmp_path: Path, capsys: Shown) -> None:
+    """Processes, and dask's workers, give the numbers of this process."""
+    for out, more in ((tmp_path / "here", []), (tmp_path / "there", extra)):
+        succeed(capsys, "batch", "--quick", *more, "--out", out)
+    here, there = (contents(tmp_path / name) for name in ("here", "there"))
+    assert here == there
+    masters = open_run(tmp_path / "here" / "comparison").data["mastered_intervals"]
+    assert 0 < int(masters.sum()) < masters.size, "the quick size shows differences"
+
+
+def test_a_quick_batch_draws_no_figures_of_its_networks(
+    three: list[Configuration], tmp_path: Path, capsys: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str] = []
+
+    def note(run: Run, *_: object) -> list[Path]:
+        drawn.append(run.record.experiment)
+        return []
+
+    with no_figures():
+        monkeypatch.setattr(execution, "draw_run", note)
+        succeed(capsys, "batch", "--quick", "--budget", 1, "--out", tmp_path)
+    assert drawn == ["compare"]
+    memo = tmp_path / "Memo" / three[0].folder
+    values = open_run(memo).experiment.values()
+    assert {name: values[name] for name in QUICK if name in values} == {
+        **{name: QUICK[name] for name in ("lr_rate", "acc_threshold", "acc_num")},
+        "budget": 1,
+    }
+
+
+def test_comparison_table() -> None:
+    mastered = {"Memo [3,2] MA": [[10, 30], [20], [1000, 50]], "Memo [3,2] AM": [[], [], []]}
+    table = comparison_table(compared(mastered, 2000))
+    rows = zip(*(map(str, column.cells) for column in table.columns), strict=True)
+    assert [str(column.header) for column in table.columns][2:] == ["largest R", "R = 1", "R = 2"]
+    assert list(rows) == [
+        ("Memo [3,2] MA", "172", "2 (1-2)", "20", "40 [2]"),
+        ("Memo [3,2] AM", "172", "0", "-", "-"),
+    ]
+
+
+# --- bad input ------------------------------------------------------------------------------------
+
+
+def test_edges_of_all_parameters() -> None:
+    check_all_edges([Train, Plan])
+    for values in ({"streams": 0}, {"interval": 0}, {"intervals": (1, 0)}, {"intervals": (2, 2)}):
+        with pytest.raises(ParameterError):
+            Evaluate(run_dir="x", **values)
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--hidden-dims", "[100,100"], "--hidden-dims [100,100: does not parse"),
-        (["--hidden-dims", "100"], "--hidden-dims 100: a list"),
-        (["--hidden-dims", "[]", "--hetero-rates", "[]", "--plastic-types", "[]"], "--hidden-dims"),
-        (["--hidden-dims", "[0,5]"], "--hidden-dims [0, 5]"),
-        (["--hidden-dims", "[1.5,5]"], "--hidden-dims [1.5,5]: a list such as [100,100]"),
-        (["--hidden-dims", "[True,5]"], "--hidden-dims [True,5]: a list"),
-        (["--hidden-dims", "[2**9,5]"], "--hidden-dims [2**9,5]: does not parse"),
-        (["--hidden-dims", "__import__('os').getcwd()"], "does not parse"),
-        (["--hidden-dims", "[" * 900], "does not parse"),
-        (["--hidden-dims", "[1," * 900], "too long"),
+        (["--hidden-dims", "[100,x]"], "--hidden-dims: got '[100,x]', expected whole numbers from"),
+        (["--hidden-dims", "[0,5]"], "--hidden-dims: got 0, expected whole numbers from 1 to"),
+        (["--hidden-dims", "__import__('os').getcwd()"], "--hidden-dims: got"),
         (
             ["--hidden-dims", "[5]"],
-            "--plastic-types ['M', 'A']: --hidden-dims has 1 plastic layer,",
+            "--plastic-types: got M,A, expected 1 value: hidden_dims has 1 plastic layer",
         ),
-        (["--hetero-rates", "[1]"], "--hetero-rates [1]: --hidden-dims has 2 plastic layers"),
-        (["--hetero-rates", "[1,0.3]"], "--hetero-rates [1, 0.3]: every rate must be 1"),
-        (["--hetero-rates", "[1,NaN]"], "--hetero-rates"),
-        (["--plastic-types", "['M','B']"], "--plastic-types ['M', 'B']: every letter must be M"),
-        (["--plastic-types", "[M,A]"], "--plastic-types [M,A]: does not parse"),
-        (["--plastic-types", "['M']"], "--plastic-types ['M']"),
-        (["--network-type", "memo"], "--network-type memo: must be one of Nonl_RO, Memo"),
-        (["--network-type", "Nonl_RO"], "Nonl_RO has one plastic layer, so 1 value must be given"),
-        (["--VAR", "1.5"], "--VAR 1.5: must lie between 0 and 1"),
-        (["--VAR", "nan"], "--VAR nan"),
-        (["--scene-time", "0"], "--scene-time 0: must be at least 1"),
-        (["--vec-len", "0"], "--vec-len 0"),
-        (["--out-dim", "0"], "--out-dim 0"),
-        (["--acc-threshold", "0"], "--acc-threshold 0.0"),
-        (["--acc-threshold", "1.01"], "--acc-threshold 1.01"),
-        (["--acc-threshold", "nan"], "--acc-threshold nan"),
-        (["--acc-num", "0"], "--acc-num 0"),
-        (["--lr-rate", "0"], "--lr-rate 0.0"),
-        (["--lr-rate", "nan"], "--lr-rate nan"),
-        (["--batch-size", "0"], "--batch-size 0"),
-        (["--max-r", "0"], "--max-r 0"),
-        (["--max-iterations", "-1"], "--max-iterations -1"),
-        (["--budget", "0"], "--budget 0"),
-        (["--time-limit", "nan"], "--time-limit nan"),
-        (["--mode", "visualize"], "train the network first"),
-        (["batch", "--workers", "0"], "--workers 0"),
-        (["batch", "--budget", "0"], "--budget 0"),
-        (["batch", "--cluster", "cray"], "--cluster cray: must be one that dask-jobqueue knows"),
+        (["--hetero-rates", "[1]"], "--hetero-rates: got 1, expected 2 values"),
+        (["--hetero-rates", "[1,0.3]"], "--hetero-rates: got 1,0.3, expected 1 (one for each"),
+        (["--plastic-types", "['M','B']"], "--plastic-types: got"),
+        (["--network-type", "memo"], "--network-type: got 'memo', expected one of Nonl_RO, Memo"),
+        (["--network-type", "Nonl_RO"], "expected 1 value: Nonl_RO has one plastic layer"),
+        (["--VAR", "1.5"], "--VAR: got 1.5, expected a number from 0 to 1"),
+        (
+            ["--acc-threshold", "1.01"],
+            "--acc-threshold: got 1.01, expected a number above 0, up to",
+        ),
+        (["--time-limit", "nan"], "--time-limit: got 'nan'"),
+        (["--mode", "draw"], "--mode: got 'draw', expected one of train, visualize"),
+        (["--mode", "visualize"], "no run there"),
+        (["batch", "--budget", "0"], "--budget: got 0, expected a whole number, at least 1"),
+        (["batch", "--cluster", "cray"], "--cluster: got 'cray', expected one of slurm"),
     ],
 )
 def test_bad_input(arguments: list[str], said: str, tmp_path: Path, capsys: Shown) -> None:
@@ -227,150 +411,22 @@ def test_bad_input(arguments: list[str], said: str, tmp_path: Path, capsys: Show
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.usefixtures("_no_figures")
-def test_one_frame_a_scene_and_large_steps(tmp_path: Path, capsys: Shown) -> None:
-    tiny = ["--hidden-dims", "[3]", "--hetero-rates", "[0]", "--plastic-types", "['A']"]
-    tiny += ["--vec-len", 1, "--scene-time", 1, "--max-iterations", 12]
-    code, _, err = run(capsys, *tiny, "--VAR", 1, "--out", tmp_path / "one")
-    assert code == 0, err
-    code, _, err = run(capsys, *tiny, "--lr-rate", 1e38, "--out", tmp_path / "two")
-    assert code == 1
-    assert "seed 0: the loss is nan at R = 1, iteration" in err
-    (record,) = (tmp_path / "two").glob("*/*/run.json")
-    assert read(record)["status"] == "failed"
-
-
-@pytest.mark.slow  # compiles in two processes; test_curriculum.py kills runs in its own
-@pytest.mark.usefixtures("_no_figures")
-def test_killed_and_resumed_gives_the_same_numbers(tmp_path: Path, capsys: Shown) -> None:
-    """SIGKILL in the second interval; and a run that is extended twice gives the same."""
+@pytest.mark.slow  # compiles in two processes; test_runs.py kills runs in its own
+@pytest.mark.usefixtures("pictured")
+def test_a_real_kill(tmp_path: Path, capsys: Shown) -> None:
+    """SIGKILL in the second interval."""
     hard = [*SMALL, "--acc-threshold", 0.62, "--acc-num", 4, "--seeds", "0:2"]
     limits = ["--max-iterations", 40, "--max-r", 4]
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     marker = killed / NAME / "seed_1" / "R_2" / "Training_Log"
     kill_at_work("hybrid_plasticity", [*hard, *limits, "--out", killed], marker)
-    assert read(killed / NAME / "run.json")["status"] == "running"
+    assert json.loads((killed / NAME / "run.json").read_text())["status"] == "running"
     code, _, err = run(capsys, *hard, *limits, "--out", killed)
     assert code == 2
     assert "--resume" in err
-    code, _, err = run(capsys, *hard, *limits, "--out", killed, "--resume")
-    assert code == 0, err
-    # Three calls with growing limits give what one gives.
-    for max_r in (1, 2, 4):
-        few = ["--max-iterations", 40, "--max-r", max_r, "--out", whole, "--resume"]
-        code, _, err = run(capsys, *hard, *few)
-        assert code == 0, err
-    expected = results(whole / NAME)
-    got = results(killed / NAME)
-    assert expected.keys() == got.keys()
-    assert [name for name, content in expected.items() if got[name] != content] == []
-    assert "seed_1/R_1/Model" in got
-
+    succeed(capsys, *hard, *limits, "--out", killed, "--resume")
+    succeed(capsys, *hard, *limits, "--out", whole)
+    assert contents(killed) == contents(whole)
     code, _, err = run(capsys, *hard, "--seeds", "0:3", *limits, "--out", killed, "--resume")
     assert code == 2
     assert "another configuration" in err
-    code, _, err = run(capsys, *hard, "--max-iterations", 1, "--out", killed, "--force")
-    assert code == 0, err
-    assert not list((killed / NAME).glob("*/R_*/Model"))
-
-
-@pytest.mark.usefixtures("_no_figures")
-def test_batch(tmp_path: Path, capsys: Shown, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two shapes, two of one; finished ones are skipped, longer ones extended."""
-    task = Task(1, 4, 0.25)
-    some = tuple(
-        Configuration(kind, dims, (1,) * len(types), types, task=task)
-        for kind, dims, types in (
-            ("Memo", (3,), ("M",)),
-            ("Nonl_RO", (3, 3), ("A",)),
-            ("Memo", (3,), ("A",)),
-        )
-    )
-    monkeypatch.setattr(cli, "CONFIGURATIONS", some)
-    together = []
-    train_group = batch.train_group
-    monkeypatch.setattr(batch, "train_group", lambda *a: together.append(a[1]) or train_group(*a))
-    easy = ["--acc-threshold", 0.5, "--acc-num", 9, "--seeds", "0:2"]
-    code, shown, err = run(capsys, "batch", *easy, "--budget", 30, "--out", tmp_path)
-    assert code == 0, err
-    assert "Mastered within 30 iterations" in shown
-    assert together == [[some[0], some[2]], [some[1]]]
-    compared = read(tmp_path / "comparison" / "metrics.json")
-    assert compared["budget"] == 30
-    assert [entry["name"] for entry in compared["configurations"]] == [c.name for c in some]
-    for entry, configuration in zip(compared["configurations"], some, strict=True):
-        single = tmp_path / configuration.network_type / configuration.name
-        networks = read(single / "metrics.json")["networks"]
-        assert entry["mastered"] == [network["mastered"] for network in networks]
-        assert entry["parameters"] == configuration.parameter_count
-        assert all(network["iterations"] == 30 for network in networks)
-
-    code, _, err = run(capsys, "batch", *easy, "--budget", 30, "--out", tmp_path)
-    assert code == 0, err
-    assert err.count("finished already") == 3
-    code, _, err = run(capsys, "batch", *easy, "--budget", 10, "--out", tmp_path, "--force")
-    assert code == 0, err
-    assert err.count(": trained") == 3
-    code, _, err = run(capsys, "batch", *easy, "--budget", 30, "--out", tmp_path)
-    assert code == 2, "the comparison of another budget lies there"
-    assert err.count(": trained") == 3
-    single = tmp_path / "Memo" / some[0].name
-    assert read(single / "metrics.json")["networks"][0]["iterations"] == 30
-    code, _, err = run(capsys, "batch", *easy, "--budget", 20, "--out", tmp_path, "--acc-num", 2)
-    assert code == 2
-    assert "another configuration" in err
-
-
-def test_the_18_configurations() -> None:
-    names = [c.name.removesuffix("-fr-4-var0.1") for c in batch.CONFIGURATIONS]
-    assert len(set(names)) == 18
-    assert "Nonl_RO-A-in25-hid100_100-eta-1" in names
-    assert "Memo-M-in25-hid50-eta-1" in names
-    assert "Dyn_RO-M_M-in25-hid25_25-eta-1_1" in names
-    assert "Stack-M_A-in25-hid25_25-eta-1_1" in names
-    assert len(batch.groups(batch.CONFIGURATIONS)) == 10
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("extra", [["--workers", 2], ["--workers", 1, "--cluster", "local"]])
-def test_batch_with_workers(
-    extra: list, tmp_path: Path, capsys: Shown, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Processes, and dask's workers, give the numbers of this process."""
-    import dask_jobqueue
-    from dask_jobqueue.local import LocalCluster
-
-    monkeypatch.setitem(batch.CLUSTERS, "local", "LocalCluster")
-    monkeypatch.setattr(
-        dask_jobqueue,
-        "LocalCluster",
-        lambda: LocalCluster(cores=1, memory="2GB", processes=1),
-        raising=False,
-    )
-    for out, more in ((tmp_path / "here", []), (tmp_path / "there", extra)):
-        code, _, err = run(capsys, "batch", "--quick", *more, "--out", out)
-        assert code == 0, err
-    here, there = (
-        (tmp_path / name / "comparison" / "metrics.json").read_bytes() for name in ("here", "there")
-    )
-    assert here == there
-    name = batch.CONFIGURATIONS[9].name
-    assert results(tmp_path / "here" / "Nonl_RO" / name) == results(
-        tmp_path / "there" / "Nonl_RO" / name
-    )
-
-
-def test_comparison_table() -> None:
-    entry = {"network_type": "Memo", "hidden_dims": [3, 2], "plastic_types": ["M", "A"]}
-    mastered = [[10, 30], [20], [1000, 50]]
-    entries = [
-        entry | {"parameters": 1234, "mastered": mastered},
-        entry | {"parameters": 5, "mastered": [[], [], []]},
-    ]
-    table = batch.comparison_table({"budget": 2000, "configurations": entries})
-    rows = zip(*(map(str, column.cells) for column in table.columns), strict=True)
-    assert [str(column.header) for column in table.columns][2:] == ["largest R", "R = 1", "R = 2"]
-    assert list(rows) == [
-        ("Memo [3,2] MA", "1,234", "2 (1-2)", "20", "40 [2]"),
-        ("Memo [3,2] MA", "5", "0", "-", "-"),
-    ]

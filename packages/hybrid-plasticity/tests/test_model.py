@@ -2,25 +2,26 @@
 
 import pytest
 import torch
+from hybrid_made import network
 from jaxtyping import TypeCheckError
 from torch import Tensor
 
-from hybrid_plasticity.batched import Activation
-from hybrid_plasticity.model import Configuration, Parameters, initialise, run_networks
+from hybrid_plasticity import batched, fused
+from hybrid_plasticity.configuration import Activation, Configuration, Task
+from hybrid_plasticity.model import Parameters, initialise, run_networks
 from hybrid_plasticity.reference import plain_network
-from hybrid_plasticity.scan import _Batched, _Fused, plastic_layer
-from hybrid_plasticity.streams import Task
+from hybrid_plasticity.scan import Engine, PlasticLayer, plastic_layer
 
 TASK = Task(2, 5, 0.3)
 WIRINGS = [
-    Configuration("Nonl_RO", (6, 3), (1,), ("M",), task=TASK),
-    Configuration("Nonl_RO", (5,), (0.5,), ("A",), task=TASK),
-    Configuration("Memo", (4,), (0,), ("M",), task=TASK),
-    Configuration("Memo", (6, 3), (1, 0.5), ("M", "A"), task=TASK),
-    Configuration("Memo", (3, 6, 4), (1, 0, 0.5), ("M", "M", "A"), out_dim=2, task=TASK),
-    Configuration("Dyn_RO", (6, 5), (1, 1), ("A", "M"), task=TASK),
-    Configuration("Dyn_RO", (3, 4, 5), (0, 0.5, 1), ("M", "A", "A"), task=TASK),
-    Configuration("Stack", (3, 5), (1, 0), ("A", "M"), task=TASK),
+    network("Nonl_RO", (6, 3), (1,), ("M",), task=TASK),
+    network("Nonl_RO", (5,), (0.5,), ("A",), task=TASK),
+    network("Memo", (4,), (0,), ("M",), task=TASK),
+    network("Memo", (6, 3), (1, 0.5), ("M", "A"), task=TASK),
+    network("Memo", (3, 6, 4), (1, 0, 0.5), ("M", "M", "A"), out_dim=2, task=TASK),
+    network("Dyn_RO", (6, 5), (1, 1), ("A", "M"), task=TASK),
+    network("Dyn_RO", (3, 4, 5), (0, 0.5, 1), ("M", "A", "A"), task=TASK),
+    network("Stack", (3, 5), (1, 0), ("A", "M"), task=TASK),
 ]
 
 
@@ -45,7 +46,7 @@ def plain_logits(configuration: Configuration, parameters: Parameters, frames: T
     return torch.stack(rows)
 
 
-@pytest.mark.parametrize("configuration", WIRINGS, ids=lambda c: c.name)
+@pytest.mark.parametrize("configuration", WIRINGS, ids=lambda c: c.folder)
 def test_networks_and_gradients_equal_the_plain_transcription(
     configuration: Configuration,
 ) -> None:
@@ -64,9 +65,9 @@ def test_networks_and_gradients_equal_the_plain_transcription(
         assert other.abs().max() > 1e-6, f"{name} plays no part"
 
 
-@pytest.mark.parametrize("engine", [_Fused, _Batched])
+@pytest.mark.parametrize("engine", [fused, batched])
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
-def test_gradcheck(engine: type[torch.autograd.Function], activation: Activation) -> None:
+def test_gradcheck(engine: Engine, activation: Activation) -> None:
     generator = torch.Generator().manual_seed(0)
 
     def draw(*shape: int) -> Tensor:
@@ -76,7 +77,7 @@ def test_gradcheck(engine: type[torch.autograd.Function], activation: Activation
     arguments = (draw(2, 2, 6, 3), draw(2, 2, 6, 5), draw(2, 5, 3), decay)
     lengths = torch.tensor([6, 6])
     assert torch.autograd.gradcheck(
-        lambda *tensors: engine.apply(*tensors, lengths, activation), arguments
+        lambda *tensors: PlasticLayer.apply(engine, *tensors, lengths, activation), arguments
     )
 
 

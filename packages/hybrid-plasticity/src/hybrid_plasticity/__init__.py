@@ -1,42 +1,14 @@
 """Hybrid synaptic plasticity: networks whose synapses change while they run.
 
-They are meta-trained to recognise scenes seen R scenes ago in an endless stream.
+    from hybrid_plasticity import Train
+
+    data = Train(hidden_dims=(50, 50), max_r=2).run(seeds=range(3))
+    data["mastered"]                        # iterations that each R took, for each seed
+
+They are meta-trained to recognise scenes seen R scenes ago in an endless stream. Names are imported
+when they are first used.
 """
 
-from hybrid_plasticity.analysis import (
-    Generalisation,
-    Interpretation,
-    generalise,
-    interpret,
-)
-from hybrid_plasticity.curriculum import Limits, Network, Training, train
-from hybrid_plasticity.folders import Model, read_model
-from hybrid_plasticity.model import (
-    Activity,
-    Configuration,
-    initialise,
-    run_networks,
-)
-from hybrid_plasticity.scan import plastic_layer
-from hybrid_plasticity.streams import Streams, Task, make_streams
+import lazy_loader
 
-__all__ = [
-    "Activity",
-    "Configuration",
-    "Generalisation",
-    "Interpretation",
-    "Limits",
-    "Model",
-    "Network",
-    "Streams",
-    "Task",
-    "Training",
-    "generalise",
-    "initialise",
-    "interpret",
-    "make_streams",
-    "plastic_layer",
-    "read_model",
-    "run_networks",
-    "train",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -2,17 +2,19 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+import xarray as xr
 from jaxtyping import Float
 from torch import Tensor
 
+from hybrid_plasticity.configuration import Configuration
 from hybrid_plasticity.folders import Model
 from hybrid_plasticity.model import Parameters, effective_rates, run_networks
-from hybrid_plasticity.scan import threads
 from hybrid_plasticity.streams import Streams, make_streams, scenes_of_training
+from hybrid_plasticity.threads import threads
 from sharpwave_shared.reporting import Reporter
 from sharpwave_shared.seeding import Streams as Seeds
 
@@ -25,7 +27,7 @@ AT_ONCE = 2**24
 
 
 def stack_models(models: Sequence[Model]) -> Parameters:
-    """Put the parameters of models with equal `batch_key` side by side."""
+    """Put the parameters of models with equal `wiring` side by side."""
     return {
         name: torch.cat([model.parameters[name] for model in models])
         for name in models[0].configuration.shapes
@@ -75,44 +77,26 @@ def picture(model: Model, seed: int) -> dict[str, np.ndarray]:
     return {name: values.numpy() for name, values in (found | parameters).items()}
 
 
-@dataclass(frozen=True)
-class Generalisation:
-    """How models answer at intervals that they may not have been trained on.
+def half_lives(
+    intervals: Float[np.ndarray, " intervals"], memory: Float[np.ndarray, "networks intervals"]
+) -> Float[np.ndarray, " networks"]:
+    """Give, for each network, the interval at which half of its memory is left.
 
-    Attributes
-    ----------
-    intervals
-        Test intervals.
-    true_positive, false_positive, accuracy
-        Share of repeated scenes that are recognised, of new scenes that are taken for repeated
-        ones, and of right answers.
+    Memory is the true minus the false positive rate, relative to its largest value; the interval
+    is interpolated. NaN: at least half is left at the longest interval, or there is no memory of
+    which half could be left.
     """
-
-    intervals: np.ndarray
-    true_positive: Float[np.ndarray, "networks intervals"]
-    false_positive: Float[np.ndarray, "networks intervals"]
-    accuracy: Float[np.ndarray, "networks intervals"]
-
-    def half_life(self) -> list[float | None]:
-        """Give, for each network, the interval at which half of its memory is left.
-
-        Memory is the true minus the false positive rate, relative to its largest value; the
-        interval is interpolated. None: at least half is left at the longest interval, or there is
-        no memory of which half could be left.
-        """
-        found = []
-        for memory in self.true_positive - self.false_positive:
-            best = int(memory.argmax())
-            half = memory[best] / 2
-            after = np.flatnonzero(memory[best:] < half)
-            if half <= 0 or not len(after):
-                found.append(None)
-                continue
-            k = best + int(after[0])
-            share = (memory[k - 1] - half) / (memory[k - 1] - memory[k])
-            step = self.intervals[k] - self.intervals[k - 1]
-            found.append(float(self.intervals[k - 1] + share * step))
-        return found
+    found = np.full(len(memory), np.nan)
+    for n, row in enumerate(memory):
+        best = int(row.argmax())
+        half = row[best] / 2
+        after = np.flatnonzero(row[best:] < half)
+        if half <= 0 or not len(after):
+            continue
+        k = best + int(after[0])
+        share = (row[k - 1] - half) / (row[k - 1] - row[k])
+        found[n] = intervals[k - 1] + share * (intervals[k] - intervals[k - 1])
+    return found
 
 
 def intervals_to_test(trained: int) -> list[int]:
@@ -130,13 +114,13 @@ def generalise(
     *,
     device: torch.device | str = "cpu",
     reporter: Reporter | None = None,
-) -> Generalisation:
-    """Test models on many streams at every interval.
+) -> xr.Dataset:
+    """Test models on many streams at intervals that they may not have been trained on.
 
     Parameters
     ----------
     models
-        With equal `batch_key`; all see the same streams.
+        With equal `wiring`; all see the same streams.
     intervals
         Test intervals.
     streams
@@ -147,6 +131,13 @@ def generalise(
         Where the networks are computed.
     reporter
         Shows progress.
+
+    Returns
+    -------
+    xarray.Dataset
+        For each network (`seed`) and test interval the share of repeated scenes that are
+        recognised, of new scenes that are taken for repeated ones, and of right answers; for each
+        network its half-life (see `half_lives`).
     """
     parameters = {k: v.to(device) for k, v in stack_models(models).items()}
     configurations = [model.configuration for model in models]
@@ -172,7 +163,27 @@ def generalise(
                 advance(count)
     hits, repeated, alarms, new = counts.double().numpy().transpose(2, 0, 1)
     right = (hits + new - alarms) / (repeated + new)
-    return Generalisation(np.array(intervals), hits / repeated, alarms / new, right)
+    half_life = half_lives(np.array(intervals, float), hits / repeated - alarms / new)
+    where = ("seed", "interval")
+    return xr.Dataset(
+        {
+            "true_positive": (where, hits / repeated, {"long_name": "true positive rate"}),
+            "false_positive": (where, alarms / new, {"long_name": "false positive rate"}),
+            "accuracy": (where, right, {"long_name": "accuracy"}),
+            "half_life": ("seed", half_life, {"long_name": "half-life", "units": "scenes"}),
+            "trained_to": trained_to(models),
+        },
+        {
+            "seed": [model.seed for model in models],
+            "interval": ("interval", list(intervals), {"units": "scenes"}),
+        },
+    )
+
+
+def trained_to(models: Sequence[Model]) -> tuple[str, list[int], dict[str, str]]:
+    """Give the intervals that models mastered, as a variable of a dataset."""
+    about = {"long_name": "interval R of training", "units": "scenes"}
+    return "seed", [model.interval for model in models], about
 
 
 def _count(answers: Tensor, streams: Streams) -> Tensor:
@@ -182,34 +193,22 @@ def _count(answers: Tensor, streams: Streams) -> Tensor:
     return torch.stack([flags.sum((1, 2, 3)) for flags in which], 1)
 
 
-@dataclass(frozen=True)
-class Interpretation:
-    """How one model remembers.
-
-    Attributes
-    ----------
-    layers
-        For each plastic layer: `rule`; `eta_mean`; `eta_weighted`, its mean weighted by |W|
-        (negative: anti-Hebbian); `eta_negative`, the share below 0; `W_eta_correlation` (None
-        where there is one rate); `E_mean` and `E_size`, mean and mean size of the effective rates;
-        `decay` and `decay_time`, the factor from frame to frame and its time constant in frames
-        (0 for a memory of the last frame, None for one that does not decay).
-    responses
-        For each hidden layer: `new` and `repeated`, the mean activity at the last frame of scenes
-        when they are new and when they come again; `suppression`, the share of units that respond
-        less (in size) to the repetition.
-    arrays
-        `W_i` and `eta_i`; `new_i` and `repeated_i` (units): mean activity at the last frames;
-        `course_new_i` and `course_repeated_i` (frames of a scene): mean size of activity.
-    """
-
-    layers: list[dict[str, float | str | None]]
-    responses: list[dict[str, float]]
-    arrays: dict[str, np.ndarray]
+QUANTITIES = {
+    "eta_mean": "mean rate",
+    "eta_weighted": "mean rate, weighted by |W|",
+    "eta_negative": "share of negative rates",
+    "W_eta_correlation": "correlation of weights and rates",
+    "E_mean": "mean effective rate",
+    "E_size": "mean size of effective rates",
+    "decay": "decay, factor from frame to frame",
+    "decay_time": "time constant of the decay",
+}
+"""What `interpret` measures on a plastic layer."""
+SCENES = ("new", "repeated")
 
 
 @torch.no_grad()
-def interpret(model: Model, streams: int, seed: int) -> Interpretation:
+def interpret(model: Model, streams: int, seed: int) -> xr.Dataset:
     """Look into a model: its parameters, and its activity at the interval that it mastered.
 
     Parameters
@@ -218,48 +217,91 @@ def interpret(model: Model, streams: int, seed: int) -> Interpretation:
         The model.
     streams, seed
         Number and seed of the test streams.
+
+    Returns
+    -------
+    xarray.Dataset
+        For each `layer`: its `rule` (`M`, `A`, or `-` if it is static) and the `QUANTITIES` (a
+        negative weighted mean rate is anti-Hebbian; the time constant is 0 for a memory of the
+        last frame, infinite for one that does not decay); `W` and `eta` (unit x source). For each
+        layer and `scene`, those that come again and the same when they were new: `response`, the
+        mean activity at the last frame, and `unit_response`, that of each unit; `course`, the mean
+        size of activity at each frame. `suppression`: the share of units that respond less (in
+        size) to the repetition. Layers are filled up with NaN.
     """
     configuration, R = model.configuration, model.interval
     generator = Seeds(seed).torch("interpretation", R)
     drawn = make_streams(configuration.task, R, scenes_of_training(R), streams, generator)
     hidden = run_networks([configuration], model.parameters, drawn.frames[None]).hidden
-    layers, responses, arrays = [], [], {}
+    found = _empty(configuration)
     for i, layer in enumerate(configuration.layers, 1):
         if layer.rule is not None:
-            layers.append(_layer(model, i, arrays))
+            _measure_rates(model, i, found)
         activity = hidden[i - 1][0]
-        activity = activity.view(streams, -1, configuration.task.scene_time, layer.units)
+        activity = activity.view(streams, -1, configuration.scene_time, layer.units)
         # Repeated scenes, and the same scenes when they were new.
         again = activity[:, R:][drawn.repeated[:, R:]]
         first = activity[:, :-R][drawn.repeated[:, R:]]
-        responses.append(
-            {
-                "new": float(first[:, -1].mean()),
-                "repeated": float(again[:, -1].mean()),
-                "suppression": float(
-                    (again[:, -1].abs().mean(0) < first[:, -1].abs().mean(0)).float().mean()
-                ),
-            }
-        )
-        for name, values in (("new", first), ("repeated", again)):
-            arrays[f"{name}_{i}"] = values[:, -1].mean(0).numpy()
-            arrays[f"course_{name}_{i}"] = values.abs().mean((0, 2)).numpy()
-    return Interpretation(layers, responses, arrays)
+        less = again[:, -1].abs().mean(0) < first[:, -1].abs().mean(0)
+        found["suppression"].values[i - 1] = float(less.float().mean())
+        for k, values in enumerate((first, again)):
+            found["response"].values[i - 1, k] = float(values[:, -1].mean())
+            found["course"].values[i - 1, k] = values.abs().mean((0, 2)).numpy()
+            found["unit_response"].values[i - 1, k, : layer.units] = values[:, -1].mean(0).numpy()
+    return found
 
 
-def _layer(model: Model, i: int, arrays: dict[str, np.ndarray]) -> dict[str, float | str | None]:
+def _empty(configuration: Configuration) -> xr.Dataset:
+    """Give the dataset of `interpret` before anything is known."""
+    layers = configuration.layers
+    units = max(layer.units for layer in layers)
+    sources = max(layer.inputs for layer in layers)
+    size = {
+        "layer": len(layers),
+        "scene": len(SCENES),
+        "frame": configuration.scene_time,
+        "unit": units,
+        "source": sources,
+    }
+
+    def nothing(dims: str, name: str, dtype: Any = np.float64, **units: str) -> tuple:
+        names = tuple(dims.split())
+        shape = [size[name] for name in names]
+        return names, np.full(shape, np.nan, dtype), {"long_name": name, **units}
+
+    times = {"decay_time": {"units": "frames"}}
+    return xr.Dataset(
+        {name: nothing("layer", text, **times.get(name, {})) for name, text in QUANTITIES.items()}
+        | {
+            "suppression": nothing("layer", "share of units that respond less"),
+            "response": nothing("layer scene", "mean activity"),
+            "course": nothing("layer scene frame", "mean size of activity", np.float32),
+            "unit_response": nothing("layer scene unit", "mean activity", np.float32),
+            "W": nothing("layer unit source", "weight", np.float32),
+            "eta": nothing("layer unit source", "learning rate", np.float32),
+        },
+        {
+            "layer": range(1, len(layers) + 1),
+            "scene": list(SCENES),
+            "frame": range(1, configuration.scene_time + 1),
+            "rule": ("layer", [layer.rule or "-" for layer in layers]),
+            "rate": ("layer", [float(layer.rate) for layer in layers]),
+        },
+    )
+
+
+def _measure_rates(model: Model, i: int, found: xr.Dataset) -> None:
+    """Measure the `QUANTITIES` of a plastic layer."""
     layer = model.configuration.layers[i - 1]
     W, eta = model.parameters[f"W_{i}"][0], model.parameters[f"eta_{i}"][0]
     multiplicative = torch.tensor([layer.rule == "M"])
     E = effective_rates(model.parameters, i, multiplicative)[0]
-    arrays |= {f"W_{i}": W.numpy(), f"eta_{i}": eta.numpy()}
     every = eta.expand_as(W)
-    correlation = None
+    correlation = math.nan
     if eta.numel() > 1:
         correlation = float(torch.corrcoef(torch.stack([W.flatten(), every.flatten()]))[0, 1])
     decay = float(model.parameters[f"lambda_{i}"][0].sigmoid()) if layer.decays else 0.0
-    return {
-        "rule": layer.rule,
+    measured = {
         "eta_mean": float(every.mean()),
         "eta_weighted": float((every * W.abs()).sum() / W.abs().sum()),
         "eta_negative": float((every < 0).float().mean()),
@@ -269,9 +311,13 @@ def _layer(model: Model, i: int, arrays: dict[str, np.ndarray]) -> dict[str, flo
         "decay": decay,
         "decay_time": _decay_time(decay),
     }
+    for name, value in measured.items():
+        found[name].values[i - 1] = value
+    for name, values in (("W", W), ("eta", every)):
+        found[name].values[i - 1, : layer.units, : layer.inputs] = values.numpy()
 
 
-def _decay_time(decay: float) -> float | None:
+def _decay_time(decay: float) -> float:
     if decay >= 1:
-        return None
+        return math.inf
     return -1 / math.log(decay) if decay > 0 else 0.0

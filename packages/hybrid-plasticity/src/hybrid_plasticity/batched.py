@@ -5,37 +5,24 @@ stored for the first frame of every segment only, and computed again on the way 
 """
 
 import math
-from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-Activation = Literal["tanh", "sigmoid"]
+from hybrid_plasticity.configuration import Activation
+
 Inputs = Float[Tensor, "networks streams frames inputs"]
 Units = Float[Tensor, "networks streams frames units"]
 Rates = Float[Tensor, "networks units inputs"]
 Decay = Float[Tensor, " networks"]
+Lengths = Int[Tensor, " networks"]
 
 
 def forward(
-    x: Inputs, drive: Units, E: Rates, decay: Decay, activation: Activation
+    x: Inputs, drive: Units, E: Rates, decay: Decay, lengths: Lengths, activation: Activation
 ) -> tuple[Units, list[Tensor]]:
-    """Compute the activity of a layer, and the traces before the first frame of every segment.
-
-    Parameters
-    ----------
-    x
-        Inputs.
-    drive
-        What does not depend on the traces.
-    E
-        Effective rates.
-    decay
-        Factor of the traces from frame to frame.
-    activation
-        The nonlinearity.
-    """
+    """Do what `scan.Engine` says; kept are the traces before the first frame of every segment."""
     h, starts = torch.empty_like(drive), []
     Q = x.new_zeros((*x.shape[:2], *E.shape[1:]))
     frames = x.shape[2]
@@ -52,23 +39,24 @@ def backward(
     x: Inputs,
     E: Rates,
     decay: Decay,
+    lengths: Lengths,
     activation: Activation,
     h: Units,
-    starts: list[Tensor],
+    kept: list[Tensor],
     grad_h: Units,
-) -> tuple[Inputs, Units, Rates, Decay]:
-    """Compute the gradients with respect to `x` (without the path through `drive`), `drive`, `E`
-    and `decay`, from that with respect to `h` and from what `forward` gave.
-    """  # noqa: D205
+    *,
+    to_x: bool,
+) -> tuple[Inputs | None, Units, Rates, Decay]:
+    """Do what `scan.Engine` says."""
     grad_x, grad_drive, grad_E = torch.empty_like(x), torch.empty_like(h), torch.zeros_like(E)
     grad_decay = torch.zeros_like(decay)
     slopes = 1 - h**2 if activation == "tanh" else h * (1 - h)
-    G = torch.zeros_like(starts[0])  # the gradient with respect to the traces after a frame
+    G = torch.zeros_like(kept[0])  # the gradient with respect to the traces after a frame
     frames = x.shape[2]
-    for number in range(len(starts) - 1, -1, -1):
+    for number in range(len(kept) - 1, -1, -1):
         first = number * _segment(frames)
         last = min(first + _segment(frames), frames)
-        traces = [starts[number]]
+        traces = [kept[number]]
         for t in range(first, last - 1):
             traces.append(_advance(traces[-1], x, h, t, decay))
         for t in range(last - 1, first - 1, -1):
@@ -77,11 +65,12 @@ def backward(
             delta = (grad_h[:, :, t] + _times(G, now)) * slopes[:, :, t]
             through = delta[..., None] * Q
             grad_drive[:, :, t] = delta
-            grad_x[:, :, t] = _times(G.mT, h[:, :, t]) + (E[:, None] * through).sum(2)
+            if to_x:
+                grad_x[:, :, t] = _times(G.mT, h[:, :, t]) + (E[:, None] * through).sum(2)
             grad_E += (through * now[:, :, None]).sum(1)
             outer = delta[..., None] * now[:, :, None]
             G = torch.addcmul(decay[:, None, None, None] * G, E[:, None], outer)
-    return grad_x, grad_drive, grad_E, grad_decay
+    return grad_x if to_x else None, grad_drive, grad_E, grad_decay
 
 
 def _segment(frames: int) -> int:

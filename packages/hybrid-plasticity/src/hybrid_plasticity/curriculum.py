@@ -1,19 +1,23 @@
 """Training through the curriculum: the interval R grows by one whenever it is mastered."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+import numpy as np
 import torch
+import xarray as xr
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from hybrid_plasticity.model import Configuration, Parameters, initialise, run_networks
-from hybrid_plasticity.scan import in_threads, threads
+from hybrid_plasticity.configuration import Configuration, Learning, Limits
+from hybrid_plasticity.model import Parameters, initialise, run_networks
 from hybrid_plasticity.streams import Streams, make_streams, scenes_of_training
-from sharpwave_shared.errors import DivergenceError, InvalidInputError
-from sharpwave_shared.runs import Journal
+from hybrid_plasticity.threads import in_threads, threads
+from sharpwave_shared.errors import DivergenceError
+from sharpwave_shared.journal import Journal
 from sharpwave_shared.seeding import Streams as Seeds
 
 LOG_EVERY = 10
@@ -22,99 +26,7 @@ ADAM = {"betas": (0.9, 0.999), "eps": 1e-8}
 OUTCOMES = ("loss", "accuracy", "false_positive_rate", "false_negative_rate")
 
 
-@dataclass(frozen=True)
-class Training:
-    """How networks learn.
-
-    Attributes
-    ----------
-    lr_rate
-        Learning rate of Adam.
-    acc_threshold
-        Accuracy of an iteration that counts towards mastery.
-    acc_num
-        Iterations in a row that must reach it.
-    batch_size
-        Streams of an iteration.
-
-    Raises
-    ------
-    InvalidInputError
-        If a value is out of range.
-    """
-
-    lr_rate: float | int = 1e-3
-    acc_threshold: float | int = 0.99
-    acc_num: int = 10
-    batch_size: int = 1
-
-    def __post_init__(self) -> None:
-        if not 0 < self.lr_rate < float("inf"):
-            raise InvalidInputError(f"--lr-rate {self.lr_rate}: must be above 0")
-        if not 0 < self.acc_threshold <= 1:
-            raise InvalidInputError(
-                f"--acc-threshold {self.acc_threshold}: must lie above 0 and not above 1"
-            )
-        for option, value in (("--acc-num", self.acc_num), ("--batch-size", self.batch_size)):
-            if value < 1:
-                raise InvalidInputError(f"{option} {value}: must be at least 1")
-
-
-@dataclass(frozen=True)
-class Limits:
-    """When training ends; a run may be resumed with other limits.
-
-    Attributes
-    ----------
-    max_r
-        The last interval of the curriculum.
-    max_iterations
-        Iterations at one interval after which a network is given up.
-    budget
-        Iterations in all after which a network is given up; None: no limit.
-    time_limit
-        Minutes of this process; None: no limit.
-
-    Raises
-    ------
-    InvalidInputError
-        If a value is out of range.
-    """
-
-    max_r: int = 10
-    max_iterations: int = 20_000
-    budget: int | None = None
-    time_limit: float | int | None = None
-
-    def __post_init__(self) -> None:
-        for option, value in (
-            ("--budget", self.budget),
-            ("--max-r", self.max_r),
-            ("--max-iterations", self.max_iterations),
-        ):
-            if value is not None and value < 1:
-                raise InvalidInputError(f"{option} {value}: must be at least 1")
-        if self.time_limit is not None and not self.time_limit > 0:
-            raise InvalidInputError(f"--time-limit {self.time_limit}: must be above 0 minutes")
-
-    def stops(self, network: "Network") -> str | None:
-        """Say what ends a network's training, or None if nothing does yet."""
-        if network.interval > self.max_r:
-            return f"mastered R = {self.max_r}, the last one asked for"
-        if network.at_interval >= self.max_iterations:
-            return f"iterations at R = {network.interval}: {self.max_iterations:,}"
-        if self.budget is not None and network.iteration >= self.budget:
-            return f"iterations in all: {self.budget:,}"
-        return None
-
-    @property
-    def most_iterations(self) -> int:
-        """The most that a network can use."""
-        most = self.max_r * self.max_iterations
-        return most if self.budget is None else min(most, self.budget)
-
-
-@dataclass
+@dataclass(eq=False)
 class Network:
     """A network in training: everything that it needs to go on, whatever runs beside it.
 
@@ -162,20 +74,30 @@ class Network:
         return cls(configuration, seed, torch.stack([flat, 0 * flat, 0 * flat]))
 
     def __str__(self) -> str:
-        return f"{self.configuration.name}, seed {self.seed}"
+        return f"{self.configuration.folder}, seed {self.seed}"
 
     @property
     def columns(self) -> list[str]:
         """Names of the log's columns."""
         return log_columns(self.configuration)
 
-    def count(self, outcomes: list[float], training: Training) -> bool:
+    def ended(self, limits: Limits) -> str | None:
+        """Say what ends the training, or None if nothing does yet."""
+        if self.interval > limits.max_r:
+            return f"mastered R = {limits.max_r}, the last one asked for"
+        if self.at_interval >= limits.max_iterations:
+            return f"iterations at R = {self.interval}: {limits.max_iterations:,}"
+        if limits.budget is not None and self.iteration >= limits.budget:
+            return f"iterations in all: {limits.budget:,}"
+        return None
+
+    def count(self, outcomes: list[float], learning: Learning) -> bool:
         """Count an iteration with its `OUTCOMES`; tell whether the interval is mastered now."""
         self.iteration += 1
         self.at_interval += 1
-        self.streak = self.streak + 1 if outcomes[1] >= training.acc_threshold else 0
+        self.streak = self.streak + 1 if outcomes[1] >= learning.acc_threshold else 0
         self.sums = [s + value for s, value in zip(self.sums, [*outcomes, 1.0], strict=True)]
-        mastered = self.streak >= training.acc_num
+        mastered = self.streak >= learning.acc_num
         *sums, count = self.sums
         if count == LOG_EVERY or mastered:
             means = [value / count for value in sums]
@@ -189,37 +111,25 @@ class Network:
             self.at_interval = self.streak = 0
         return mastered
 
-    def tensors(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Any]:
         """Give all that changes, for a checkpoint."""
-        counters = [self.iteration, self.interval, self.at_interval, self.streak]
         return {
             "state": self.state,
-            "counters": torch.tensor(counters),
-            "mastered": torch.tensor(self.mastered, dtype=torch.int64),
-            "models": torch.stack(self.models) if self.models else torch.empty(0),
+            "iteration": self.iteration,
+            "interval": self.interval,
+            "at_interval": self.at_interval,
+            "streak": self.streak,
+            "mastered": self.mastered,
+            "models": self.models,
             "rows": torch.tensor(self.rows, dtype=torch.float64).view(-1, len(self.columns)),
-            "sums": torch.tensor(self.sums, dtype=torch.float64),
+            "sums": self.sums,
         }
 
-    @classmethod
-    def restore(
-        cls, configuration: Configuration, seed: int, tensors: dict[str, Tensor]
-    ) -> "Network":
-        """Take up what `tensors` gave."""
-        iteration, interval, at_interval, streak = tensors["counters"].tolist()
-        return cls(
-            configuration,
-            seed,
-            tensors["state"],
-            iteration,
-            interval,
-            at_interval,
-            streak,
-            tensors["mastered"].tolist(),
-            list(tensors["models"]),
-            tensors["rows"].tolist(),
-            tensors["sums"].tolist(),
-        )
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up what `state_dict` gave."""
+        for name, value in state.items():
+            setattr(self, name, list(value) if isinstance(value, list) else value)
+        self.rows = state["rows"].tolist()
 
 
 def log_columns(configuration: Configuration) -> list[str]:
@@ -254,7 +164,7 @@ def unflatten(
 
 def train(
     networks: Sequence[Network],
-    training: Training,
+    learning: Learning,
     limits: Limits,
     *,
     device: torch.device | str = "cpu",
@@ -267,17 +177,17 @@ def train(
     Parameters
     ----------
     networks
-        Networks with equal `batch_key`, at any stage of training; they are changed.
-    training, limits
+        Networks with equal `wiring`, at any stage of training; they are changed.
+    learning, limits
         How, and how long.
     device
         Where they are computed.
     journal
-        Shows progress, and says when a checkpoint is due.
+        Shows progress, and says when it is time to save.
     mastered
         Called when a network has mastered an interval (the last of its `mastered`).
     save
-        Called when a checkpoint is due, and at the end, with the networks up to date.
+        Called when the journal says so, and at the end, with the networks up to date.
 
     Raises
     ------
@@ -285,7 +195,7 @@ def train(
         If a loss is not a finite number.
     """
     journal, device = journal or Journal(), torch.device(device)
-    if len({network.configuration.batch_key for network in networks}) > 1:
+    if len({network.configuration.wiring for network in networks}) > 1:
         raise ValueError("networks of different shapes cannot be trained as one batch")
     end = float("inf") if limits.time_limit is None else time.monotonic() + 60 * limits.time_limit
     most = limits.most_iterations
@@ -294,20 +204,20 @@ def train(
         threads(),
         journal.reporter.progress("training", most * len(networks), done) as advance,
     ):
-        while active := [network for network in networks if limits.stops(network) is None]:
+        while active := [network for network in networks if network.ended(limits) is None]:
             # An accelerator takes all networks as one batch. On the CPU each is computed by
             # itself: threads share them out, and its numbers do not depend on the others.
             together = [active] if device.type != "cpu" else [[network] for network in active]
-            batches = [_Batch(some, training, device) for some in together]
+            batches = [_Batch(some, learning, device) for some in together]
             ended = False
             while not ended and time.monotonic() < end:
                 outcomes = [values for some in in_threads(_Batch.learn, batches) for values in some]
                 for network, values in zip(active, outcomes, strict=True):
-                    if network.count(values, training):
+                    if network.count(values, learning):
                         mastered(network)
                 advance(len(active))
-                ended = any(limits.stops(network) for network in active)
-                if journal.checkpoint_due():
+                ended = any(network.ended(limits) for network in active)
+                if journal.due():
                     save()
             for batch in batches:
                 batch.leave()
@@ -320,8 +230,8 @@ def train(
 class _Batch:
     """Networks that learn as one batch: their states are one tensor while it lasts."""
 
-    def __init__(self, networks: Sequence[Network], training: Training, device: torch.device):
-        self.networks, self.training, self.device = networks, training, device
+    def __init__(self, networks: Sequence[Network], learning: Learning, device: torch.device):
+        self.networks, self.learning, self.device = networks, learning, device
         self.first = networks[0].configuration
         self.state = torch.stack([network.state for network in networks], 1).to(device)
         for n, network in enumerate(networks):
@@ -360,7 +270,7 @@ class _Batch:
 
     def _draw(self) -> tuple[Tensor, Tensor, Tensor]:
         """Draw the streams of all networks, filled up to equal lengths; give their scenes too."""
-        task, count = self.first.task, self.training.batch_size
+        task, count = self.first.task, self.learning.batch_size
         scenes = [scenes_of_training(network.interval) for network in self.networks]
         size = len(self.networks), count
         frames = torch.zeros((*size, max(scenes) * task.scene_time, task.vec_len))
@@ -379,7 +289,7 @@ class _Batch:
         mean.lerp_(gradient, 1 - beta_1)
         square.mul_(beta_2).addcmul_(gradient, gradient, value=1 - beta_2)
         steps = torch.tensor([[network.iteration + 1] for network in self.networks]).double()
-        rate = (self.training.lr_rate / (1 - beta_1**steps)).to(flat)
+        rate = (self.learning.lr_rate / (1 - beta_1**steps)).to(flat)
         correction = (1 - beta_2**steps).sqrt().to(flat)
         flat.sub_(rate * mean / (square.sqrt() / correction + eps))
 
@@ -412,3 +322,88 @@ def _statistics(network: "Network") -> list[float]:
     for values in unflatten(network.configuration, network.state[:1]).values():
         found += [values[0]] if values.ndim == 1 else [values.norm(), values.var(correction=0)]
     return torch.stack(found).tolist()
+
+
+# --- results --------------------------------------------------------------------------------------
+
+
+def learned(networks: Sequence[Network], limits: Limits) -> xr.Dataset:
+    """Put what networks of one configuration learned into a dataset.
+
+    Returns
+    -------
+    xarray.Dataset
+        For each network (`seed`): `mastered`, the iterations that each `interval` R took (NaN: not
+        mastered); `mastered_intervals` and `iterations`, how far it came; `ended`, why. Of each
+        `row` of its log (NaN after the last): `R` and `iteration`, where it stands; the means of
+        the `OUTCOMES`; and of each `parameter` the `norm` and `variance`, or its `value` if it is
+        a single number.
+    """
+    shapes = networks[0].configuration.shapes
+    most = max(len(network.mastered) for network in networks)
+    rows = max(len(network.rows) for network in networks)
+    mastered = np.full((len(networks), most), np.nan)
+    log = np.full((len(networks), rows, len(networks[0].columns)), np.nan, np.float32)
+    for n, network in enumerate(networks):
+        mastered[n, : len(network.mastered)] = network.mastered
+        if network.rows:
+            log[n, : len(network.rows)] = network.rows
+    columns = dict(zip(networks[0].columns, np.moveaxis(log, 2, 0), strict=True))
+    unknown = np.full_like(log[:, :, 0], np.nan)
+
+    def of_parameters(what: str) -> np.ndarray:
+        names = [f"{name}{what}" for name in shapes]
+        return np.stack([columns.get(name, unknown) for name in names], 2)
+
+    each, logged = ("seed", "interval"), ("seed", "row")
+    names = {
+        "loss": ("loss", {"units": "nats"}),
+        "accuracy": ("accuracy", {}),
+        "false_positive_rate": ("false positive rate", {}),
+        "false_negative_rate": ("false negative rate", {}),
+    }
+    about = {"units": "iterations"}
+    return xr.Dataset(
+        {
+            "mastered": (each, mastered, {"long_name": "iterations to master R", **about}),
+            "mastered_intervals": (
+                "seed",
+                [len(network.mastered) for network in networks],
+                {"long_name": "largest R mastered", "units": "scenes"},
+            ),
+            "iterations": (
+                "seed",
+                [network.iteration for network in networks],
+                {"long_name": "iterations in all", **about},
+            ),
+            "parameter_count": (
+                (),
+                networks[0].configuration.parameter_count,
+                {"long_name": "learned parameters"},
+            ),
+            "ended": (
+                "seed",
+                [network.ended(limits) or "the time limit" for network in networks],
+                {"long_name": "why training ended"},
+            ),
+            "R": (logged, columns["R"], {"long_name": "interval R", "units": "scenes"}),
+            "iteration": (logged, columns["iteration"], {"long_name": "iterations at R", **about}),
+        }
+        | {
+            name: (logged, columns[name], {"long_name": text, **units})
+            for name, (text, units) in names.items()
+        }
+        | {
+            name: (
+                (*logged, "parameter"),
+                of_parameters(what),
+                {"long_name": f"{name} of parameters"},
+            )
+            for name, what in (("norm", "/norm"), ("variance", "/variance"), ("value", ""))
+        },
+        {
+            "seed": [network.seed for network in networks],
+            "interval": ("interval", np.arange(1, most + 1), {"units": "scenes"}),
+            "parameter": list(shapes),
+        },
+    )

@@ -10,6 +10,7 @@
 With several seeds, each has a folder `seed_<seed>` that holds its `R_*`.
 """
 
+import hashlib
 import json
 import re
 import shutil
@@ -20,32 +21,29 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tensorboard.compat.proto import event_pb2, summary_pb2
-from tensorboard.summary.writer.record_writer import RecordWriter
 
+from hybrid_plasticity.configuration import Configuration
 from hybrid_plasticity.curriculum import Network, unflatten
-from hybrid_plasticity.model import Configuration, Parameters
+from hybrid_plasticity.model import Parameters
+from sharpwave_shared.data import DataRecord
 from sharpwave_shared.errors import InvalidInputError, SharpwaveError
-from sharpwave_shared.files import atomic_path, json_values, read_tensors, write_tensors
+from sharpwave_shared.files import atomic_path, json_values, read_tensors, sha256, write_tensors
+from sharpwave_shared.results import Run
+from sharpwave_shared.run_directory import CELLS
 from sharpwave_shared.seeding import check_seed
 
 MODEL, LOG = "Model", "Training_Log"
-# Protocol buffers make these classes when they are imported, where type checkers do not see them.
-Event, Summary = vars(event_pb2)["Event"], vars(summary_pb2)["Summary"]
-
-
+TRAIN_ON = "train on with --resume and other limits"
 _UNFIT = (KeyError, TypeError, ValueError, OverflowError, RecursionError, InvalidInputError)
 """What making sense of somebody's metadata can end in."""
 
 
-def run_directory(root: Path, configuration: Configuration) -> Path:
-    """Give the folder of a configuration's results."""
-    return root / configuration.network_type / configuration.name
-
-
 def network_directory(run: Path, seed: int, seeds: Sequence[int]) -> Path:
     """Give the folder of one network's results."""
-    return run if len(seeds) == 1 else run / f"seed_{seed}"
+    if len(seeds) == 1:
+        return run
+    apart = run / CELLS / f"seed={seed}"  # where a worker trained it
+    return apart if apart.is_dir() else run / f"seed_{seed}"
 
 
 def interval_directory(network: Path, interval: int) -> Path:
@@ -88,17 +86,24 @@ class Model:
     parameters: Parameters
 
 
-def write_model(directory: Path, network: Network, interval: int) -> None:
-    """Write the parameters with which a network mastered an interval."""
-    parameters = unflatten(network.configuration, network.models[interval - 1][None])
+def models_of(network: Network) -> list[Model]:
+    """Give the models with which a network mastered each interval."""
+    return [
+        Model(network.configuration, network.seed, R, unflatten(network.configuration, flat[None]))
+        for R, flat in enumerate(network.models, 1)
+    ]
+
+
+def write_model(directory: Path, model: Model) -> None:
+    """Write a model into the folder of its network."""
     what = {
-        "configuration": network.configuration.values(),
-        "seed": network.seed,
-        "interval": interval,
+        "configuration": model.configuration.values(),
+        "seed": model.seed,
+        "interval": model.interval,
     }
     write_tensors(
-        interval_directory(directory, interval) / MODEL,
-        {name: values[0] for name, values in parameters.items()},
+        interval_directory(directory, model.interval) / MODEL,
+        {name: values[0] for name, values in model.parameters.items()},
         {"hybrid-plasticity": json.dumps(json_values(what))},
     )
 
@@ -123,7 +128,7 @@ def read_model(path: Path, configuration: Configuration | None = None) -> Model:
     tensors, metadata = read_tensors(path)
     try:
         what = json.loads(metadata["hybrid-plasticity"])
-        found = Configuration.from_values(what["configuration"])
+        found = Configuration(**what["configuration"])
         shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
         seed, interval = int(what["seed"]), int(what["interval"])
         if shapes != found.shapes or any(t.dtype != torch.float32 for t in tensors.values()):
@@ -135,10 +140,79 @@ def read_model(path: Path, configuration: Configuration | None = None) -> Model:
         raise SharpwaveError(f"{path} is not a model of hybrid-plasticity: {error}") from error
     if configuration is not None and found != configuration:
         raise InvalidInputError(
-            f"{path}: the model of another configuration, {found.name}, not {configuration.name}"
+            f"{path}: the model of another configuration, {found.folder}, not "
+            f"{configuration.folder}"
         )
     parameters = {name: tensors[name][None] for name in found.shapes}
     return Model(found, seed, interval, parameters)
+
+
+@dataclass(frozen=True)
+class Models:
+    """Models of one run, and what identifies them."""
+
+    models: list[Model]
+    record: DataRecord
+
+
+def configuration_of(run: Run) -> Configuration:
+    """Give the configuration of a run of training."""
+    values = run.experiment.values()
+    return Configuration(**{name: values[name] for name in Configuration.model_fields})
+
+
+def mastered_by(run: Run) -> dict[int, tuple[Path, int]]:
+    """Give for each seed of a run of training the network's folder, and the largest R it mastered.
+
+    Raises
+    ------
+    InvalidInputError
+        If the run is of something else, or no network has mastered any R.
+    """
+    directory, data = run.directory, run.data
+    if "mastered_intervals" not in data or directory is None or run.swept:
+        raise InvalidInputError(f"{directory}: a run of {run.record.experiment!r}, not of training")
+    largest = dict(zip(data["seed"].values, data["mastered_intervals"].values, strict=True))
+    if not any(largest.values()):
+        raise InvalidInputError(
+            f"{directory}: no network there has mastered any interval; {TRAIN_ON}"
+        )
+    seeds = run.record.seeds
+    return {
+        int(seed): (network_directory(directory, int(seed), seeds), int(R))
+        for seed, R in largest.items()
+    }
+
+
+def read_models(run: Run, interval: int | None = None) -> Models:
+    """Read the models of a run of training: of every seed the one of its largest interval.
+
+    Parameters
+    ----------
+    run
+        The run.
+    interval
+        The R to take instead; seeds that did not master it are left out.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no such model.
+    """
+    models, lines = [], []
+    for seed, (folder, largest) in mastered_by(run).items():
+        chosen = largest if interval is None else interval
+        if 1 <= chosen <= largest:
+            path = interval_directory(folder, chosen) / MODEL
+            models.append(read_model(path, configuration_of(run)))
+            lines.append(f"{sha256(path)}  seed {seed}\n")
+    if not models:
+        raise InvalidInputError(
+            f"{run.directory}: no network there has mastered R = {interval}; {TRAIN_ON}"
+        )
+    checksum = hashlib.sha256("".join(lines).encode()).hexdigest()
+    record = DataRecord("models", "hybrid-plasticity train", str(run.directory), checksum)
+    return Models(models, record)
 
 
 class TrainingLogs:
@@ -166,6 +240,13 @@ class TrainingLogs:
 
 
 def _write_events(path: Path, names: Sequence[str], rows: Sequence[Sequence[float]]) -> None:
+    # TensorBoard takes long to import.
+    from tensorboard.compat.proto import event_pb2, summary_pb2
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    # Protocol buffers make these classes when they are imported, where type checkers do not see
+    # them.
+    Event, Summary = vars(event_pb2)["Event"], vars(summary_pb2)["Summary"]
     now = time.time()
     events = [Event(wall_time=now, file_version="brain.Event:2")]
     for _, iteration, *values in rows:

@@ -9,7 +9,12 @@ import math
 from functools import partial
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from hybrid_plasticity.batched import Decay, Inputs, Lengths, Rates, Units
+from hybrid_plasticity.configuration import Activation
+from hybrid_plasticity.threads import in_threads
 from sharpwave_shared.compiled import jit
 
 BLOCK = 4
@@ -17,7 +22,69 @@ BLOCK = 4
 SEGMENT = 512
 """Frames of a segment: streams for training up to R = 6 have no more."""
 TANH, SIGMOID = 0, 1
+CODES = {"tanh": TANH, "sigmoid": SIGMOID}
 part = partial(jit, inline=True)
+
+
+def forward(
+    x: Inputs, drive: Units, E: Rates, decay: Decay, lengths: Lengths, activation: Activation
+) -> tuple[Units, list[Tensor]]:
+    """Do what `scan.Engine` says, several streams in threads."""
+    h = torch.zeros_like(drive, memory_format=torch.contiguous_format)
+    arrays = _arrays(x, drive, E, decay, h)
+    frames = lengths.tolist()
+
+    def run(stream: tuple[int, int]) -> None:
+        n, b = stream
+        X, U, rates, factor, H = arrays
+        forward_stream(X[n, b], U[n, b], rates[n], factor[n], frames[n], CODES[activation], H[n, b])
+
+    in_threads(run, _streams(x))
+    return h, []
+
+
+def backward(
+    x: Inputs,
+    E: Rates,
+    decay: Decay,
+    lengths: Lengths,
+    activation: Activation,
+    h: Units,
+    kept: list[Tensor],
+    grad_h: Units,
+    *,
+    to_x: bool,
+) -> tuple[Inputs | None, Units, Rates, Decay]:
+    """Do what `scan.Engine` says, several streams in threads."""
+    size = x.shape[:2]  # networks, streams
+    # Empty where nobody asks for it: the first layer's inputs are data.
+    grad_x = x.new_zeros(x.shape if to_x else (*size, 0, x.shape[-1]))
+    grad_drive = torch.zeros_like(h)  # h has no gaps
+    grad_E = E.new_empty((*size, *E.shape[1:]))
+    grad_decay = decay.new_empty(size)
+    arrays = _arrays(x, E, decay, h, grad_h, grad_x, grad_drive, grad_E)
+    frames = lengths.tolist()
+
+    def run(stream: tuple[int, int]) -> None:
+        n, b = stream
+        X, rates, factor, H, gH, gX, gU, gE = arrays
+        grad_decay[n, b] = backward_stream(
+            *(X[n, b], rates[n], factor[n], frames[n], CODES[activation], H[n, b]),
+            *(gH[n, b], gX[n, b], gU[n, b], gE[n, b]),
+        )
+
+    in_threads(run, _streams(x))
+    return grad_x if to_x else None, grad_drive, grad_E.sum(1), grad_decay.sum(1)
+
+
+def _arrays(*tensors: Tensor) -> list[np.ndarray]:
+    """Give tensors as arrays without gaps; those that are written to must have none."""
+    return [tensor.detach().contiguous().numpy() for tensor in tensors]
+
+
+def _streams(x: Inputs) -> list[tuple[int, int]]:
+    """Give the network and the number of every stream."""
+    return [(n, b) for n in range(x.shape[0]) for b in range(x.shape[1])]
 
 
 @part
@@ -69,7 +136,7 @@ def _advance_and_recall(Q, x, t, h, E, decay, recalled):
 
 
 @jit
-def forward(x, drive, E, decay, frames, activation, h):
+def forward_stream(x, drive, E, decay, frames, activation, h):
     """Compute the activity of a layer over one stream.
 
     Parameters
@@ -169,15 +236,15 @@ def _to_rates(grad_E, traces, s, x, t, delta):
 
 
 @jit
-def backward(x, E, decay, frames, activation, h, grad_h, grad_x, grad_drive, grad_E):
+def backward_stream(x, E, decay, frames, activation, h, grad_h, grad_x, grad_drive, grad_E):
     """Compute the gradients of a layer over one stream; give that with respect to the decay.
 
     Parameters
     ----------
     x, E, decay, frames, activation
-        As for `forward`.
+        As for `forward_stream`.
     h
-        The activity that `forward` gave.
+        The activity that `forward_stream` gave.
     grad_h
         Gradient with respect to it, frames x units.
     grad_x

@@ -7,30 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
-
-@dataclass(frozen=True)
-class Task:
-    """What a scene is.
-
-    Attributes
-    ----------
-    scene_time
-        Frames of a scene.
-    vec_len
-        Length of a frame.
-    var
-        Share of the entries of a scene's first frame that each of its other frames flips.
-    """
-
-    scene_time: int = 4
-    vec_len: int = 25
-    var: float | int = 0.1
-
-    @property
-    def flips(self) -> int:
-        """Entries that a frame flips."""
-        # 0.29 * 100 is 28.999999999999996, but 29 entries are meant.
-        return int(self.vec_len * self.var + 1e-9)
+from hybrid_plasticity.configuration import Task
 
 
 @dataclass(frozen=True)

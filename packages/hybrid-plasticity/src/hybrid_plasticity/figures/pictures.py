@@ -1,5 +1,7 @@
 """Pictures of a trained network: its matrices, and its activity over a test stream."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -12,9 +14,18 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from hybrid_plasticity.model import Configuration, Layer, short_name
-from sharpwave_shared.plotting import caption, style
-from sharpwave_shared.runs import StoredRun
+from hybrid_plasticity.analysis import picture
+from hybrid_plasticity.configuration import Configuration, Layer
+from hybrid_plasticity.folders import (
+    MODEL,
+    Model,
+    configuration_of,
+    interval_directory,
+    mastered_by,
+    read_model,
+)
+from sharpwave_shared.plotting import caption, save_figures, style
+from sharpwave_shared.results import open_run
 
 DIVERGING = mpl.colormaps["RdBu_r"].resampled(25)
 SEQUENTIAL = mpl.colormaps["viridis"].resampled(25)
@@ -26,16 +37,27 @@ Picture = dict[str, np.ndarray]
 """What `analysis.picture` gives."""
 
 
-def stored_pictures(run: StoredRun) -> dict[int, Picture]:
-    """Take the pictures of the first network out of a run's arrays, by R."""
-    arrays = run.arrays()
-    found: dict[int, Picture] = {}
-    for interval in range(1, len(run.metrics["networks"][0]["mastered"]) + 1):
-        start = f"R{interval}."
-        own = {k.removeprefix(start): v for k, v in arrays.items() if k.startswith(start)}
-        if own:
-            found[interval] = own
-    return found
+def save_pictures(model: Model, directory: Path, formats: Sequence[str]) -> list[Path]:
+    """Draw the pictures of a model into the folder of its interval, in that of its network."""
+    found = picture(model, model.seed)
+    figures = model_figures(model.configuration, found, model.seed, model.interval)
+    return save_figures(figures, interval_directory(directory, model.interval), formats)
+
+
+def visualize(directory: Path, formats: Sequence[str]) -> list[Path]:
+    """Draw the pictures of every network of a run of training, at every R that it mastered.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no such run, or no network of it has mastered any R.
+    """
+    run, paths = open_run(directory), []
+    for folder, largest in mastered_by(run).values():
+        for interval in range(1, largest + 1):
+            model = read_model(interval_directory(folder, interval) / MODEL, configuration_of(run))
+            paths += save_pictures(model, folder, formats)
+    return paths
 
 
 def model_figures(
@@ -52,7 +74,7 @@ def model_figures(
     seed, interval
         Which model it is: its seed, and the R that it had just mastered.
     """
-    network = f"{short_name(configuration.values())}, seed {seed}, trained to R = {interval}"
+    network = f"{configuration.short_name}, seed {seed}, trained to R = {interval}"
     with style():
         return {
             "Weight_Matrices": _weights(configuration, picture, network),

@@ -2,36 +2,31 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
 
+from hybrid_plasticity.claims.evaluate import BEYOND, FALSE_POSITIVE, TRUE_POSITIVE
+from hybrid_plasticity.experiments.evaluate import Evaluate
 from hybrid_plasticity.figures.common import PLAIN, medians
-from hybrid_plasticity.model import short_name
-from sharpwave_shared.plotting import caption, name_seeds, numbers, style
-from sharpwave_shared.runs import StoredRun
+from sharpwave_shared.plotting import caption, name_seeds
 
-BEYOND = 2
-"""Scenes beyond R of training at which a claim asks for recognition."""
-TRUE_POSITIVE, FALSE_POSITIVE = 0.7, 0.1
-"""Rates that the claim asks for there."""
 SHADE = "0.88"
 
 
-def generalisation_figures(run: StoredRun) -> dict[str, Figure]:
+def draw(experiment: Evaluate, data: xr.Dataset) -> dict[str, Figure]:
     """Draw rates and accuracy against the test interval."""
-    with style():
-        return {"generalisation": _generalisation(run)}
+    return {"generalisation": _generalisation(data.sortby("interval"))}
 
 
-def _generalisation(run: StoredRun) -> Figure:
-    networks = run.metrics["networks"]
-    intervals = np.array(run.metrics["intervals"], dtype=float)
-    order = np.argsort(intervals)
+def _generalisation(data: xr.Dataset) -> Figure:
+    seeds = data["seed"].values.tolist()
+    intervals = data["interval"].values.astype(float)
     values = {
-        name: numbers([network[name] for network in networks])[:, order]
+        name: data[name].transpose("seed", "interval").values
         for name in ("true_positive", "false_positive", "accuracy")
     }
     values["memory"] = values["true_positive"] - values["false_positive"]
@@ -41,14 +36,14 @@ def _generalisation(run: StoredRun) -> Figure:
         "accuracy": "accuracy",
         "memory": "true minus false\npositive rate",
     }
-    trained = sorted({network["trained_to"] for network in networks})
+    trained = sorted(set(data["trained_to"].values.tolist()))
     figure, panels = plt.subplots(2, 2, figsize=(6.8, 4.9), sharex=True)
     for axes, (name, label) in zip(panels.flat, labels.items(), strict=True):
         _mark_training(axes, trained)
-        for row in values[name] if len(networks) > 1 else []:
-            axes.plot(intervals[order], row, color="C0", linewidth=0.7, alpha=0.5)
+        for row in values[name] if len(seeds) > 1 else []:
+            axes.plot(intervals, row, color="C0", linewidth=0.7, alpha=0.5)
         middle = medians(values[name])
-        axes.plot(intervals[order], middle, color="C0", linewidth=2, marker="o", markersize=3)
+        axes.plot(intervals, middle, color="C0", linewidth=2, marker="o", markersize=3)
         axes.set_ylabel(label)
         axes.set_ylim(-0.03, 1.03)
     panels[0, 0].axhline(TRUE_POSITIVE, color="0.4", linestyle="--", linewidth=0.8)
@@ -59,18 +54,18 @@ def _generalisation(run: StoredRun) -> Figure:
     panels[1, 0].set_ylim(min(0.5, lowest - 0.03), 1.02)
     lowest = np.nanmin(values["memory"], initial=0.0)
     panels[1, 1].set_ylim(min(-0.03, lowest - 0.03), 1.03)
-    lasting = _mark_half_lives(panels[1, 1], run, values["memory"])
+    lasting = _mark_half_lives(panels[1, 1], data, values["memory"])
     _interval_axis(panels[1, 0], intervals, trained)
     for axes in panels[1]:
         axes.set_xlabel("test interval R (scenes)")
-    _key(figure, networks, trained)
+    _key(figure, trained, several=len(seeds) > 1, marked=len(lasting) < len(seeds))
     text = (
-        f"{short_name(run.config)}, {name_seeds([n['seed'] for n in networks])}; "
-        f"{run.metrics['streams']} test streams at every interval. Dashed: what the claim about "
+        f"{data.attrs['network']}, {name_seeds(seeds)}; {data.attrs['test_streams']} test streams "
+        "at every interval. Dashed: what the claim about "
         f"R + {BEYOND} asks for (true positives at least {TRUE_POSITIVE:g}, false positives at "
         f"most {FALSE_POSITIVE:g})."
     )
-    if len(lasting) < len(networks):
+    if len(lasting) < len(seeds):
         text += " Half-life: half of the largest difference is left (interpolated)."
     if lasting:
         which = name_seeds(lasting)
@@ -85,13 +80,13 @@ def _mark_training(axes: Axes, trained: list[int]) -> None:
         axes.axvline(R, color="C2", linestyle=":", linewidth=1.3, zorder=-1)
 
 
-def _mark_half_lives(axes: Axes, run: StoredRun, memory: np.ndarray) -> list[int]:
+def _mark_half_lives(axes: Axes, data: xr.Dataset, memory: np.ndarray) -> list[int]:
     """Mark where half of each memory is left; give the seeds for which it is nowhere."""
     lasting = []
-    for network, row in zip(run.metrics["networks"], memory, strict=True):
-        half_life = network["half_life"]
-        if half_life is None:
-            lasting.append(network["seed"])
+    seeds, half_lives = data["seed"].values.tolist(), data["half_life"].values
+    for seed, half_life, row in zip(seeds, half_lives, memory, strict=True):
+        if np.isnan(half_life):
+            lasting.append(seed)
             continue
         axes.plot(
             half_life,
@@ -115,8 +110,7 @@ def _interval_axis(axes: Axes, intervals: np.ndarray, trained: list[int]) -> Non
     axes.xaxis.set_minor_locator(NullLocator())
 
 
-def _key(figure: Figure, networks: list, trained: list[int]) -> None:
-    several = len(networks) > 1
+def _key(figure: Figure, trained: list[int], *, several: bool, marked: bool) -> None:
     lines: list[Line2D | Patch] = [
         Line2D([], [], color="C0", linewidth=2, label="median" if several else "network")
     ]
@@ -127,7 +121,7 @@ def _key(figure: Figure, networks: list, trained: list[int]) -> None:
         Line2D([], [], color="C2", linestyle=":", label=f"trained to R = {which}"),
         Patch(color=SHADE, linewidth=0, label=f"R + {BEYOND}"),
     ]
-    if any(network["half_life"] is not None for network in networks):
+    if marked:
         look = {"marker": "D", "color": "C1", "linestyle": "", "markersize": 5}
         lines.append(Line2D([], [], **look, label="half-life"))
     figure.legend(handles=lines, loc="outside upper center", ncols=5)

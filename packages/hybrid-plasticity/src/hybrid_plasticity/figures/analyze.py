@@ -1,15 +1,15 @@
 """Figures of an analysis: weights, learning rates, responses to repetition, memory."""
 
-from typing import Any
-
 import matplotlib.pyplot as plt
 import numpy as np
+import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from hybrid_plasticity.experiments.analyze import Analyze
 from hybrid_plasticity.figures.common import (
     group_axis,
     log_scale,
@@ -18,54 +18,56 @@ from hybrid_plasticity.figures.common import (
     plot_groups,
     wide_range,
 )
-from hybrid_plasticity.model import short_name
-from sharpwave_shared.plotting import caption, name_seeds, numbers, style
-from sharpwave_shared.runs import StoredRun
+from sharpwave_shared.plotting import caption, name_seeds
 
 BINS = 40
 SHOWN = 0.999
 """Share of the values (by size) within the limits of the histograms."""
 
 
-def interpretation_figures(run: StoredRun) -> dict[str, Figure]:
+def draw(experiment: Analyze, data: xr.Dataset) -> dict[str, Figure]:
     """Draw weights and rates, signs of plasticity, responses to repetition, and memory."""
-    arrays = run.arrays()
-    with style():
-        return {
-            "weights_and_rates": _weights_and_rates(run, arrays),
-            "signs": _signs(run),
-            "responses": _responses(run, arrays),
-            "memory": _memory(run),
-        }
+    return {
+        "weights_and_rates": _weights_and_rates(data),
+        "signs": _signs(data),
+        "responses": _responses(data),
+        "memory": _memory(data),
+    }
 
 
-def _of_layers(run: StoredRun, name: str) -> list[np.ndarray]:
+def _plastic(data: xr.Dataset) -> xr.Dataset:
+    """Choose the plastic layers."""
+    return data.isel(layer=data["rule"].values != "-")
+
+
+def _of_layers(data: xr.Dataset, name: str) -> list[np.ndarray]:
     """Collect a quantity of the plastic layers: for each layer, a value of each network."""
-    networks = run.metrics["networks"]
-    count = len(networks[0]["layers"])
-    return [numbers([n["layers"][i][name] for n in networks]) for i in range(count)]
+    return list(_plastic(data)[name].transpose("layer", "seed").values)
 
 
-def _layer_names(run: StoredRun, separator: str = " ") -> list[str]:
-    layers = run.metrics["networks"][0]["layers"]
-    return [f"layer {i}{separator}({layer['rule']})" for i, layer in enumerate(layers, 1)]
+def _layer_names(data: xr.Dataset, separator: str = " ") -> list[str]:
+    plastic = _plastic(data)
+    rules = zip(plastic["layer"].values, plastic["rule"].values, strict=True)
+    return [f"layer {i}{separator}({rule})" for i, rule in rules]
 
 
-def _colours(run: StoredRun) -> list[str]:
-    return [f"C{i % 6}" for i in range(len(run.metrics["networks"][0]["layers"]))]
+def _colours(data: xr.Dataset) -> list[str]:
+    return [f"C{i % 6}" for i in range(_plastic(data).sizes["layer"])]
 
 
-def _which(run: StoredRun) -> str:
+def _several(data: xr.Dataset) -> bool:
+    return data.sizes["seed"] > 1
+
+
+def _which(data: xr.Dataset) -> str:
     """Name the networks, and what they have mastered."""
-    networks = run.metrics["networks"]
-    trained = sorted({network["trained_to"] for network in networks})
-    seeds = name_seeds([network["seed"] for network in networks])
-    return f"{short_name(run.config)}, {seeds}, trained to R = {', '.join(map(str, trained))}"
+    trained = sorted(set(data["trained_to"].values.tolist()))
+    seeds = name_seeds(data["seed"].values.tolist())
+    return f"{data.attrs['network']}, {seeds}, trained to R = {', '.join(map(str, trained))}"
 
 
-def _each(run: StoredRun) -> str:
-    several = len(run.metrics["networks"]) > 1
-    return " Points are seeds, bars medians." if several else ""
+def _each(data: xr.Dataset) -> str:
+    return " Points are seeds, bars medians." if _several(data) else ""
 
 
 def _limits(values: np.ndarray) -> tuple[float, float]:
@@ -74,38 +76,50 @@ def _limits(values: np.ndarray) -> tuple[float, float]:
     return -limit, limit
 
 
-def _weights_and_rates(run: StoredRun, arrays: dict[str, np.ndarray]) -> Figure:
-    networks, names = run.metrics["networks"], _layer_names(run)
-    correlations = _of_layers(run, "W_eta_correlation")
-    related = [bool(np.isfinite(c).any()) for c in correlations]
-    rows = 3 if any(related) else 2
+def _weights_and_rates(data: xr.Dataset) -> Figure:
+    plastic, names = _plastic(data), _layer_names(data)
+    correlations = _of_layers(data, "W_eta_correlation")
+    columns = 3 if any(np.isfinite(c).any() for c in correlations) else 2
     figure, panels = plt.subplots(
-        rows,
         len(names),
-        figsize=(1.0 + 2.7 * len(names), 0.7 + 1.8 * rows),
+        columns,
+        figsize=(0.8 + 2.5 * columns, 0.7 + 2.1 * len(names)),
         squeeze=False,
     )
-    for k, name in enumerate(names):
-        W = [arrays[f"{n['seed']}.W_{k + 1}"] for n in networks]
-        eta = [arrays[f"{n['seed']}.eta_{k + 1}"] for n in networks]
-        weights, rates = panels[:2, k]
+    for k, (name, correlation) in enumerate(zip(names, correlations, strict=True)):
+        W, eta = _matrices(plastic.isel(layer=k))
+        i = int(plastic["layer"].values[k])
+        weights, rates = panels[k, :2]
         _histogram(weights, W, "C0")
         weights.set_title(name)
-        weights.set_xlabel(rf"$W_{{{k + 1}}}$")
+        weights.set_xlabel(rf"$W_{{{i}}}$")
         _histogram(rates, eta, "C1")
-        rates.set_xlabel(rf"$\eta_{{{k + 1}}}$")
-        for axes in (weights, rates):
-            axes.set_ylabel("share of values" if axes.get_ylabel() == "" else axes.get_ylabel())
-        if rows == 3:
-            _relation(figure, panels[2, k], W, eta, correlations[k], k + 1)
+        rates.set_xlabel(rf"$\eta_{{{i}}}$")
+        if columns == 3:
+            _relation(figure, panels[k, 2], W, eta, correlation, i)
+    several = _several(data)
     caption(
         figure,
-        f"{_which(run)}. Histograms: all synapses"
-        + (" of all seeds, thin lines: each seed" if len(networks) > 1 else "")
+        f"{_which(data)}. Histograms: all synapses"
+        + (" of all seeds, thin lines: each seed" if several else "")
         + f"; {SHOWN:.1%} of the values lie within the limits."
-        + (" r: correlation (median over seeds)." if len(networks) > 1 else " r: correlation."),
+        + (" r: correlation (median over seeds)." if several else " r: correlation."),
     )
     return figure
+
+
+def _matrices(layer: xr.Dataset) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Give weights and rates of a layer, of each network, without what they are filled up with."""
+    shape = np.isfinite(layer["W"].values[0])
+    units, sources = shape.any(1).sum(), shape.any(0).sum()
+    W, eta = (
+        list(layer[name].transpose("seed", "unit", "source").values[:, :units, :sources])
+        for name in ("W", "eta")
+    )
+    rate = float(layer["rate"])
+    if rate == 0:
+        return W, [np.array(values[0, 0]) for values in eta]
+    return W, eta if rate == 1 else [values[:, :1] for values in eta]
 
 
 def _histogram(axes: Axes, values: list[np.ndarray], colour: str) -> None:
@@ -120,6 +134,7 @@ def _histogram(axes: Axes, values: list[np.ndarray], colour: str) -> None:
         axes.set_yticks([])
         axes.set_ylabel("a single rate")
         return
+    axes.set_ylabel("share of values")
     edges = np.linspace(low, high, min(BINS, max(8, len(pooled) // 10)) + 1).tolist()
     clipped = np.clip(pooled, low, high)
     share = np.full(len(pooled), 1 / len(pooled))
@@ -158,51 +173,40 @@ def _relation(
     figure.colorbar(cells, ax=axes, label="synapses")
 
 
-def _signs(run: StoredRun) -> Figure:
-    figure, (mean, share) = plt.subplots(1, 2, figsize=(1.6 + 2.4 * 2, 3.2))
-    names, colours = _layer_names(run, "\n"), _colours(run)
-    weighted = _of_layers(run, "eta_weighted")
+def _signs(data: xr.Dataset) -> Figure:
+    figure, (mean, share) = plt.subplots(1, 2, figsize=(2.0 + 2.4 * 2, 3.2))
+    names, colours = _layer_names(data, "\n"), _colours(data)
+    weighted = _of_layers(data, "eta_weighted")
     plot_groups(mean, weighted, colours)
     mean.axhline(0, color="0.5", linewidth=0.8)
     limit = 1.25 * np.nanmax(np.abs(np.concatenate(weighted)), initial=0.0) or 1.0
     mean.set_ylim(-limit, limit)
-    for height, text in ((0.98, "Hebbian"), (0.02, "anti-Hebbian")):
-        mean.text(
-            0.99,
-            height,
-            text,
-            transform=mean.transAxes,
-            ha="right",
-            va="top" if height > 0.5 else "bottom",
-            fontsize=8,
-            color="0.4",
-        )
-    mean.set_ylabel(r"mean of $\eta$, weighted by $|W|$")
-    plot_groups(share, _of_layers(run, "eta_negative"), colours)
+    mean.set_ylabel(
+        r"mean of $\eta$, weighted by $|W|$"
+        + "\n"
+        + r"anti-Hebbian $\leftarrow$ 0 $\rightarrow$ Hebbian"
+    )
+    plot_groups(share, _of_layers(data, "eta_negative"), colours)
     share.axhline(0.5, color="0.5", linewidth=0.8)
     share.set_ylim(-0.04, 1.04)
     share.set_ylabel("share of negative rates")
     for axes in (mean, share):
         group_axis(axes, names)
         axes.set_xlabel("plastic layer")
-    caption(figure, f"Signs of plasticity. {_which(run)}.{_each(run)}")
+    caption(figure, f"Signs of plasticity. {_which(data)}.{_each(data)}")
     return figure
 
 
-def _responses(run: StoredRun, arrays: dict[str, np.ndarray]) -> Figure:
-    networks = run.metrics["networks"]
-    count = len(networks[0]["responses"])
+def _responses(data: xr.Dataset) -> Figure:
+    count = data.sizes["layer"]
     figure, panels = plt.subplots(2, count, figsize=(1.0 + 2.7 * count, 5.4), squeeze=False)
     for k in range(count):
-        new, again = (
-            [arrays[f"{n['seed']}.{name}_{k + 1}"].astype(float) for n in networks]
-            for name in ("new", "repeated")
-        )
-        _units(panels[0, k], np.concatenate(new), np.concatenate(again))
-        less = numbers([[n["responses"][k]["suppression"]] for n in networks])
-        title = f"layer {k + 1}\n{float(medians(less)[0]):.0%} of units respond less"
+        layer = data.isel(layer=k)
+        _units(panels[0, k], *(_responses_of_units(layer, scene) for scene in ("new", "repeated")))
+        less = float(medians(layer["suppression"].values[:, None])[0])
+        title = f"layer {k + 1}\n{less:.0%} of units respond less"
         panels[0, k].set_title(title, fontsize=9)
-        _courses(panels[1, k], arrays, networks, k + 1)
+        _courses(panels[1, k], layer)
     panels[0, 0].set_ylabel("mean activity, repeated scene")
     panels[1, 0].set_ylabel("mean size of activity")
     lines = [
@@ -211,16 +215,23 @@ def _responses(run: StoredRun, arrays: dict[str, np.ndarray]) -> Figure:
         Line2D([], [], color="0.4", linewidth=0.8, label="identity"),
     ]
     figure.legend(handles=lines, loc="outside upper center", ncols=3)
-    several = len(networks) > 1
+    several = _several(data)
     caption(
         figure,
-        f"Repeated scenes, and the same scenes when they were new. {_which(run)}; "
-        f"{run.metrics['streams']} test streams. Above: every unit"
+        f"Repeated scenes, and the same scenes when they were new. {_which(data)}; "
+        f"{data.attrs['test_streams']} test streams. Above: every unit"
         f"{' of every seed' if several else ''} at the last frame of a scene; the share of units "
         f"whose response is smaller in size{' (median over seeds)' if several else ''}. Below: "
         f"mean over units{'; thin: seeds, thick: their median' if several else ''}.",
     )
     return figure
+
+
+def _responses_of_units(layer: xr.Dataset, scene: str) -> np.ndarray:
+    """Give the mean activity of the units of all networks; NaN if there were no such scenes."""
+    found = layer["unit_response"].sel(scene=scene).transpose("seed", "unit").values.astype(float)
+    known = found[np.isfinite(found)]
+    return known if len(known) else np.full(1, np.nan)
 
 
 def _units(axes: Axes, new: np.ndarray, again: np.ndarray) -> None:
@@ -239,16 +250,13 @@ def _units(axes: Axes, new: np.ndarray, again: np.ndarray) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(4))
 
 
-def _courses(
-    axes: Axes, arrays: dict[str, np.ndarray], networks: list[dict[str, Any]], i: int
-) -> None:
+def _courses(axes: Axes, layer: xr.Dataset) -> None:
     looks = {"new": ("C0", "o", "-"), "repeated": ("C1", "s", "--")}
-    highest, frames = 0.0, np.empty(0)
-    for name, (colour, marker, line) in looks.items():
-        courses = numbers([arrays[f"{n['seed']}.course_{name}_{i}"] for n in networks])
-        frames = np.arange(1, courses.shape[1] + 1)
+    highest, frames = 0.0, layer["frame"].values
+    for scene, (colour, marker, line) in looks.items():
+        courses = layer["course"].sel(scene=scene).transpose("seed", "frame").values.astype(float)
         highest = max(highest, float(np.nanmax(courses, initial=0.0)))
-        for course in courses if len(networks) > 1 else []:
+        for course in courses if len(courses) > 1 else []:
             axes.plot(frames, course, color=colour, linestyle=line, linewidth=0.6, alpha=0.5)
         middle = medians(courses)
         axes.plot(frames, middle, color=colour, linestyle=line, marker=marker, markersize=4)
@@ -258,26 +266,29 @@ def _courses(
     axes.set_xlabel("frame of a scene")
 
 
-def _memory(run: StoredRun) -> Figure:
+def _memory(data: xr.Dataset) -> Figure:
     figure, (decay, time, size) = plt.subplots(1, 3, figsize=(7.8, 3.2))
     figure.get_layout_engine().set(w_pad=0.08)  # type: ignore[union-attr]
-    names, colours = _layer_names(run, "\n"), _colours(run)
-    factors, times = _of_layers(run, "decay"), _of_layers(run, "decay_time")
+    names, colours = _layer_names(data, "\n"), _colours(data)
+    factors = _of_layers(data, "decay")
+    # What does not decay has no place on the axis.
+    times = [np.where(np.isfinite(t), t, np.nan) for t in _of_layers(data, "decay_time")]
     plot_groups(decay, factors, colours)
     decay.set_ylim(-0.04, 1.04)
     decay.set_ylabel("decay (factor a frame)")
     plot_groups(time, times, colours)
     time.set_ylabel("time constant (frames)")
-    time.set_ylim(0, 1.1 * np.nanmax(np.concatenate(times), initial=0.0) or 1.0)
+    longest = np.nanmax(np.concatenate(times), initial=0.0) or 1.0
+    time.set_ylim(-0.04 * longest, 1.1 * longest)
     if wide_range(np.concatenate(times)):
         log_scale(time, "y")
-    frames = run.config["scene_time"]
+    frames = data.attrs["scene_time"]
     scenes = time.secondary_yaxis(
         "right", functions=(lambda y: np.asarray(y) / frames, lambda y: np.asarray(y) * frames)
     )
     scenes.set_ylabel("time constant (scenes)")
-    plot_groups(size, _of_layers(run, "E_mean"), colours)
-    plot_groups(size, _of_layers(run, "E_size"), colours, marker="D", facecolor="white")
+    plot_groups(size, _of_layers(data, "E_mean"), colours)
+    plot_groups(size, _of_layers(data, "E_size"), colours, marker="D", facecolor="white")
     size.axhline(0, color="0.5", linewidth=0.8)
     size.set_ylabel("effective rate $E$")
     look = {"color": "0.3", "linestyle": "", "markersize": 4}
@@ -292,5 +303,5 @@ def _memory(run: StoredRun) -> Figure:
     text = r"$E$: $\eta$ (A), or $W\eta$ (M), by which a weight changes."
     if any(bool((values == 0).all()) for values in factors):
         text += " Decay 0: a memory of the last frame only."
-    caption(figure, f"Memory. {_which(run)}. {text}{_each(run)}")
+    caption(figure, f"Memory. {_which(data)}. {text}{_each(data)}")
     return figure

@@ -2,17 +2,17 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from hybrid_plasticity.curriculum import LOG_EVERY
+from hybrid_plasticity.experiments.train import Train
 from hybrid_plasticity.figures.common import (
     FAINT,
     PLAIN,
@@ -21,66 +21,72 @@ from hybrid_plasticity.figures.common import (
     spread,
     wide_range,
 )
-from hybrid_plasticity.model import short_name
-from sharpwave_shared.plotting import caption, name_seeds, style
-from sharpwave_shared.runs import StoredRun
+from sharpwave_shared.plotting import caption, name_seeds
 
 POINTS = 150
 """Rows of a log, about, above which its curves are smoothed."""
 SHADE = "0.93"
 
 
-def learning_figures(run: StoredRun) -> dict[str, Figure]:
+def draw(experiment: Train, data: xr.Dataset) -> dict[str, Figure]:
     """Draw loss, accuracy, errors and parameters through the curriculum, and its pace."""
-    logs = read_logs(run)
-    with style():
-        return {
-            "learning": _learning(run, logs),
-            "errors": _errors(run, logs),
-            "curriculum": _curriculum(run),
-            "parameters": _parameters(run, logs),
-        }
+    networks = read_networks(data)
+    return {
+        "learning": _learning(experiment, networks),
+        "errors": _errors(experiment, networks),
+        "curriculum": _curriculum(experiment, networks),
+        "parameters": _parameters(experiment, networks),
+    }
 
 
 @dataclass(frozen=True)
-class Log:
-    """The log of a network.
+class Learned:
+    """What one network learned.
 
     Attributes
     ----------
     seed
         Of the network.
-    R
-        The interval of each row.
+    mastered
+        Iterations that each R took.
     iterations
-        Iterations since the start of the curriculum.
-    columns
-        Values by the name of their column.
+        Iterations in all.
+    log
+        The rows of its log.
+    when
+        Iterations since the start of the curriculum, of each row.
     """
 
     seed: int
-    R: np.ndarray
-    iterations: np.ndarray
-    columns: dict[str, np.ndarray]
+    mastered: np.ndarray
+    iterations: int
+    log: xr.Dataset
+    when: np.ndarray
 
-    def last_rows(self, mastered: int) -> np.ndarray:
+    @property
+    def intervals(self) -> np.ndarray:
+        """The interval of each row."""
+        return self.log["R"].values.astype(int)
+
+    def last_rows(self) -> np.ndarray:
         """Give the rows at which each R was mastered: the last ones of it."""
-        ends = [np.flatnonzero(k == self.R) for k in range(1, mastered + 1)]
+        ends = [np.flatnonzero(k == self.intervals) for k in range(1, len(self.mastered) + 1)]
         return np.array([end[-1] for end in ends if len(end)], dtype=int)
 
 
-def read_logs(run: StoredRun) -> list[Log]:
-    """Read the logs of all networks of a run."""
-    arrays, columns = run.arrays(), run.metrics["columns"]
-    logs = []
-    for network in run.metrics["networks"]:
-        rows = arrays[f"{network['seed']}.rows"].reshape(-1, len(columns)).astype(float)
-        values = dict(zip(columns, rows.T, strict=True))
-        R = values["R"].astype(int)
-        before = np.concatenate([[0], np.cumsum(network["mastered"])])
-        iterations = before[R - 1] + values["iteration"]
-        logs.append(Log(network["seed"], R, iterations, values))
-    return logs
+def read_networks(data: xr.Dataset) -> list[Learned]:
+    """Take the networks of a dataset apart, without what it is filled up with."""
+    networks = []
+    for seed in data["seed"].values:
+        own = data.sel(seed=seed)
+        mastered = own["mastered"].values
+        mastered = mastered[np.isfinite(mastered)].astype(int)
+        logged = own[[name for name, variable in own.items() if "row" in variable.dims]]
+        log = logged.isel(row=np.isfinite(own["R"].values)).astype(float)
+        before = np.concatenate([[0], np.cumsum(mastered)])
+        when = before[log["R"].values.astype(int) - 1] + log["iteration"].values
+        networks.append(Learned(int(seed), mastered, int(own["iterations"]), log, when))
+    return networks
 
 
 def smooth(values: np.ndarray, R: np.ndarray, width: int) -> np.ndarray:
@@ -98,20 +104,19 @@ def smooth(values: np.ndarray, R: np.ndarray, width: int) -> np.ndarray:
     return found
 
 
-def _width(logs: list[Log]) -> int:
+def _width(networks: list[Learned]) -> int:
     """Choose an odd number of rows to smooth over."""
-    return 2 * (max(len(log.R) for log in logs) // (2 * POINTS)) + 1
+    return 2 * (max(len(network.intervals) for network in networks) // (2 * POINTS)) + 1
 
 
-def _shade_intervals(axes: Axes, run: StoredRun, *, label: bool) -> None:
+def _shade_intervals(axes: Axes, networks: list[Learned], *, label: bool) -> None:
     """Shade every other R of the first network's curriculum, and number them above the axes."""
-    networks = run.metrics["networks"]
-    end = max(1, *(network["iterations"] for network in networks))
+    end = max(1, *(network.iterations for network in networks))
     axes.set_xlim(0, end)
     first = networks[0]
-    edges = np.concatenate([[0], np.cumsum(first["mastered"])])
-    if first["iterations"] > edges[-1]:
-        edges = np.append(edges, first["iterations"])
+    edges = np.concatenate([[0], np.cumsum(first.mastered)])
+    if first.iterations > edges[-1]:
+        edges = np.append(edges, first.iterations)
     labelled = -1.0
     for R, (start, stop) in enumerate(pairwise(edges), 1):
         if R % 2 == 0:
@@ -139,25 +144,25 @@ def _iterations_axis(axes: Axes) -> None:
     axes.set_xlabel("iterations since the start of the curriculum")
 
 
-def _plot_logs(axes: Axes, run: StoredRun, logs: list[Log], column: str) -> None:
-    """Plot a column: the first network in colour, the others thin and grey."""
-    width = _width(logs)
-    for n, log in reversed(list(enumerate(logs))):
-        curve = smooth(log.columns[column], log.R, width)
+def _plot_logs(axes: Axes, networks: list[Learned], name: str) -> None:
+    """Plot a quantity: the first network in colour, the others thin and grey."""
+    width = _width(networks)
+    for n, network in reversed(list(enumerate(networks))):
+        curve = smooth(network.log[name].values, network.intervals, width)
         colour = FAINT if n else "C0"
         # A gap where R changes, at which the task becomes harder all at once.
-        gaps = np.flatnonzero(np.diff(log.R)) + 1
+        gaps = np.flatnonzero(np.diff(network.intervals)) + 1
         axes.plot(
-            np.insert(log.iterations, gaps, np.nan),
+            np.insert(network.when, gaps, np.nan),
             np.insert(curve, gaps, np.nan),
             color=colour,
             linewidth=0.7 if n else 1.3,
             marker="." if len(curve) == 1 else "",
         )
-        ends = log.last_rows(len(run.metrics["networks"][n]["mastered"]))
+        ends = network.last_rows()
         if len(ends):
             axes.plot(
-                log.iterations[ends],
+                network.when[ends],
                 curve[ends],
                 "o",
                 color=colour,
@@ -165,15 +170,15 @@ def _plot_logs(axes: Axes, run: StoredRun, logs: list[Log], column: str) -> None
                 clip_on=False,
                 zorder=2 if n else 3,
             )
-    if not any(len(log.R) for log in logs):
+    if not any(len(network.intervals) for network in networks):
         nothing(axes, f"fewer than {LOG_EVERY} iterations: nothing was logged")
 
 
-def _key(figure: Figure, run: StoredRun, logs: list[Log]) -> None:
-    mastered = any(network["mastered"] for network in run.metrics["networks"])
-    lines = [Line2D([], [], color="C0", label=f"seed {logs[0].seed}")]
-    if len(logs) > 1:
-        others = name_seeds([log.seed for log in logs[1:]])
+def _key(figure: Figure, networks: list[Learned]) -> None:
+    mastered = any(len(network.mastered) for network in networks)
+    lines = [Line2D([], [], color="C0", label=f"seed {networks[0].seed}")]
+    if len(networks) > 1:
+        others = name_seeds([network.seed for network in networks[1:]])
         lines.append(Line2D([], [], color=FAINT, linewidth=0.7, label=others))
     if mastered:
         mark = {"marker": "o", "color": "C0", "linestyle": "", "markersize": 4}
@@ -181,63 +186,62 @@ def _key(figure: Figure, run: StoredRun, logs: list[Log]) -> None:
     figure.legend(handles=lines, loc="outside upper center", ncols=3)
 
 
-def _explanation(run: StoredRun, logs: list[Log]) -> str:
-    width = _width(logs)
-    text = f"{short_name(run.config)}. Rows of the log, means over {LOG_EVERY} iterations"
+def _explanation(experiment: Train, networks: list[Learned]) -> str:
+    width = _width(networks)
+    text = f"{experiment.short_name}. Rows of the log, means over {LOG_EVERY} iterations"
     if width > 1:
         text += f", smoothed by a running mean over {width * LOG_EVERY} iterations at one R"
-    return text + f". Shading and numbers above: R of seed {logs[0].seed}."
+    return text + f". Shading and numbers above: R of seed {networks[0].seed}."
 
 
-def _learning(run: StoredRun, logs: list[Log]) -> Figure:
+def _learning(experiment: Train, networks: list[Learned]) -> Figure:
     figure, (loss, accuracy) = plt.subplots(2, 1, figsize=(6.6, 4.6), sharex=True)
-    for axes, column in ((loss, "loss"), (accuracy, "accuracy")):
-        _plot_logs(axes, run, logs, column)
-        _shade_intervals(axes, run, label=axes is loss)
-        axes.set_ylabel(column)
+    for axes, name in ((loss, "loss"), (accuracy, "accuracy")):
+        _plot_logs(axes, networks, name)
+        _shade_intervals(axes, networks, label=axes is loss)
+        axes.set_ylabel(name)
     loss.set_ylabel("loss (nats)")
     log_scale(loss, "y")
-    threshold = run.config["acc_threshold"]
+    threshold = experiment.acc_threshold
     accuracy.axhline(threshold, color="C1", linestyle="--", linewidth=1)
-    lowest = [log.columns["accuracy"].min() for log in logs if len(log.R)]
+    lowest = [float(n.log["accuracy"].min()) for n in networks if len(n.intervals)]
     accuracy.set_ylim(min(0.5, threshold - 0.1, *lowest) - 0.02, 1.02)
     _iterations_axis(accuracy)
-    _key(figure, run, logs)
+    _key(figure, networks)
     figure.align_ylabels()
     caption(
         figure,
-        f"{_explanation(run, logs)} Dashed: accuracy {threshold:g}, which "
-        f"{run.config['acc_num']} iterations in a row must reach.",
+        f"{_explanation(experiment, networks)} Dashed: accuracy {threshold:g}, which "
+        f"{experiment.acc_num} iterations in a row must reach.",
     )
     return figure
 
 
-def _errors(run: StoredRun, logs: list[Log]) -> Figure:
+def _errors(experiment: Train, networks: list[Learned]) -> Figure:
     figure, panels = plt.subplots(2, 1, figsize=(6.6, 4.6), sharex=True, sharey=True)
     named = (
         ("false_positive_rate", "false positive rate\n(new scenes)"),
         ("false_negative_rate", "false negative rate\n(repeated scenes)"),
     )
-    for axes, (column, label) in zip(panels, named, strict=True):
-        _plot_logs(axes, run, logs, column)
-        _shade_intervals(axes, run, label=axes is panels[0])
+    for axes, (name, label) in zip(panels, named, strict=True):
+        _plot_logs(axes, networks, name)
+        _shade_intervals(axes, networks, label=axes is panels[0])
         axes.set_ylabel(label)
-    highest = [log.columns[column].max() for log in logs if len(log.R) for column, _ in named]
+    highest = [float(n.log[name].max()) for n in networks if len(n.intervals) for name, _ in named]
     panels[0].set_ylim(-0.02, max(0.1, 1.05 * max(highest, default=1.0)))
     _iterations_axis(panels[1])
-    _key(figure, run, logs)
-    caption(figure, _explanation(run, logs))
+    _key(figure, networks)
+    caption(figure, _explanation(experiment, networks))
     return figure
 
 
-def _curriculum(run: StoredRun) -> Figure:
-    networks = run.metrics["networks"]
+def _curriculum(experiment: Train, networks: list[Learned]) -> Figure:
     figure, axes = plt.subplots(figsize=(5.2, 3.4))
     offsets = spread(len(networks), 0.24)
     largest = 1
     several = len(networks) > 1
     for network, offset in zip(networks, offsets, strict=True):
-        mastered = network["mastered"]
+        mastered = network.mastered
         R = np.arange(1, len(mastered) + 1)
         axes.plot(
             R + offset,
@@ -246,9 +250,9 @@ def _curriculum(run: StoredRun) -> Figure:
             marker="o",
             markersize=3.5,
             linewidth=0.7 if several else 1.3,
-            label="R mastered" if mastered else "_",
+            label="R mastered" if len(mastered) else "_",
         )
-        left = network["iterations"] - sum(mastered)
+        left = network.iterations - sum(mastered)
         if left > 0:
             axes.plot(
                 len(mastered) + 1 + offset,
@@ -266,7 +270,7 @@ def _curriculum(run: StoredRun) -> Figure:
         axes.plot(
             range(1, len(middle) + 1), middle, color="C0", marker="s", markersize=5, label="median"
         )
-    if not any(network["iterations"] for network in networks):
+    if not any(network.iterations for network in networks):
         nothing(axes, "no iterations")
     axes.set_xlim(0.5, largest + 0.5)
     axes.set_xticks(range(1, largest + 1, -(-largest // 15)))
@@ -278,47 +282,45 @@ def _curriculum(run: StoredRun) -> Figure:
     found = dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
     order = [k for k in ("R mastered", "median", "not mastered within") if k in found]
     figure.legend([found[k] for k in order], order, loc="outside upper center", ncols=3)
-    seeds = name_seeds([network["seed"] for network in networks])
-    text = f"{short_name(run.config)}; {seeds}."
+    seeds = name_seeds([network.seed for network in networks])
+    text = f"{experiment.short_name}; {seeds}."
     if several:
         text += " Median over all seeds, where more than half mastered R."
     caption(figure, text)
     return figure
 
 
-def _median_iterations(networks: list[dict[str, Any]]) -> list[float]:
+def _median_iterations(networks: list[Learned]) -> list[float]:
     """Give the medians over all networks, as long as more than half mastered R."""
     found = []
-    for R in range(max(len(network["mastered"]) for network in networks)):
-        took = [n["mastered"][R] if len(n["mastered"]) > R else np.inf for n in networks]
-        found.append(float(median(took)))
+    for R in range(max(len(network.mastered) for network in networks)):
+        took = [n.mastered[R] if len(n.mastered) > R else np.inf for n in networks]
+        found.append(float(np.median(took)))
     return [value for value in found if np.isfinite(value)]
 
 
-def _parameters(run: StoredRun, logs: list[Log]) -> Figure:
+def _parameters(experiment: Train, networks: list[Learned]) -> Figure:
     figure, panels = plt.subplots(3, 1, figsize=(6.6, 5.8), sharex=True)
     titles = ("norm of weights", "norm of rates", "decay (factor a frame)")
+    shapes = experiment.shapes
     for axes, symbol, title in zip(panels, ("W", "eta", "lambda"), titles, strict=True):
         shown = [np.empty(0)]
-        for column in run.metrics["columns"]:
-            name, _, what = column.partition("/")
-            if name.startswith(f"{symbol}_") and what != "variance":
-                label, colour = _name(name)
-                for n, log in enumerate(logs):
-                    values = log.columns[column]
-                    values = 1 / (1 + np.exp(-values)) if symbol == "lambda" else np.abs(values)
-                    axes.plot(
-                        log.iterations,
-                        values,
-                        color=colour,
-                        linestyle="--" if name.endswith("out") else "-",
-                        linewidth=0.6 if n else 1.5,
-                        alpha=0.5 if n else 1,
-                        marker="." if len(values) == 1 else "",
-                        label="_" if n else label,
-                    )
-                    shown.append(values)
-        _shade_intervals(axes, run, label=axes is panels[0])
+        for name in (name for name in shapes if name.startswith(f"{symbol}_")):
+            label, colour = _name(name)
+            for n, network in enumerate(networks):
+                values = _size(network.log.sel(parameter=name), single=shapes[name] == ())
+                axes.plot(
+                    network.when,
+                    1 / (1 + np.exp(-values)) if symbol == "lambda" else np.abs(values),
+                    color=colour,
+                    linestyle="--" if name.endswith("out") else "-",
+                    linewidth=0.6 if n else 1.5,
+                    alpha=0.5 if n else 1,
+                    marker="." if len(values) == 1 else "",
+                    label="_" if n else label,
+                )
+                shown.append(np.asarray(axes.lines[-1].get_ydata(), float))
+        _shade_intervals(axes, networks, label=axes is panels[0])
         axes.set_ylabel(title)
         if symbol == "lambda":
             known = np.concatenate(shown)
@@ -327,20 +329,24 @@ def _parameters(run: StoredRun, logs: list[Log]) -> Figure:
         elif wide_range(np.concatenate(shown)):
             log_scale(axes, "y")
         axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
-        if not any(len(log.R) for log in logs):
+        if not any(len(network.intervals) for network in networks):
             nothing(axes, f"fewer than {LOG_EVERY} iterations: nothing was logged")
     _iterations_axis(panels[-1])
     figure.align_ylabels()
-    thin = f"; thin: {name_seeds([log.seed for log in logs[1:]])}" if len(logs) > 1 else ""
-    single = ""
-    if any(c.startswith("eta_") and "/" not in c for c in run.metrics["columns"]):
-        single = r" Of a layer with a single rate, $|\eta_i|$."
+    others = [network.seed for network in networks[1:]]
+    thin = f"; thin: {name_seeds(others)}" if others else ""
+    single = r" Of a layer with a single rate, $|\eta_i|$." if 0 in experiment.hetero_rates else ""
     caption(
         figure,
-        f"{short_name(run.config)}, seed {logs[0].seed}{thin}. Frobenius norms.{single} Shading "
-        f"and numbers above: R of seed {logs[0].seed}.",
+        f"{experiment.short_name}, seed {networks[0].seed}{thin}. Frobenius norms.{single} "
+        f"Shading and numbers above: R of seed {networks[0].seed}.",
     )
     return figure
+
+
+def _size(log: xr.Dataset, *, single: bool) -> np.ndarray:
+    """Give the norm of a parameter, or its value if it is a single number."""
+    return log["value" if single else "norm"].values
 
 
 def _name(parameter: str) -> tuple[str, str]:

@@ -1,0 +1,1 @@
+"""The experiments: their parameters, and how their results are computed."""
