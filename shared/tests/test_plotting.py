@@ -1,22 +1,14 @@
-"""Figures: formats, whole and equal files, one look."""
+"""Figures: whole and equal files, one look."""
 
 import re
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from sharpwave_shared.errors import InvalidInputError
-from sharpwave_shared.plotting import (
-    FORMATS,
-    caption,
-    name_seeds,
-    parse_formats,
-    save_figures,
-    style,
-)
+from sharpwave_shared.plotting import caption, name_seeds, save_figures, style
+
+FORMATS = ("png", "pdf", "svg")
 
 
 def figures(*names: str):
@@ -29,21 +21,6 @@ def figures(*names: str):
             caption(figure, f"Caption of {name}, in mV.")
             drawn[name] = figure
         return drawn
-
-
-@given(st.lists(st.sampled_from(FORMATS), min_size=1), st.sampled_from([",", " , "]))
-def test_formats(names, comma):
-    parsed = parse_formats(comma.join(names).upper())
-    assert set(parsed) == set(names)
-    assert len(parsed) == len(set(names)), "each once"
-    assert sorted(parsed, key=names.index) == parsed, "in the order given"
-
-
-@pytest.mark.parametrize("text", ["", "png,", "gif", "png;pdf", "png pdf", ".png"])
-def test_bad_formats(text):
-    with pytest.raises(InvalidInputError, match="is not among png, pdf, svg") as caught:
-        parse_formats(text)
-    assert str(caught.value).startswith(f"--format {text}: ")
 
 
 def test_equal_figures_are_equal_files(tmp_path, monkeypatch):
