@@ -170,8 +170,10 @@ def test_a_seed_that_fails_side_by_side(forked, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.usefixtures("undrawn")
-@pytest.mark.parametrize("form", ["sweep", "seeds"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("form", "number"),
+    [("sweep", signal.SIGTERM), ("sweep", signal.SIGINT), ("seeds", signal.SIGTERM)],
+)
 def test_an_interruption_ends_workers_too(form, number, forked, tmp_path, monkeypatch):
     """After Ctrl-C, which reaches all processes, and SIGTERM, which reaches one."""
     sweep = ["--sweep", "VAR=1,2,3,4,5"] if form == "sweep" else []

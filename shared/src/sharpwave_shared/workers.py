@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 
-from sharpwave_shared.compiled import processors
 from sharpwave_shared.errors import InvalidInputError, ParameterError, SharpwaveError, reason
 from sharpwave_shared.experiment import Options
 from sharpwave_shared.files import read_json
@@ -66,6 +65,8 @@ def run_in_workers(
     SharpwaveError
         If parts failed; all others are done first.
     """
+    from sharpwave_shared.compiled import processors  # imports numba
+
     results: dict[int, Any] = {}
     inner = options.replaced(workers=1, cluster=None)
     threads = max(1, processors() // options.workers) if options.cluster is None else 0
