@@ -692,6 +692,19 @@ def test_installed_packages_are_found(monkeypatch):
         find_experiment("toy-model", "wlak")
 
 
+def test_sharpwave_lists_parameters_of_sections(call, monkeypatch):
+    class Sectioned(Idle):
+        """Has a section."""
+
+        physics: Physics = Physics()
+
+    app = App("toy-model", "Help.")
+    app.add(Sectioned)
+    monkeypatch.setattr(sharpwave, "installed_apps", lambda: {"toy-model": app})
+    lines = call("list", app=sharpwave.app).out.splitlines()
+    assert lines[-1] == "    physics.rate = 0.5: a number from 0 to 10. A rate."
+
+
 def test_sharpwave_lists_experiments_in_80_columns(call, monkeypatch):
     monkeypatch.setattr(sharpwave, "installed_apps", lambda: {"toy-model": toy_app})
     result = call("list", app=sharpwave.app)
