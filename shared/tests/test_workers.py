@@ -186,19 +186,23 @@ def test_an_interruption_ends_workers_too(form, number, forked, tmp_path, monkey
 
     process = fork.Process(target=command)
     process.start()
-    limit = time.monotonic() + 120
-    while list(statuses(tmp_path).values()).count("running") < 3:
-        assert time.monotonic() < limit
-        time.sleep(0.02)
-    time.sleep(0.1)
     assert process.pid is not None
-    if number == signal.SIGINT:
-        os.killpg(process.pid, number)
-    else:
-        os.kill(process.pid, number)
-    process.join(60)
-    assert process.exitcode == 130
-    assert list(statuses(tmp_path).values()) == ["interrupted"] * 3, "no other part was begun"
+    try:
+        limit = time.monotonic() + 120
+        while list(statuses(tmp_path).values()).count("running") < 3:
+            assert time.monotonic() < limit
+            time.sleep(0.02)
+        time.sleep(0.1)
+        if number == signal.SIGINT:
+            os.killpg(process.pid, number)
+        else:
+            os.kill(process.pid, number)
+        process.join(60)
+        assert process.exitcode == 130
+        assert list(statuses(tmp_path).values()) == ["interrupted"] * 3, "no other part was begun"
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
     with pytest.raises(SystemExit) as ended:
