@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 from sharpwave_shared import open_run
 from sharpwave_shared.data import DataRecord
@@ -106,6 +108,10 @@ def blobs() -> Callable[[int, int], torch.Tensor]:
 
 @pytest.fixture
 def experience() -> Experience:
+    return draw_experience()
+
+
+def draw_experience() -> Experience:
     def image_set(count: int, seed: int, *, inverted: bool) -> ImageSet:
         labels = torch.arange(count) % 10
         return ImageSet(draw_blobs(count, seed), labels, inverted)
@@ -122,9 +128,29 @@ def experience() -> Experience:
 @pytest.fixture
 def initial() -> VAE:
     """A network of random weights, which are those of the model that the cache has."""
+    return store_random_weights()
+
+
+def store_random_weights() -> VAE:
     vae = VAE(1, 5).initialise([Streams(0).torch("initialisation")])
     store_weights(Schedule(latent_dim=5), vae.network_state(0), {"seed": 0})
     return vae
+
+
+@pytest.fixture(scope="session")
+def computed(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., xr.Dataset]:
+    """Give the results of an experiment on the blobs, computed once; not to be changed."""
+
+    @cache
+    def compute(experiment: Experiment, *seeds: int) -> xr.Dataset:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SHARPWAVE_CACHE", str(tmp_path_factory.mktemp("cache")))
+            store_random_weights()
+            return experiment.compute(
+                Job(seeds=seeds, device=torch.device("cpu"), data=draw_experience())
+            )
+
+    return compute
 
 
 @pytest.fixture

@@ -73,7 +73,6 @@ class TestDamage:
         assert not torch.equal(damage("noise", 1).rank, damage("noise", 2).rank)
 
 
-@pytest.mark.usefixtures("initial")
 class TestRecall:
     def test_of_a_model_that_always_recalls_black(
         self, job: Callable[..., Job], experience: Experience, initial: VAE
@@ -92,9 +91,9 @@ class TestRecall:
         assert (result["input_error"].diff("fraction") > 0).all()
 
     def test_of_intact_images_is_what_the_sleep_itself_measures(
-        self, job: Callable[..., Job]
+        self, computed: Callable[..., xr.Dataset]
     ) -> None:
-        result = recall().compute(job(3, 8))
+        result = computed(recall(), 3, 8)
         assert result["fraction"].values.tolist() == [0, 0.5, 1]
         assert result["pixels_lost"].values.tolist() == [0, 392, 784]
         for measure, tolerance in (("error", 1e-5), ("carried", 1e-4)):
@@ -107,8 +106,10 @@ class TestRecall:
         before, after = result["recall_error"]
         assert not np.allclose(before, after)
 
-    def test_of_a_blank_is_the_same_for_all_images_and_seeds(self, job: Callable[..., Job]) -> None:
-        blank = recall().compute(job(3, 8)).sel(fraction=1)
+    def test_of_a_blank_is_the_same_for_all_images_and_seeds(
+        self, computed: Callable[..., xr.Dataset]
+    ) -> None:
+        blank = computed(recall(), 3, 8).sel(fraction=1)
         assert (blank["recall"].sel(stage="seen") == 0).all()
         for moment in ("before", "after"):
             pictures = blank["recall"].sel(stage=moment)
@@ -116,10 +117,12 @@ class TestRecall:
         one, other = blank["recall_error"].sel(moment="before", data_set="old").values
         np.testing.assert_allclose(one, other, rtol=1e-6)
 
-    def test_of_a_seed_does_not_depend_on_the_others(self, job: Callable[..., Job]) -> None:
+    def test_of_a_seed_does_not_depend_on_the_others(
+        self, computed: Callable[..., xr.Dataset]
+    ) -> None:
         noisy = recall(corruption="noise")
-        both = noisy.compute(job(3, 8))
-        alone = noisy.compute(job(8))
+        both = computed(noisy, 3, 8)
+        alone = computed(noisy, 8)
         before = {"seed": [8], "moment": "before"}
         assert both["recall_error"].sel(before).equals(alone["recall_error"].sel(before))
         assert both["input_error"].sel(seed=[8]).equals(alone["input_error"])
@@ -128,15 +131,16 @@ class TestRecall:
         assert (lost.sel(seed=3) != lost.sel(seed=8)).all()
 
     def test_pictures_show_what_is_seen_and_the_first_seeds_recall(
-        self, job: Callable[..., Job]
+        self, computed: Callable[..., xr.Dataset]
     ) -> None:
-        result, alone = (recall().compute(job(*seeds)) for seeds in ((3, 8), (3,)))
+        result, alone = computed(recall(), 3, 8), computed(recall(), 3)
         seen = result["recall"].sel(fraction=0, stage="seen")
         np.testing.assert_array_equal(seen, result["intact"])
         np.testing.assert_allclose(
             result["recall"].astype(int), alone["recall"].astype(int), atol=2
         )
 
+    @pytest.mark.usefixtures("initial")
     def test_of_fewer_images_than_are_pictured(
         self, job: Callable[..., Job], experience: Experience
     ) -> None:

@@ -19,7 +19,6 @@ TINY: dict[type[Experiment], dict[str, Any]] = {
         "total_eps": 2,
         "cycles": (2, 1),
         "fractions": (0.5, (0.0, 1.0)),
-        "lrs": (1e-3, 1e-4),
         "num": 3,
     },
     Baselines: {**DATA, "epochs": 1, "num_new": 8, "num_sampled": 8},
