@@ -21,12 +21,13 @@ import torch
 from torch import Tensor
 
 from sharpwave_shared.benchmarking import alternate, benchmark
-from sharpwave_shared.compiled import workers
 from sharpwave_shared.seeding import Streams
-from synaptic_consolidation.fluctuations import Fluctuations, simulate
-from synaptic_consolidation.learning import advance
+from synaptic_consolidation.experiments.networks import Networks
+from synaptic_consolidation.experiments.synapses import Fluctuations
+from synaptic_consolidation.fluctuations import simulate
+from synaptic_consolidation.learning import advance, engine_on
 from synaptic_consolidation.model import Rows, initial_rows, signs
-from synaptic_consolidation.networks import Plan, memory_of
+from synaptic_consolidation.networks import memory_of, rule_of
 from synaptic_consolidation.reference import plain_fluctuations
 from synaptic_consolidation.spines import draw_counts, norm_variation
 
@@ -48,30 +49,27 @@ def measure(options: argparse.Namespace, device: torch.device) -> Iterator[dict[
 def _learning(
     z: int, options: argparse.Namespace, device: torch.device
 ) -> Iterator[dict[str, object]]:
-    plan = Plan(n=options.n, loads=(LOAD,), factors=(z,))
-    patterns = memory_of(plan, 0, LOAD).patterns
-    rule = plan.rule(z)
+    setup = Networks(n=options.n, loads=(LOAD,), factors=(z,))
+    patterns = memory_of(setup, 0, LOAD).patterns
+    rule = rule_of(setup, z)
     rng = np.random.default_rng(0)
-    factors = plan.u0 * rng.uniform(0.7, 1.3, (plan.n, z, plan.n))
-    early = initial_rows(np.arange(plan.n), factors.astype(np.float32), plan.f)
-    _check(plan, patterns, z, device)
+    factors = setup.u0 * rng.uniform(0.7, 1.3, (setup.n, z, setup.n))
+    early = initial_rows(np.arange(setup.n), factors.astype(np.float32), setup.f)
+    _check(setup, patterns, z, device)
     rates = np.full(options.steps, rule.eta), np.full(options.steps, rule.eta_theta)
-    with workers(plan.n) as in_parallel:
-        late = early.select(np.arange(plan.n))
+    with engine_on(device, setup.n) as engine:
+        late = early.copy()
         before = np.full(options.late, rule.eta), np.full(options.late, rule.eta_theta)
-        advance(late, patterns, patterns, rule, *before, device=device, in_parallel=in_parallel)
+        advance(late, patterns, patterns, rule, *before, engine=engine)
         for name, rows in (("early", early), ("late", late)):
 
             def fast(rows: Rows = rows) -> None:
-                copy = rows.select(np.arange(plan.n))
-                advance(
-                    copy, patterns, patterns, rule, *rates, device=device, in_parallel=in_parallel
-                )
+                advance(rows.copy(), patterns, patterns, rule, *rates, engine=engine)
 
             plain = PlainRows(rows, patterns, patterns, device)
 
             def slow(plain: PlainRows = plain) -> None:
-                # Within `workers` torch has one thread.
+                # Within the engine's workers torch has one thread.
                 torch.set_num_threads(len(os.sched_getaffinity(0)))
                 plain.advance(PLAIN_STEPS, rule.eta, rule.eta_theta, rule.beta, rule.norm)
                 torch.set_num_threads(1)
@@ -139,16 +137,17 @@ class PlainRows:
             self.theta = self.theta - eta_theta * share.sum(0)
 
 
-def _check(plan: Plan, patterns: np.ndarray, z: int, device: torch.device) -> None:
+def _check(setup: Networks, patterns: np.ndarray, z: int, device: torch.device) -> None:
     """Both sides must do the same, in double precision, on some rows."""
     rng = np.random.default_rng(1)
-    rows = initial_rows(np.arange(4), plan.u0 * rng.uniform(0.7, 1.3, (4, z, plan.n)), plan.f)
+    rows = initial_rows(np.arange(4), setup.u0 * rng.uniform(0.7, 1.3, (4, z, setup.n)), setup.f)
     labels = np.ascontiguousarray(patterns[:, :4])
-    rule = plan.rule(z)
+    rule = rule_of(setup, z)
     plain = PlainRows(rows, patterns, labels, device)
     plain.advance(50, rule.eta, rule.eta_theta, rule.beta, rule.norm)
     rates = np.full(50, rule.eta), np.full(50, rule.eta_theta)
-    advance(rows, patterns, labels, rule, *rates, device=device)
+    with engine_on(device, len(rows)) as engine:
+        advance(rows, patterns, labels, rule, *rates, engine=engine)
     _agree(torch.from_numpy(rows.factors).permute(0, 2, 1), plain.u)
     _agree(torch.from_numpy(rows.theta), plain.theta)
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from sharpwave_shared.errors import InvalidInputError, SharpwaveError
+from sharpwave_shared.errors import ParameterError, SharpwaveError
 from synaptic_consolidation import exact
 from synaptic_consolidation.exact import Optimum, largest_l1_margin, largest_l2_margin
 from synaptic_consolidation.theory import l1_optima_at_loads, l2_optima_at_loads
@@ -172,11 +172,11 @@ def test_the_theory_is_near(load: float, f: float, rows: int) -> None:
 def test_unusable_input(solve: Solver) -> None:
     X, y = problem(4, 3)
     for bad in (np.ones(3), -np.ones(3), np.array([0, 1, -1]), np.array([np.nan, 1, -1])):
-        with pytest.raises(InvalidInputError, match=r"labels: got .* -1 and 1"):
+        with pytest.raises(ParameterError, match=r"labels: got .* -1 and 1"):
             solve(X, bad)
-    with pytest.raises(InvalidInputError, match=r"inputs: .* not finite"):
+    with pytest.raises(ParameterError, match=r"inputs: .* not finite"):
         solve(np.where(X, np.inf, 0.0), y)
-    with pytest.raises(InvalidInputError, match=r"inputs: .* at least one"):
+    with pytest.raises(ParameterError, match=r"inputs: .* at least one"):
         solve(X[:, :0], y)
 
 

@@ -1,30 +1,27 @@
-"""Figures of networks and of nights: for every shape of run, and with the numbers it has stored.
+"""Figures of networks and of nights: for every shape of run, and with the numbers of the results.
 
 Experiments run for real but for learning itself, which compiles for long: here it prunes at random.
 """
 
 import functools
-import json
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-import torch
+import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
 
-from sharpwave_shared.files import json_values, read_arrays, read_json, write_arrays, write_json
-from sharpwave_shared.runs import StoredRun, read_run
-from synaptic_consolidation import networks, recall, wake_sleep
-from synaptic_consolidation.figures import DRAWN, common
-from synaptic_consolidation.figures import networks as drawing
+from sharpwave_shared.experiment import Experiment
+from sharpwave_shared.plotting import style
+from synaptic_consolidation import networks, night, recall, wake_sleep
+from synaptic_consolidation.experiments.networks import Networks
+from synaptic_consolidation.experiments.wake_sleep import WakeSleep
+from synaptic_consolidation.figures import common
 from synaptic_consolidation.learning import Progress
 from synaptic_consolidation.model import Rows
 from synaptic_consolidation.optima import theory_curves
@@ -66,7 +63,7 @@ SHAPES: dict[str, tuple[dict[str, Any], list[int], set[str]]] = {
         ROWS | RECALL | {"tolerance", "optimality", "structure"},
     ),
     "sparse": (
-        SMALL | {"f": 0.25, "exact_activity": True, "loads": (0.5, 3.0), "optima": 0},
+        SMALL | {"f": 0.25, "exact_activity": True, "loads": (0.5, 3.0), "optima": 0, "tests": 3},
         [1],
         ROWS | RECALL | {"tolerance", "structure"},
     ),
@@ -74,14 +71,6 @@ SHAPES: dict[str, tuple[dict[str, Any], list[int], set[str]]] = {
     "few cues": ({"n": 20, "patterns": 4, "f": 0.5, "cycles": 1}, [5], NIGHT),
     "days": ({"n": 40, "patterns": 12, "cycles": 120, "days": 3}, [5, 2], NIGHT | {"days"}),
 }
-
-
-class Results(NamedTuple):
-    experiment: str
-    config: dict[str, Any]
-    seeds: list[int]
-    metrics: str
-    arrays: dict[str, np.ndarray]
 
 
 def prune(rows: Rows, generator: np.random.Generator) -> None:
@@ -101,99 +90,47 @@ def pretend_to_replay(rows: Rows, *_: Any, **__: Any) -> None:
 
 
 @functools.cache
-def results(shape: str) -> Results:
+def results(shape: str) -> tuple[Experiment, xr.Dataset]:
     """Run an experiment on almost nothing."""
     settings, seeds, _ = SHAPES[shape]
-    night = "patterns" in settings
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings(action="ignore"):
         patch.setattr(recall, "LEVELS", np.linspace(0, 0.49, 17))
         patch.setattr(networks, "consolidate", pretend_to_learn)
-        patch.setattr(wake_sleep, "advance", pretend_to_replay)
+        patch.setattr(night, "advance", pretend_to_replay)
         attractors = lambda rows, patterns: np.arange(len(patterns)) % 4 != 1  # noqa: E731
         patch.setattr(wake_sleep, "are_attractors", attractors)
-        device = torch.device("cpu")
-        if night:
-            plan = wake_sleep.Plan(**({"f": 0.1, "passes": 1, "tests": 1} | settings))
-            metrics, arrays = wake_sleep.run(plan, seeds, device=device)
+        setup: Experiment
+        if "patterns" in settings:
+            setup = WakeSleep(**({"f": 0.1, "passes": 1, "tests": 1} | settings))
         else:
-            plan = networks.Plan(**settings)
-            metrics, arrays = networks.run(plan, seeds, device=device)
-    text = json.dumps(json_values(metrics))
-    config = json.loads(json.dumps(asdict(plan)))
-    return Results("wake-sleep" if night else "networks", config, seeds, text, arrays)
+            setup = Networks(**settings)
+        return setup, setup.run(seeds, device="cpu")
 
 
-Change = Callable[[dict[str, Any], dict[str, np.ndarray]], None]
-Store = Callable[..., StoredRun]
-Drawn = Callable[..., tuple[StoredRun, dict[str, Figure]]]
+def build(setup: Experiment, data: xr.Dataset) -> dict[str, Figure]:
+    with style():
+        return dict(setup.figures()(setup, data))
 
 
-def unchanged(metrics: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-    pass
+@pytest.fixture(scope="module", autouse=True)
+def _no_limit() -> None:
+    plt.rcParams["figure.max_open_warning"] = 0
 
 
-def write(directory: Path, shape: str, change: Change = unchanged) -> StoredRun:
-    """Write a run directory."""
-    found = results(shape)
-    metrics = json.loads(found.metrics)
-    arrays = {name: values.copy() for name, values in found.arrays.items()}
-    change(metrics, arrays)
-    record = {
-        "package": "synaptic-consolidation",
-        "experiment": found.experiment,
-        "status": "finished",
-        "label": "label",
-        "seeds": found.seeds,
-        "config": found.config,
-        "identity": {},
-    }
-    write_json(directory / "run.json", record)
-    write_json(directory / "metrics.json", metrics)
-    write_arrays(directory / "arrays.npz", **arrays)
-    return read_run(directory, "synaptic-consolidation")
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """Give a function that writes a run directory."""
-    return functools.partial(write, tmp_path)
-
-
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
-    """Give a function that builds the figures of a run, once for all tests."""
-
-    @functools.cache
-    def build_once(shape: str, change: Change = unchanged) -> tuple[StoredRun, dict[str, Figure]]:
-        run = write(tmp_path_factory.mktemp("run"), shape, change)
-        return run, build(run)
-
-    return build_once
-
-
-@pytest.fixture(autouse=True)
-def _light(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Compute few points of the theory's curves, and close what is drawn."""
-    monkeypatch.setattr(drawing, "theory_curves", lambda f: theory_curves(f, 4))
-    yield
-    plt.close("all")
-
-
-def build(run: StoredRun) -> dict[str, Figure]:
-    """Build all figures, without files."""
-    return dict(DRAWN[run.experiment](run))
+@functools.cache
+def drawn(shape: str) -> tuple[xr.Dataset, dict[str, Figure]]:
+    """Build the figures of a run, once for all tests."""
+    setup, data = results(shape)
+    return data, build(setup, data)
 
 
 def points(axes: Axes) -> dict[str, ErrorbarContainer]:
     return {str(c.get_label()): c for c in axes.containers if isinstance(c, ErrorbarContainer)}
 
 
-def bars(axes: Axes) -> list[BarContainer]:
-    return [c for c in axes.containers if isinstance(c, BarContainer)]
-
-
 def heights(axes: Axes) -> list[float]:
-    return [patch.get_height() for container in bars(axes) for patch in container.patches]
+    bars = [c for c in axes.containers if isinstance(c, BarContainer)]
+    return [patch.get_height() for container in bars for patch in container.patches]
 
 
 def half_lengths(container: ErrorbarContainer) -> list[float]:
@@ -201,20 +138,28 @@ def half_lengths(container: ErrorbarContainer) -> list[float]:
     return [float(np.ptp(s[:, 1])) / 2 for s in container.lines[2][0].get_segments()]
 
 
+def words(figure: Figure) -> str:
+    """Give the caption, without the ends of its lines."""
+    return " ".join(figure.get_supxlabel().split())
+
+
+def by_label(axes: Axes) -> dict[str, Any]:
+    return {str(line.get_label()): line for line in axes.lines}
+
+
 # --- all figures ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_every_shape_of_run_has_its_figures_with_labels(shape: str, drawn: Drawn) -> None:
-    run, figures = drawn(shape)
+def test_every_shape_of_run_has_its_figures_with_labels(shape: str) -> None:
+    _, figures = drawn(shape)
     assert set(figures) == SHAPES[shape][2]
     for name, figure in figures.items():
-        assert "seed" in figure.get_supxlabel(), name
+        assert "seed" in words(figure), name
         for axes in figure.axes:
             if axes.get_label() != "<colorbar>":
                 assert axes.get_xlabel() or shares(axes, "x") or axes.get_xticklabels(), name
                 assert axes.get_ylabel() or shares(axes, "y"), name
-    assert run.metrics == read_json(run.directory / "metrics.json")
 
 
 def shares(axes: Axes, which: str) -> bool:
@@ -231,23 +176,17 @@ def shares(axes: Axes, which: str) -> bool:
     )
 
 
-def forget(metrics: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-    """Make unknown, or infinite, all that can be."""
-    for condition in metrics.get("conditions", []):
-        for name, value in condition.items():
-            if isinstance(value, dict) and name not in ("converged", "density"):
-                condition[name] = dict.fromkeys(value)
-    for night in metrics.get("nights", []):
-        night |= dict.fromkeys(("memorised", "kept", "old_by_day", "old_by_night"))
-    always = ("cycle", "level", "density", "histogram", "raster", "weights", "replayed", "examples")
-    for name, values in arrays.items():
-        if values.dtype.kind == "f" and not name.endswith(always):
-            values[...] = np.inf if "robustness" in name or "snr" in name else np.nan
-
-
 @pytest.mark.parametrize("shape", ["single", "night"])
-def test_unknown_numbers(shape: str, store: Store) -> None:
-    figures = build(store(shape, forget))
+def test_unknown_numbers(shape: str) -> None:
+    """All that can be unknown, or infinite, is."""
+    setup, data = results(shape)
+    always = ("density", "histogram", "raster", "weights", "replayed", "examples", "initial_weight")
+    unknown = {
+        name: values * (np.inf if "robustness" in name or "snr" in name else np.nan)
+        for name, values in data.data_vars.items()
+        if values.dtype.kind == "f" and not name.endswith(always) and "theory" not in name
+    }
+    figures = build(setup, data.assign(unknown))
     assert set(figures) == SHAPES[shape][2]
     for figure in figures.values():
         figure.set_layout_engine("none")  # which takes most of the time
@@ -255,17 +194,6 @@ def test_unknown_numbers(shape: str, store: Store) -> None:
 
 
 # --- networks -------------------------------------------------------------------------------------
-
-
-@functools.cache
-def arrays_of(directory: Path) -> dict[str, np.ndarray]:
-    return read_arrays(directory / "arrays.npz")
-
-
-def stored(run: StoredRun, load: float, z: int, name: str) -> np.ndarray:
-    """Give a quantity of the rows of all seeds."""
-    arrays = arrays_of(run.directory)
-    return np.concatenate([arrays[f"{seed}/{load}/{z}/{name}"] for seed in run.record["seeds"]])
 
 
 @pytest.mark.parametrize(
@@ -279,29 +207,23 @@ def stored(run: StoredRun, load: float, z: int, name: str) -> np.ndarray:
         ("optimality", 0, "share_of_optimum"),
     ],
 )
-def test_points_are_means_over_the_rows_of_all_seeds(
-    figure: str, panel: int, name: str, drawn: Drawn
-) -> None:
-    run, figures = drawn("networks")
+def test_points_are_means_over_the_rows_of_all_seeds(figure: str, panel: int, name: str) -> None:
+    data, figures = drawn("networks")
     shown = points(figures[figure].axes[panel])
-    factors = {"share_of_optimum": (1, 2), "within": (1, 2, 3), "across": (1, 2, 3)}
-    assert list(shown) == [f"$z$ = {z}" for z in factors.get(name, (1, 2, 3))]
-    for z in (2, 3) if "optimum" not in name else (1, 2):
+    factors = {"share_of_optimum": (1, 2), "within": (2, 3), "across": (2, 3)}.get(name, (1, 2, 3))
+    assert list(shown) == [f"$z$ = {z}" for z in factors]
+    for z in factors:
         container = shown[f"$z$ = {z}"]
         x, y = container.lines[0].get_data()
-        # Of each seed as many rows have an optimum at the lower load.
-        loads = (0.2,) if name == "share_of_optimum" else (0.2, 0.7)
-        values = [stored(run, load, z, name) for load in loads]
-        np.testing.assert_allclose(x, [0.2, 0.7], atol=0.015)
-        np.testing.assert_allclose(y[: len(loads)], [np.nanmean(v) for v in values])
-        np.testing.assert_allclose(
-            half_lengths(container)[: len(loads)], [np.nanstd(v) for v in values]
-        )
+        values = [data[name].sel(load=load, factors=z).values.ravel() for load in data["load"]]
+        np.testing.assert_allclose(x, data["load"], atol=0.015)
+        np.testing.assert_allclose(y, [np.nanmean(v) for v in values])
+        np.testing.assert_allclose(half_lengths(container), [np.nanstd(v, ddof=1) for v in values])
 
 
-def test_theory_lies_beside_the_points(drawn: Drawn) -> None:
+def test_theory_lies_beside_the_points() -> None:
     _, figures = drawn("sparse")
-    curves = theory_curves(0.25, 4)
+    curves = theory_curves(0.25)
     for axes, name in zip(figures["margin"].axes, ("l2_margin", "l1_margin"), strict=True):
         theory = next(line for line in axes.lines if str(line.get_label()).startswith("theory"))
         np.testing.assert_array_equal(theory.get_data(), (curves["load"], curves[name]))
@@ -312,147 +234,150 @@ def test_theory_lies_beside_the_points(drawn: Drawn) -> None:
         )
     assert "no solution" in figures["density"].axes[0].get_legend_handles_labels()[1]
     for name in ("margin", "density"):
-        assert "although exactly" in figures[name].get_supxlabel()
-        assert "independent neurons" in drawn("sequence")[1][name].get_supxlabel()
-        assert "although" not in drawn("sequence")[1][name].get_supxlabel()
+        assert "although exactly" in words(figures[name])
+        assert "independent neurons" in words(drawn("sequence")[1][name])
+        assert "although" not in words(drawn("sequence")[1][name])
 
 
-def test_signal_to_noise_of_every_norm(drawn: Drawn) -> None:
-    run, figures = drawn("networks")
+def test_signal_to_noise_of_every_norm() -> None:
+    data, figures = drawn("networks")
     panels = figures["signal-to-noise"].axes
     assert [a.get_title() for a in panels[:4]] == [f"$q$ = {q}" for q in ("2", "1", "2/3", "1/2")]
     for i, axes in enumerate(panels):
         load, best = (0.2, 0.7)[i // 4], i % 4 + 1
-        expected = [stored(run, load, z, f"snr_z{best}").mean() for z in (1, 2, 3)]
+        expected = data[f"snr_z{best}"].sel(load=load, factors=[1, 2, 3]).mean(["seed", "row"])
         np.testing.assert_allclose(heights(axes), expected)
-        full = [
-            z for z, c in zip((1, 2, 3), bars(axes), strict=True) if c.patches[0].get_alpha() == 1
-        ]
+        bars = [c for c in axes.containers if isinstance(c, BarContainer)]
+        full = [z for z, c in zip((1, 2, 3), bars, strict=True) if c.patches[0].get_alpha() == 1]
         assert full == [best] * (best < 4)
 
 
-def test_recall_where_it_was_tried(drawn: Drawn) -> None:
-    run, figures = drawn("sparse")
-    figure, arrays = figures["neural-noise"], run.arrays()
-    for axes, load in zip(figure.axes, (0.5, 3.0), strict=False):
+def test_recall_where_it_was_tried() -> None:
+    data, figures = drawn("sparse")
+    for axes, load in zip(figures["neural-noise"].axes, (0.5, 3.0), strict=False):
         lines = [line for line in axes.lines if len(line.get_xdata()) > 2 or line.get_zorder() > 1]
-        for line, (z, kind, unit) in zip(
-            lines,
-            [(z, *k) for z in (1, 2, 3) for k in (("flips", 1 / 0.25), ("balanced", 2.0))],
-            strict=True,
-        ):
-            key = f"1/{load}/{z}/{kind}"
-            known = np.isfinite(arrays[f"{key}/recall"])
+        conditions = [(z, *k) for k in (("flips", 1 / 0.25), ("balanced", 2.0)) for z in (1, 2, 3)]
+        for line, (z, kind, unit) in zip(lines, conditions, strict=True):
+            values = data[f"recall_{kind}"].sel(seed=1, load=load, factors=z).values
+            known = np.isfinite(values)
             assert not known.all()
-            np.testing.assert_array_equal(line.get_ydata(), arrays[f"{key}/recall"][known])
-            np.testing.assert_allclose(line.get_xdata(), unit * arrays[f"{key}/level"][known])
+            np.testing.assert_array_equal(line.get_ydata(), values[known])
+            levels = data[f"level_{kind}"].values[known]
+            np.testing.assert_allclose(line.get_xdata(), unit * levels)
         assert axes.get_xlabel() == "wrong bits per active neuron"
 
 
-def test_maximal_noise_and_what_is_beyond_the_levels(store: Store) -> None:
-    found = {
-        "4/0.2/1/one-factor": 0.3,
-        "7/0.2/1/one-factor": 0.5,
-        "4/0.2/2/one-factor": 0.3,
-        "7/0.2/2/one-factor": np.nan,
-    }
-
-    def change(_: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-        for name in arrays:
-            if name.endswith("/maximum"):
-                arrays[name] = np.array(found.get(name.removesuffix("/maximum"), 0.1))
-
-    run = store("networks", change)
-    figures = build(run)
+def test_maximal_noise_and_what_is_beyond_the_levels() -> None:
+    setup, data = results("networks")
+    data = data.copy(deep=True)
+    for kind in recall.KINDS:
+        data[f"tolerance_{kind}"][:] = 0.1
+    at = {"load": 0.2}
+    data["tolerance_one_factor"].loc[at | {"factors": 1}] = [0.3, 0.5]
+    data["tolerance_one_factor"].loc[at | {"factors": 2}] = [0.3, np.nan]
+    figures = build(setup, data)
     figure = figures["synaptic-noise"]
-    highest = run.arrays()["7/0.2/2/one-factor/level"][-1]
+    highest = float(data["level_one_factor"][-1])
     axes = figure.axes[2]
-    means = [0.4, 0.1, 0.1, (0.3 + highest) / 2, *[0.1] * 5]
+    means = [0.4, (0.3 + highest) / 2, *[0.1] * 7]
     np.testing.assert_allclose(heights(axes), means)
     (arrow,) = axes.texts
     assert arrow.get_position() == (0, 3)
     x, y = arrow.xy  # type: ignore[attr-defined]
     assert x == pytest.approx(1 - 0.8 / 3)
-    assert y == pytest.approx(means[3] + (highest - 0.3) / 2)
+    assert y == pytest.approx(means[1] + (highest - 0.3) / np.sqrt(2))
     assert y < axes.get_ylim()[1]
-    assert common.HIGHEST in figure.get_supxlabel()
-    assert common.HIGHEST not in figures["neural-noise"].get_supxlabel()
+    assert common.HIGHEST in words(figure)
+    assert common.HIGHEST not in words(figures["neural-noise"])
     # The same against the load.
     panel = figures["tolerance"].axes[1]
     shown = points(panel)
     np.testing.assert_allclose(shown["$z$ = 1"].lines[0].get_ydata(), [0.4, 0.1])
-    np.testing.assert_allclose(half_lengths(shown["$z$ = 1"]), [0.1, 0], atol=1e-12)
-    np.testing.assert_allclose(shown["$z$ = 2"].lines[0].get_ydata(), [means[3], 0.1])
+    expected = [0.2 / np.sqrt(2), 0]
+    np.testing.assert_allclose(half_lengths(shown["$z$ = 1"]), expected, atol=1e-12)
+    np.testing.assert_allclose(shown["$z$ = 2"].lines[0].get_ydata(), [means[1], 0.1])
     assert len(panel.texts) == 1
     left = points(figures["tolerance"].axes[0])
     np.testing.assert_allclose(left["$z$ = 3"].lines[0].get_ydata(), [0.2, 0.2])  # 0.1 / f
 
 
-def test_weights_with_the_pruned_ones(drawn: Drawn) -> None:
-    run, figures = drawn("networks")
-    figure, arrays = figures["weights"], run.arrays()
-    surviving, everything = figure.axes[1], figure.axes[3]
-    left = [stored(run, 0.7, z, "density").mean() for z in (1, 2, 3)]
-    np.testing.assert_allclose(heights(everything), 1 - np.array(left))
-    for z, density, top, bottom in zip(
-        (1, 2, 3), left, surviving.patches, everything.patches[::2], strict=True
-    ):
-        histogram = np.mean([arrays[f"{s}/0.7/{z}/histogram"] for s in (4, 7)], axis=0)
+def test_bars_of_a_single_seed_are_over_tests() -> None:
+    setup, data = results("sparse")
+    data = data.copy(deep=True)
+    data["tolerance_sd_flips"].loc[{"factors": 1, "load": 0.5}] = 0.02
+    figure = build(setup, data)["tolerance"]
+    shown = points(figure.axes[0])["$z$ = 1"]
+    assert half_lengths(shown)[0] == pytest.approx(0.02 / 0.25)
+    assert "bars: s.d. over tests" in words(figure)
+    assert "bars: s.d. over seeds" in words(drawn("networks")[1]["tolerance"])
+
+
+def test_weights_with_the_pruned_ones() -> None:
+    data, figures = drawn("networks")
+    surviving, everything = figures["weights"].axes[1], figures["weights"].axes[3]
+    at = data.sel(load=0.7, factors=[1, 2, 3])
+    left = at["density"].mean(["seed", "row"]).values
+    np.testing.assert_allclose(heights(everything), 1 - left)
+    for i, (top, bottom) in enumerate(zip(surviving.patches, everything.patches[::2], strict=True)):
+        histogram = at["histogram"].mean("seed").values[i]
         np.testing.assert_allclose(top.get_data().values, histogram)  # type: ignore[attr-defined]
         shown = bottom.get_data().values  # type: ignore[attr-defined]
-        np.testing.assert_allclose(shown, histogram * density / 8)
+        np.testing.assert_allclose(shown, histogram * left[i] / 8)
 
 
-def test_colours_depend_on_z_alone(drawn: Drawn) -> None:
+def test_colours_depend_on_z_alone() -> None:
     assert len({to_rgba(common.look(z)["color"]) for z in range(1, 11)}) == 10
     axes = drawn("many factors")[1]["density"].axes[0]
     assert list(points(axes)) == [f"$z$ = {z}" for z in (5, 7, 10)]
-    for name, container in points(axes).items():
-        z = int(name.removeprefix("$z$ = "))
-        assert to_rgba(container.lines[0].get_color()) == to_rgba(common.look(z)["color"])
+    with style():
+        for name, container in points(axes).items():
+            z = int(name.removeprefix("$z$ = "))
+            assert to_rgba(container.lines[0].get_color()) == to_rgba(common.look(z)["color"])
 
 
-def test_few_loads_are_chosen(drawn: Drawn) -> None:
+def test_few_loads_are_chosen() -> None:
     titles = [a.get_title() for a in drawn("many factors")[1]["weights"].axes[:3]]
     assert titles == [f"$\\alpha$ = {load}" for load in (0.2, 0.4, 0.5)]
 
 
-def test_captions_say_what_networks_do(drawn: Drawn) -> None:
-    assert "a sequence of patterns" in drawn("sequence")[1]["neural-noise"].get_supxlabel()
-    assert "3 neurons of a network of 16" in drawn("rows")[1]["density"].get_supxlabel()
-    assert "mean and s.d. over seeds" in drawn("networks")[1]["neural-noise"].get_supxlabel()
-    assert "over seeds" not in drawn("sparse")[1]["neural-noise"].get_supxlabel()
+def test_captions_say_what_networks_do() -> None:
+    assert "a sequence of patterns" in words(drawn("sequence")[1]["neural-noise"])
+    assert "3 neurons of a network of 16" in words(drawn("rows")[1]["density"])
 
 
 # --- nights ---------------------------------------------------------------------------------------
 
 
-def by_label(axes: Axes) -> dict[str, Any]:
-    return {str(line.get_label()): line for line in axes.lines}
-
-
-def choose(_: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-    """Replace what a night has stored by what shows whether figures are right."""
-    raster = np.zeros((100, 2, 3), np.uint8)
-    raster[:, 0, 2] = raster[:, 1, 0] = 1
-    raster[60:, 0, 1] = 1
-    raster[70:, 0, 2] = 0
-    arrays["5/1/before/raster"] = raster
-    arrays["5/1/after/raster"] = raster[:1].repeat(100, axis=0)
-    arrays["5/1/after/balanced/maximum"] = np.array(0.2)
-    arrays["5/1/before/surviving/maximum"] = np.array(0.1)
-    arrays["5/1/after/surviving/maximum"] = np.array(np.nan)
-    arrays["5/1/after/sparseness_novel"][:] = 0.5
-    arrays["5/1/after/sparseness_novel"][:3] = np.nan
-    before = np.linspace(0.1, 0.5, 9)
+@functools.cache
+def chosen() -> tuple[xr.Dataset, dict[str, Figure]]:
+    """Replace what a night has left by what shows whether figures are right."""
+    setup, data = results("night")
+    data = data.copy(deep=True)
+    raster = np.full(data["raster"].shape, np.nan)
+    shown = raster[0, 0, :, :, :2, :3]  # of one seed and day: sleep, step, cue, neuron
+    shown[:] = 0
+    shown[:, :, 0, 2] = shown[:, :, 1, 0] = 1
+    shown[0, 60:, 0, 1] = 1
+    shown[0, 70:, 0, 2] = 0
+    data["raster"] = (data["raster"].dims, raster)
+    for time, kind, value in (
+        ("after", "balanced", 0.2),
+        ("before", "surviving", 0.1),
+        ("after", "surviving", np.nan),
+    ):
+        data[f"tolerance_{kind}"].loc[{"sleep": time}] = value
+    data["sparseness_novel"].loc[{"sleep": "after"}] = 0.5
+    data["sparseness_novel"].loc[{"sleep": "after"}][..., :3] = np.nan
+    before = np.linspace(0.1, 0.5, data.sizes["memory"])
     for name in ("robustness_min", "robustness_mean"):
-        arrays[f"5/1/before/{name}"] = before
-        arrays[f"5/1/after/{name}"] = 0.9 + 0.25 * before
-    arrays["5/1/after/robustness_mean"][2:] = np.inf
+        data[name].loc[{"sleep": "before"}] = before
+        data[name].loc[{"sleep": "after"}] = 0.9 + 0.25 * before
+    data["robustness_mean"].loc[{"sleep": "after"}][..., 2:] = np.inf
+    return data.isel(seed=0).sel(day=1), build(setup, data)
 
 
-def test_rasters_tell_right_from_wrong(drawn: Drawn) -> None:
-    figure = drawn("night", choose)[1]["rasters"]
+def test_rasters_tell_right_from_wrong() -> None:
+    figure = chosen()[1]["rasters"]
     before, _, after, _ = (np.asarray(a.images[0].get_array()) for a in figure.axes)
     # From below: the neuron of the first pattern, that of the second, and the rest.
     silent, active, wrong, missing = range(4)
@@ -460,59 +385,62 @@ def test_rasters_tell_right_from_wrong(drawn: Drawn) -> None:
     assert before[:, 65].tolist() == [active, silent, wrong]
     assert before[:, 75].tolist() == [missing, silent, wrong]
     assert after[:, 99].tolist() == [active, silent, silent]
+    (legend,) = figure.legends
+    assert len(legend.get_texts()) == 4
 
 
-def test_rasters_of_few_patterns(drawn: Drawn) -> None:
-    run, figures = drawn("few cues")
-    assert len(figures["rasters"].axes) == 2 * run.arrays()["5/1/before/raster"].shape[1]
+def test_rasters_of_few_patterns_name_what_they_show() -> None:
+    data, figures = drawn("few cues")
+    assert len(figures["rasters"].axes) == 2 * data.sizes["cue"]
+    seen = set()
+    for axes in figures["rasters"].axes:
+        seen |= set(np.unique(np.asarray(axes.images[0].get_array())).tolist())
+    (legend,) = figures["rasters"].legends
+    assert len(legend.get_texts()) == len(seen)
 
 
-def test_recall_before_and_after_sleep(drawn: Drawn) -> None:
-    run, figures = drawn("night", choose)
-    figure, arrays = figures["tolerance"], run.arrays()
+def test_recall_before_and_after_sleep() -> None:
+    at, figures = chosen()
+    figure = figures["tolerance"]
     panels = {str(axes.get_label()): axes for axes in figure.axes}
-    for kind, unit in (("balanced", 2.0), ("one-factor", 1.0)):
+    for kind, unit in (("balanced", 2.0), ("one_factor", 1.0)):
         shown = by_label(panels[kind])
         for time in ("before", "after"):
-            values = arrays[f"5/1/{time}/{kind}/recall"]
+            values = at[f"recall_{kind}"].sel(sleep=time).values
             known = np.isfinite(values)
             x, y = shown[f"{time} sleep"].get_data()
             np.testing.assert_array_equal(y, values[known])
-            np.testing.assert_allclose(x, unit * arrays[f"5/1/{time}/{kind}/level"][known])
+            np.testing.assert_allclose(x, unit * at[f"level_{kind}"].values[known])
     assert heights(panels["neural"])[1] == pytest.approx(0.4)
     assert heights(panels["synaptic"])[4:] == pytest.approx([0.1, 0.98])
-    assert common.HIGHEST in figure.get_supxlabel()
+    assert common.HIGHEST in words(figure)
 
 
-def test_the_course_of_the_night(store: Store) -> None:
+def test_the_course_of_the_night() -> None:
     """With values that are not known at first, and infinite ones."""
-
-    def change(_: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-        for seed in (5, 2):
-            key = f"{seed}/1/course"
-            arrays[f"{key}/within"] = arrays[f"{key}/within"][2:]
-            arrays[f"{key}/snr_z1"] = np.array([[1.0 + seed, 0.1]] * len(arrays[f"{key}/cycle"]))
-        arrays["5/1/course/snr_z1"][-1] = np.inf
-
-    run = store("days", change)
-    figures, arrays = build(run), run.arrays()
-    cycles = arrays["5/1/course/cycle"]
+    setup, data = results("days")
+    data = data.copy(deep=True)
+    data["within"].loc[{"day": 1}][:, :2] = np.nan
+    for i, seed in enumerate((5, 2)):
+        data["snr_z1"].loc[{"day": 1}][i] = 1.0 + seed
+    data["snr_z1"].loc[{"day": 1, "seed": 5}][-1] = np.inf
+    figures = build(setup, data)
+    first = data.sel(day=1)
     snr, density, _ = figures["course"].axes
     line = by_label(snr)["$q$ = 2"]
-    np.testing.assert_array_equal(line.get_xdata(), cycles)
-    np.testing.assert_allclose(line.get_ydata(), [*[4.5] * (len(cycles) - 1), 3.0])
-    expected = np.mean([arrays[f"{seed}/1/course/density"][:, 0] for seed in (5, 2)], axis=0)
+    np.testing.assert_array_equal(line.get_xdata(), data["cycle"])
+    np.testing.assert_allclose(line.get_ydata(), [*[4.5] * (data.sizes["cycle"] - 1), 3.0])
+    expected = first["density"].mean(["seed", "row"])
     np.testing.assert_allclose(by_label(density)["density"].get_ydata(), expected)
     assert density.get_xlim() == (0, 120)
     shown = by_label(figures["factors"].axes[0])["same synapse"].get_ydata()
-    expected = np.mean([arrays[f"{seed}/1/course/within"][:, 0] for seed in (5, 2)], axis=0)
     assert np.isnan(shown[:2]).all()
-    np.testing.assert_allclose(shown[2:], expected)
+    np.testing.assert_allclose(shown[2:], first["within"].mean(["seed", "row"])[2:])
 
 
-def test_weights_are_followed_until_they_are_pruned(drawn: Drawn) -> None:
-    run, figures = drawn("night")
-    axes, examples = figures["factors"].axes[1], run.arrays()["5/1/course/examples"]
+def test_weights_are_followed_until_they_are_pruned() -> None:
+    data, figures = drawn("night")
+    axes, examples = figures["factors"].axes[1], data["examples"].values[0, 0]
     assert len(axes.lines) == examples.shape[1]
     for line, values in zip(axes.lines, examples.T, strict=True):
         expected = np.where(values > 0, values / examples[0].mean(), np.nan)
@@ -523,65 +451,63 @@ def test_weights_are_followed_until_they_are_pruned(drawn: Drawn) -> None:
     assert len(set(known)) == len(known)
 
 
-def test_matrices_have_one_scale(drawn: Drawn) -> None:
-    run, figures = drawn("night")
-    panels, arrays = figures["matrices"].axes[:2], run.arrays()
-    mean = arrays["5/1/before/weights"].mean()
+def test_matrices_have_one_scale() -> None:
+    data, figures = drawn("night")
+    panels = figures["matrices"].axes[:2]
+    weights = data["weights"].isel(seed=0).sel(day=1)
+    mean = weights.sel(sleep="before").values.mean()
     for axes, time in zip(panels, ("before", "after"), strict=True):
         shown = np.ma.asarray(axes.images[0].get_array())
-        weights = arrays[f"5/1/{time}/weights"]
-        np.testing.assert_array_equal(np.ma.getmaskarray(shown), weights == 0)
-        np.testing.assert_allclose(shown.filled(0), weights / mean, rtol=1e-5)
+        expected = weights.sel(sleep=time).values
+        np.testing.assert_array_equal(np.ma.getmaskarray(shown), expected == 0)
+        np.testing.assert_allclose(shown.filled(0), expected / mean, rtol=1e-5)
     assert panels[0].images[0].get_clim() == panels[1].images[0].get_clim()
 
 
-def test_share_of_pruned_synapses(drawn: Drawn) -> None:
-    run, figures = drawn("night")
-    arrays = run.arrays()
+def test_share_of_pruned_synapses() -> None:
+    data, figures = drawn("night")
+    at = data.isel(seed=0).sel(day=1)
     shown = by_label(figures["pruning"].axes[0])
-    weight = arrays["5/1/initial_weight"]
-    names = {
-        "pruned_after_100": "after 100 cycles",
-        "pruned_after_500": "after 500 cycles",
-        "pruned_at_end": "after all 600 cycles",
-    }
+    weight = at["initial_weight"].dropna("weight_bin").values
+    names = {100: "after 100 cycles", 500: "after 500 cycles", 600: "after all 600 cycles"}
     assert set(shown) == set(names.values())
-    for name, label in names.items():
+    for look, label in names.items():
         np.testing.assert_allclose(shown[label].get_xdata(), weight / weight.mean())
-        np.testing.assert_array_equal(shown[label].get_ydata(), arrays[f"5/1/{name}"])
-    density = arrays["5/1/course/density"][[0, -1], 0]
+        expected = at["pruned"].sel(look=look).dropna("weight_bin")
+        np.testing.assert_array_equal(shown[label].get_ydata(), expected)
+    density = at["density"].mean("row")[[0, -1]]
     np.testing.assert_allclose(heights(figures["weights"].axes[1]), 1 - density)
     # A night can end before some of the looks.
     assert set(by_label(drawn("few cues")[1]["pruning"].axes[0])) == {"after all 1 cycles"}
 
 
-def test_connections_by_correlation_without_empty_bins(drawn: Drawn) -> None:
-    run, figures = drawn("night")
-    arrays = run.arrays()
-    names = ("connected", "strength")
-    for axes, name in zip(figures["connectivity"].axes, names, strict=True):
-        x, y = (arrays[f"5/1/after/{part}"] for part in ("correlation", name))
+def test_connections_by_correlation_without_empty_bins() -> None:
+    data, figures = drawn("night")
+    at = data.isel(seed=0).sel(day=1, sleep="after")
+    for axes, name in zip(figures["connectivity"].axes, ("connected", "strength"), strict=True):
+        x, y = at["correlation"].values, at[name].values
         known = np.isfinite(y)
         assert 0 < known.sum() < len(y)
         shown = by_label(axes)["after sleep"]
         np.testing.assert_array_equal(shown.get_data(), (x[known], y[known]))
 
 
-def test_selectivity_of_known_neurons(drawn: Drawn) -> None:
-    run, figures = drawn("night", choose)
+def test_selectivity_of_known_neurons() -> None:
+    at, figures = chosen()
     curves, boxes = figures["selectivity"].axes
-    arrays = run.arrays()
     shown = by_label(curves)["familiar, after sleep"]
-    np.testing.assert_array_equal(shown.get_ydata(), arrays["5/1/after/tuning_familiar"])
-    assert shown.get_xdata()[[0, -1]].tolist() == [1, arrays["5/1/replayed"]]
+    np.testing.assert_array_equal(shown.get_ydata(), at["tuning_familiar"].sel(sleep="after"))
+    assert shown.get_xdata()[[0, -1]].tolist() == [1, at["replayed"]]
     medians = [line for line in boxes.lines if len(line.get_xdata()) == 2]
     assert any(np.array_equal(line.get_data(), [[3.2, 3.8], [0.5, 0.5]]) for line in medians)
 
 
-def test_gain_of_robustness_and_its_slope(drawn: Drawn) -> None:
-    weakest, mean = drawn("night", choose)[1]["robustness"].axes
+def test_gain_of_robustness_and_its_slope() -> None:
+    at, figures = chosen()
+    weakest, mean = figures["robustness"].axes
     dots, line, _ = weakest.lines
-    np.testing.assert_allclose(dots.get_ydata(), 0.9 - 0.75 * np.linspace(0.1, 0.5, 9))
+    before = np.linspace(0.1, 0.5, at.sizes["memory"])
+    np.testing.assert_allclose(dots.get_ydata(), 0.9 - 0.75 * before)
     assert "slope -0.75" in weakest.get_title()
     np.testing.assert_allclose(line.get_data(), [[0.1, 0.5], [0.825, 0.525]])
     # Infinite values are not shown, and two points make no line.
@@ -590,32 +516,23 @@ def test_gain_of_robustness_and_its_slope(drawn: Drawn) -> None:
     assert "slope" not in mean.get_title()
 
 
-def test_days(drawn: Drawn) -> None:
-    run, figures = drawn("days")
-    figure, nights = figures["days"], run.metrics["nights"]
-    memories, density, neural, _ = figure.axes
+def test_days() -> None:
+    data, figures = drawn("days")
+    memories, density, neural, _ = figures["days"].axes
     for name, label in (
         ("memorised", "new ones, evening"),
         ("old_by_night", "older memories, morning"),
     ):
         x, y = points(memories)[label].lines[0].get_data()
         assert list(x) == [1, 2, 3]
-        for day, value in zip((1, 2, 3), y, strict=True):
-            values = [n[name] for n in nights if n["day"] == day]
-            if None in values:
-                assert (name, day) == ("old_by_night", 1)
-                assert np.isnan(value)
-            else:
-                assert value == pytest.approx(np.mean(values))
+        np.testing.assert_allclose(y, data[name].mean("seed"))
+        assert np.isnan(y).tolist() == [name == "old_by_night", False, False]
     for time, at in (("before", 0), ("after", -1)):
         y = points(density)[f"{time} sleep"].lines[0].get_ydata()
-        values = [
-            [n["course"]["density"][at][0] for n in nights if n["day"] == d] for d in (1, 2, 3)
-        ]
-        np.testing.assert_allclose(y, np.mean(values, axis=1))
-    arrays = run.arrays()
-    maxima = [[arrays[f"{s}/{d}/before/balanced/maximum"] for s in (5, 2)] for d in (1, 2, 3)]
+        expected = data["density"].isel(cycle=at).mean(["seed", "row"])
+        np.testing.assert_allclose(y, expected)
+    maxima = data["tolerance_balanced"].sel(sleep="before")
     assert np.isfinite(maxima).all()
     first = next(c for c in neural.containers if isinstance(c, ErrorbarContainer))
-    np.testing.assert_allclose(first.lines[0].get_ydata(), 2 * np.mean(maxima, axis=1))
-    assert "still are attractors" in figure.get_supxlabel()
+    np.testing.assert_allclose(first.lines[0].get_ydata(), 2 * maxima.mean("seed"))
+    assert "still are attractors" in words(figures["days"])

@@ -2,18 +2,16 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from torch import Tensor
 
-from sharpwave_shared.runs import Journal
-from sharpwave_shared.testing import KilledError, MemoryJournal
-from synaptic_consolidation import learning
-from synaptic_consolidation.batched import advance_rows
+from sharpwave_shared import journal as journals
+from sharpwave_shared.journal import Journal
+from synaptic_consolidation import batched, learning, reference
 from synaptic_consolidation.exact import optima_of_rows
 from synaptic_consolidation.learning import Progress, consolidate
 from synaptic_consolidation.measures import (
@@ -29,9 +27,7 @@ from synaptic_consolidation.measures import (
 )
 from synaptic_consolidation.model import Rows, Rule, initial_rows
 from synaptic_consolidation.patterns import draw_patterns
-from synaptic_consolidation.reference import plain_consolidation
 
-CPU = torch.device("cpu")
 N, M = 40, 10
 RULES = {
     1: Rule(1, 0.4, 1e-3, 1e-3),
@@ -52,21 +48,18 @@ def network(z: int, rows: int = 6) -> tuple[Rows, Any]:
 def learn(
     rows: Rows, labels: Any, rule: Rule, steps: int, journal: Journal | None = None
 ) -> Progress:
-    return consolidate(
-        rows.select(np.arange(len(rows))),
-        PATTERNS,
-        labels,
-        rule,
-        steps,
-        device=CPU,
-        journal=journal or Journal(),
-    )
+    return consolidate(rows.copy(), PATTERNS, labels, rule, steps, journal=journal)
+
+
+def numbers(progress: Progress) -> dict[str, np.ndarray]:
+    state = progress.state_dict()
+    return state.pop("rows") | state
 
 
 def assert_same(one: Progress, other: Progress) -> None:
-    expected = other.tensors()
-    for name, values in one.tensors().items():
-        assert torch.equal(values.nan_to_num(), expected[name].nan_to_num()), name
+    expected = numbers(other)
+    for name, values in numbers(one).items():
+        np.testing.assert_array_equal(values, expected[name], err_msg=name)
 
 
 @pytest.fixture(scope="module")
@@ -79,27 +72,19 @@ def learnt() -> dict[int, Progress]:
 
 def test_single_precision_is_close_to_the_plain_transcription() -> None:
     rows, labels = network(2)
-    u, living, theta = plain_consolidation(
-        rows.factors.astype(float).transpose(0, 2, 1),
-        rows.living,
-        rows.theta.astype(float),
-        PATTERNS,
-        2.0 * labels - 1,
-        steps=700,
-        eta=RULES[2].eta,
-        eta_theta=RULES[2].eta_theta,
-        beta=RULES[2].beta,
-        length=RULES[2].length,
+    exact = Rows(
+        *(rows.neurons, rows.factors.astype(float), rows.living.copy()),
+        *(rows.theta.astype(float), rows.mean.astype(float)),
     )
+    rates = np.full(700, RULES[2].eta), np.full(700, RULES[2].eta_theta)
+    reference.advance(exact, PATTERNS, labels, RULES[2], *rates)
     got = learn(rows, labels, RULES[2], 700).rows
     assert got.factors.dtype == np.float32
-    others = np.arange(N) != np.arange(6)[:, None]
-    np.testing.assert_allclose(
-        got.factors.transpose(0, 2, 1)[others], u[others], rtol=2e-3, atol=2e-4
-    )
-    np.testing.assert_allclose(got.theta, theta, rtol=2e-3)
+    others = rows.factors > 0
+    np.testing.assert_allclose(got.factors[others], exact.factors[others], rtol=2e-3, atol=2e-4)
+    np.testing.assert_allclose(got.theta, exact.theta, rtol=2e-3)
     # Some of them are pruned a few steps earlier or later.
-    assert (got.living != living).mean() < 0.02
+    assert (got.living != exact.living).mean() < 0.02
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -110,17 +95,18 @@ def _impatient() -> Iterator[None]:
         yield
 
 
-class Recorder(MemoryJournal):
-    """Notes the state of all rows whenever one can stop."""
+class Recorder(Journal):
+    """Notes the state of all rows whenever they are looked at."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.noted: list[Progress] = []
+        self.noted: list[Rows] = []
 
-    def save_checkpoint(self, tensors: Mapping[str, Tensor], **progress: int | str) -> None:
-        super().save_checkpoint(tensors, **progress)
-        if int(tensors["steps"].max()) % 10_000 == 0:
-            self.noted.append(Progress.restore(dict(tensors)))
+    def steps(self, what: str, total: int, keep: Any, *, weight: int = 1) -> Iterator[int]:
+        for step in super().steps(what, total, keep, weight=weight):
+            yield step
+            if (step + 1) % 10 == 0:
+                self.noted.append(keep.rows.copy())
 
 
 @pytest.mark.parametrize("z", RULES)
@@ -133,15 +119,15 @@ def test_rows_converge_on_their_own(z: int, learnt: dict[int, Progress]) -> None
         journal = Recorder()
         own = labels[:, [i]]
         alone = learn(rows.select(np.array([i])), own, RULES[z], 50_000, journal)
-        for name, values in alone.tensors().items():
-            expected = together.tensors()[name][i : i + 1]
+        for name, values in numbers(alone).items():
+            expected = numbers(together)[name][i : i + 1]
             np.testing.assert_array_equal(values, expected, err_msg=name)
 
         assert alone.steps[0] == 10_000 * len(journal.noted)
         states = []
         for noted in journal.noted:
-            (w,) = noted.rows.weights.astype(float)
-            h = PATTERNS @ w - float(noted.rows.theta[0])
+            (w,) = noted.weights.astype(float)
+            h = PATTERNS @ w - float(noted.theta[0])
             margin = ((2.0 * own[:, 0] - 1) * h).min() / math.sqrt((w**2).sum())
             states.append(((w > 0).sum() / (N - 1), margin))
         stops = [
@@ -159,10 +145,10 @@ def test_the_limit_of_steps(steps: int) -> None:
     found = learn(rows, labels, RULES[2], steps)
     assert found.steps.tolist() == [steps] * 2
     assert not found.converged.any()
-    expected = rows.select(np.arange(2))
+    expected = rows.copy()
     rates = np.full(steps, RULES[2].eta), np.full(steps, RULES[2].eta_theta)
     if steps <= 1000:
-        learning.advance(expected, PATTERNS, labels, RULES[2], *rates, device=CPU)
+        learning.advance(expected, PATTERNS, labels, RULES[2], *rates)
         np.testing.assert_array_equal(found.rows.factors, expected.factors)
     assert (found.rows.factors != rows.factors).any()
 
@@ -187,15 +173,29 @@ def test_what_has_not_begun_to_prune_has_not_converged() -> None:
     assert not learn(rows, 1 - answers(), slow, 30_000).converged.any()
 
 
+class KilledError(Exception):
+    """Stands for a kill signal."""
+
+
 @pytest.mark.parametrize("lives", [1, 12, 33])
-def test_killed_and_resumed_learns_the_same(lives: int, learnt: dict[int, Progress]) -> None:
+def test_killed_and_resumed_learns_the_same(
+    lives: int, learnt: dict[int, Progress], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journals, "CHECKPOINT_INTERVAL", 0.0)
     rows, labels = network(2)
-    journal = MemoryJournal(lives)
+    saved = []
+
+    def count() -> None:
+        saved.append(0)
+        if len(saved) == lives:
+            raise KilledError
+
     with pytest.raises(KilledError):
-        learn(rows, labels, RULES[2], 50_000, journal)
-    journal.lives = -1
-    assert_same(learn(rows, labels, RULES[2], 50_000, journal), learnt[2])
-    assert journal.saved == learnt[2].steps.max() // 1000
+        learn(rows, labels, RULES[2], 50_000, Journal(folder=tmp_path, saved=count))
+    assert_same(
+        learn(rows, labels, RULES[2], 50_000, Journal(folder=tmp_path, saved=count)), learnt[2]
+    )
+    assert len(saved) == learnt[2].steps.max() // 1000
 
 
 # How good it is
@@ -237,7 +237,7 @@ def test_both_engines_end_alike(z: int, learnt: dict[int, Progress]) -> None:
     steps = 2000
     rates = np.full(steps, RULES[z].eta), np.full(steps, RULES[z].eta_theta)
     fused = learn(rows, labels, RULES[z], steps).rows
-    advance_rows(rows, PATTERNS, labels, RULES[z], *rates, CPU)
+    batched.advance(rows, PATTERNS, labels, RULES[z], *rates)
     assert (fused.living != rows.living).mean() < 0.05
     one, other = (
         smallest_margins(r, PATTERNS, labels) / np.linalg.norm(r.weights, axis=1)

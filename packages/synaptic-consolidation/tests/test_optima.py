@@ -1,29 +1,18 @@
-"""The experiments `theory` and `exact` from Python: their numbers, and how they go on when cut."""
-
-from dataclasses import replace
-from typing import Any
+"""The experiments `theory` and `exact`: their numbers, figures for every outcome, and claims."""
 
 import numpy as np
 import pytest
+import xarray as xr
 
-from sharpwave_shared.errors import InvalidInputError
-from sharpwave_shared.testing import KilledError, MemoryJournal
+from sharpwave_shared.errors import ParameterError
 from synaptic_consolidation import optima
-from synaptic_consolidation.exact import (
-    largest_l1_margin,
-    largest_l2_margin,
-    optima_of_rows,
-)
-from synaptic_consolidation.optima import Plan, solve, theory, theory_curves
+from synaptic_consolidation.claims.exact import CLAIMS
+from synaptic_consolidation.exact import largest_l1_margin, largest_l2_margin, optima_of_rows
+from synaptic_consolidation.experiments.exact import Exact
+from synaptic_consolidation.experiments.theory import Theory
 from synaptic_consolidation.patterns import draw_patterns
 
-TINY = Plan(n=(24, 30), loads=(0.2, 0.5), rows=6)
-
-
-@pytest.fixture(autouse=True)
-def _coarse_curves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shape checks make curves of many points take seconds; few will do."""
-    monkeypatch.setattr(optima, "theory_curves", lambda f, points=3: theory_curves(f, points))
+TINY = Exact(n=(24, 30), loads=(0.2, 0.5), rows=6)
 
 
 @pytest.fixture(autouse=True)
@@ -34,13 +23,6 @@ def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def network(n: int = 30, m: int = 12, seed: int = 0) -> np.ndarray:
     return draw_patterns(n, m, 0.5, np.random.default_rng(seed), exact=False)
-
-
-def same(one: tuple[Any, Any], other: tuple[Any, Any]) -> None:
-    assert one[0] == other[0]
-    assert one[1].keys() == other[1].keys()
-    for name, values in one[1].items():
-        np.testing.assert_array_equal(values, other[1][name], err_msg=name)
 
 
 # --- rows of a network ----------------------------------------------------------------------------
@@ -85,10 +67,10 @@ def test_rows_without_a_solution() -> None:
 
 def test_unusable_rows() -> None:
     patterns = network()
-    with pytest.raises(InvalidInputError, match=r"labels: got \(11, 30\), expected \(12, 30\)"):
+    with pytest.raises(ParameterError, match=r"labels: got \(11, 30\), expected \(12, 30\)"):
         optima_of_rows(patterns, patterns[:-1], np.array([0]), 1)
     for bad in ([-1], [0, 30]):
-        with pytest.raises(InvalidInputError, match=r"rows: got .* from 0 to 29"):
+        with pytest.raises(ParameterError, match=r"rows: got .* from 0 to 29"):
             optima_of_rows(patterns, patterns, np.array(bad), 1)
 
 
@@ -96,166 +78,161 @@ def test_unusable_rows() -> None:
 
 
 def test_results_describe_the_rows() -> None:
-    metrics, arrays = solve(TINY, [0, 5])
-    assert arrays["margin"].shape == (2, 2, 2, 12)
-    assert len(metrics["conditions"]) == 8
-    condition = metrics["conditions"][7]
-    assert (condition["norm"], condition["factors"]) == (1, 2)
-    assert (condition["n"], condition["load"], condition["patterns"]) == (30, 0.5, 15)
-    margin, density = arrays["margin"][1, 1, 1], arrays["density"][1, 1, 1]
-    assert (condition["rows"], condition["separable"]) == (12, np.isfinite(margin).sum())
-    assert condition["margin"]["mean"] == pytest.approx(np.nanmean(margin))
-    assert condition["margin"]["sd"] == pytest.approx(np.nanstd(margin, ddof=1))
-    assert condition["density"]["mean"] == pytest.approx(np.nanmean(density))
+    data = TINY.run((0, 5))
+    assert dict(data["margin"].sizes) == {"seed": 2, "factors": 2, "n": 2, "load": 2, "row": 6}
+    one = data.sel(factors=2, n=30, load=0.5)
+    for name in ("margin", "density"):
+        np.testing.assert_allclose(one[f"mean_{name}"], one[name].mean("row"))
+    np.testing.assert_allclose(one["solved"], one["margin"].notnull().mean("row"))
     # The l1 margin relative to the mean weight, for a row of the first seed.
     generator = optima.Streams(0).numpy("patterns", 30, 15)
     patterns = draw_patterns(30, 15, 0.5, generator, exact=False)
     found = optima_of_rows(patterns, patterns, np.array([3]), 1)
     mean = np.delete(found.weights[0], 3).mean()
-    assert margin[3] == pytest.approx(found.margins[0] / (mean * np.sqrt(29 * 0.25)))
-    # Histograms of what survives: all of it here, so that they add up to 1.
-    total = (arrays["weights"] * np.diff(optima.WEIGHT_EDGES)).sum(-1)
-    np.testing.assert_allclose(total, 1, atol=0.03)
+    expected = found.margins[0] / (mean * np.sqrt(29 * 0.25))
+    assert one["margin"].sel(seed=0)[3] == pytest.approx(expected)
+    theory = optima.curves_at(np.array([15 / 29]), 0.5)
+    np.testing.assert_allclose(one["expected_density"], theory["l1_density"].item())
+    # Histograms of what survives: nearly all of it lies in the bins, around its mean.
+    surviving = data["density"].sum("row") * (data["n"] - 1)
+    share = data["counts"] / surviving
     middle = (optima.WEIGHT_EDGES[1:] + optima.WEIGHT_EDGES[:-1]) / 2
-    mean_weight = (arrays["weights"] * middle * np.diff(optima.WEIGHT_EDGES)).sum(-1)
-    np.testing.assert_allclose(mean_weight, 1, atol=0.15)
+    np.testing.assert_allclose(share.sum("bin"), 1, atol=0.05)
+    np.testing.assert_allclose((share * middle).sum("bin"), 1, atol=0.2)
 
 
-def test_numbers_depend_on_the_seed_and_on_no_other_row() -> None:
-    full = solve(TINY, [0, 5])
-    same(full, solve(TINY, [0, 5]))
-    fewer = solve(Plan(n=(30,), loads=(0.5,), rows=3), [5])[1]
+def test_numbers_depend_on_no_other_row() -> None:
+    full, fewer = TINY.run((0, 5)), Exact(n=(30,), loads=(0.5,), rows=3).run(5)
     for name in ("margin", "density"):
-        of_seed = full[1][name][:, 1, 1, 6:9]
-        np.testing.assert_array_equal(fewer[name][:, 0, 0], of_seed)
-        assert (of_seed != full[1][name][:, 1, 1, :3]).any()
-
-
-def test_going_on_after_a_kill(monkeypatch: pytest.MonkeyPatch) -> None:
-    expected, solved = solve(TINY, [0]), []
-    original = optima.optima_of_rows
-
-    def counting(*arguments: Any) -> Any:
-        solved.append(len(arguments[2]))
-        return original(*arguments)
-
-    monkeypatch.setattr(optima, "optima_of_rows", counting)
-    journal = MemoryJournal(killed_at_drop=True)
-    with pytest.raises(KilledError):
-        solve(TINY, [0], journal)
-    assert solved == [4]
-    same(expected, solve(TINY, [0], journal))
-    # Nothing was done twice.
-    assert sum(solved) == 2 * 2 * 2 * 6
+        of_seed = full[name].sel(seed=[5], n=[30], load=[0.5], row=slice(3)).isel(row=slice(3))
+        np.testing.assert_array_equal(fewer[name], of_seed)
 
 
 @pytest.mark.parametrize(("f", "load"), [(0.5, 0.33), (0.2, 0.5)])
 def test_solutions_are_near_the_theory(f: float, load: float) -> None:
     """As near as few rows of small networks allow."""
-    metrics, _ = solve(Plan(n=(150,), f=f, loads=(load,), rows=5), [0, 1, 2, 3])
-    for condition in metrics["conditions"]:
-        margin, density = condition["margin"], condition["density"]
-        assert condition["separable"] == 20
-        assert margin["mean"] == pytest.approx(margin["theory"], rel=0.15)
-        assert density["mean"] == pytest.approx(density["theory"], abs=0.03)
+    data = Exact(n=(150,), f=f, loads=(load,), rows=5).run(range(4))
+    assert (data["solved"] == 1).all()
+    for z in (1, 2):
+        one = data.sel(factors=z).mean()
+        assert one["margin"] == pytest.approx(one["expected_margin"].item(), rel=0.15)
+        assert one["density"] == pytest.approx(one["expected_density"].item(), abs=0.03)
 
 
 def test_an_exact_activity_makes_the_task_easier() -> None:
     """All weights can then be raised together, at little cost: signs hardly constrain them."""
-    plan = Plan(n=(100,), loads=(1.2,), rows=5, exact_activity=True)
-    exact, independent = (
-        solve(p, [0])[0]["conditions"] for p in (plan, replace(plan, exact_activity=False))
-    )
-    assert [c["separable"] for c in exact] == [5, 5]
-    assert max(c["separable"] for c in independent) < 5
+    setup = Exact(n=(100,), loads=(1.2,), rows=5, exact_activity=True)
+    assert (setup.run(0)["solved"] == 1).all()
+    assert (setup.replaced(exact_activity=False).run(0)["solved"] < 1).all()
 
 
 def test_above_the_critical_load() -> None:
     """Rows without a solution are counted, and leave no trace in the means."""
-    metrics, arrays = solve(Plan(n=(30,), loads=(1.2, 3.0), rows=20), [0])
-    some, none = metrics["conditions"][:2]
-    assert 0 < some["separable"] < 20
-    assert none["separable"] == 0
-    assert np.isfinite(some["margin"]["mean"])
-    assert np.isnan([none["margin"]["mean"], none["density"]["mean"]]).all()
-    assert np.isnan([some["margin"]["theory"], some["density"]["theory"]]).all()
-    assert (arrays["weights"][:, 0, 1] == 0).all()
-    for condition, other in zip(metrics["conditions"][:2], metrics["conditions"][2:], strict=True):
-        assert condition["separable"] == other["separable"]
+    setup = Exact(n=(30,), loads=(1.2, 3.0), rows=20)
+    data = setup.run(0).isel(seed=0, n=0)
+    some, none = (data.sel(load=load) for load in setup.loads)
+    assert ((some["solved"] > 0) & (some["solved"] < 1)).all()
+    assert (none["solved"] == 0).all()
+    assert some["mean_margin"].notnull().all()
+    for name in ("mean_margin", "mean_density"):
+        assert none[name].isnull().all()
+    for name in ("expected_margin", "expected_density"):
+        assert data[name].isnull().all()
+    assert (none["counts"] == 0).all()
+    assert (data["solved"].sel(factors=1) == data["solved"].sel(factors=2)).all()
 
 
 @pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        ({"f": 0.0}, r"f: got 0, expected an activity"),
-        ({"f": 1.5}, r"f: got 1.5, expected an activity"),
-        ({"f": float("nan")}, r"f: got nan"),
-        ({"n": (100, 1)}, r"n: got 1, expected 2 to 5,000"),
-        ({"n": (6000,)}, r"n: got 6000, expected 2 to 5,000"),
-        ({"rows": 0}, r"rows: got 0, expected 1 to 24"),
-        ({"rows": 25}, r"rows: got 25, expected 1 to 24"),
-        ({"loads": (0.2, 0.0)}, r"loads: got 0, expected more than 0"),
-        ({"loads": (-1.0,)}, r"loads: got -1, expected more than 0"),
-        ({"loads": (1e9,)}, r"loads: got 1e\+09, expected .* at most 20,000 patterns"),
-        ({"loads": (0.02,)}, r"loads: got 0.02 with n = 24 and f = 0.5; patterns: got 0"),
-        ({"f": 0.02, "exact_activity": True}, r"loads: .*n = 24 and f = 0.02; n: got 24 neurons"),
-        ({"f": 1e-4}, r"loads: got 0.2 with n = 24 and f = 0.0001; f: got 0.0001 with 5 patterns"),
-    ],
+    ("n", "load", "others"),
+    [((12,), 4.0, set()), ((20, 24), 0.3, {"weights", "finite-size"})],
 )
-def test_impossible_plans(changed: dict[str, Any], message: str) -> None:
-    with pytest.raises(InvalidInputError, match=message):
-        Plan(**{"n": (24, 30), "loads": (0.2,), "rows": 5} | changed)
+def test_figures_that_not_every_run_has(n: tuple[int, ...], load: float, others: set[str]) -> None:
+    """Weights only if there are solutions, the effect of N only if it varies."""
+    setup = Exact(n=n, loads=(load,), rows=1)
+    assert set(setup.figures()(setup, setup.run(0))) == {"margin", "density"} | others
 
 
-def test_no_seed() -> None:
-    with pytest.raises(InvalidInputError, match="--seeds: at least one"):
-        solve(TINY, [])
+# --- claims ---------------------------------------------------------------------------------------
+
+
+def finished(rows: int = 50, **changed: float) -> xr.Dataset:
+    """Made-up results with the published densities, but for those given by their names."""
+    densities = {
+        "z1_08": 0.5,
+        "z1_7": 0.5,
+        "z2_08": 0.075,
+        "z2_33": 0.255,
+        "z2_7": 0.42,
+        "z2_9": 0.1,
+    } | changed
+    loads = {name: float(f"0.{name[3:]}") for name in densities}
+    values = np.zeros((2, len(set(loads.values()))))
+    labels = sorted(set(loads.values()))
+    for name, density in densities.items():
+        values[int(name[1]) - 1, labels.index(loads[name])] = density
+    values[0, values[0] == 0] = 0.5
+    data = xr.Dataset(
+        {"density": (("factors", "load"), values), "solved": (("factors", "load"), values * 0 + 1)},
+        {"factors": [1, 2], "load": labels},
+    )
+    data = data.expand_dims(seed=[0], n=[100, 400])
+    return data.assign(density=data["density"].expand_dims(row=rows))
+
+
+def verdicts(data: xr.Dataset, **changed: object) -> list[bool | None]:
+    values = {"n": (100, 400), "loads": tuple(data["load"].values.tolist()), "rows": 50} | changed
+    measured = [claim.measure(Exact(**values), data) for claim in CLAIMS]
+    return [None if m is None else m.reproduced for m in measured]
+
+
+def test_claims_judge_densities() -> None:
+    assert verdicts(finished()) == [True, True]
+    assert verdicts(finished(z1_08=0.47)) == [False, True]
+    assert verdicts(finished(z1_33=0.53)) == [False, True]
+    assert verdicts(finished(z2_33=0.28)) == [True, False]
+    # Loads of which the paper has no density, or near the critical one, do not count.
+    assert verdicts(finished(z2_2=0.9, z1_95=0.7)) == [True, True]
+    unsolved = finished().copy(deep=True)
+    unsolved["solved"].loc[{"factors": 1, "load": 0.08, "n": 400}] = 0.98
+    assert verdicts(unsolved) == [False, True]
+
+
+def test_claims_leave_other_runs_alone() -> None:
+    for changed in ({"f": 0.4}, {"exact_activity": True}):
+        assert verdicts(finished(), **changed) == [None, None]
+    assert verdicts(finished(rows=10), rows=10) == [None, None]
+    small = finished().sel(n=[100])
+    assert verdicts(small, n=(100,)) == [None, None]
 
 
 # --- theory ---------------------------------------------------------------------------------------
 
 
 def test_theory_at_the_loads_of_the_paper() -> None:
-    metrics, arrays = theory(0.5, 5)
-    assert metrics["critical_load"] == 1
-    at = metrics["at_loads"]
-    assert at["load"] == [0.08, 0.1425, 0.205, 0.2675, 0.33, 0.4533, 0.5767, 0.70]
-    published = {0: 0.075, 4: 0.255, 7: 0.42}
-    for place, density in published.items():
-        assert at["l1_density"][place] == pytest.approx(density, abs=0.02)
-    assert set(at["l2_density"]) == {0.5}
-    assert at["l2_margin"] == sorted(at["l2_margin"], reverse=True)
-    for sparsest, density in zip(at["sparsest_density"], at["l1_density"], strict=True):
-        assert 0 < sparsest < density
-    np.testing.assert_allclose(arrays["load"], [0.2, 0.4, 0.6, 0.8, 1.0])
-    assert arrays["critical_loads"][-1] == 1
-    assert arrays["activities"][0] == 1e-3
+    data = Theory(points=5).run()
+    assert data["critical_load"] == 1
+    at = data.sel(load=[0.08, 0.1425, 0.205, 0.2675, 0.33, 0.4533, 0.5767, 0.70])
+    for load, density in {0.08: 0.075, 0.33: 0.255, 0.70: 0.42}.items():
+        assert at["l1_density"].sel(load=load) == pytest.approx(density, abs=0.02)
+    assert set(at["l2_density"].values) == {0.5}
+    assert (np.diff(at["l2_margin"]) < 0).all()
+    assert ((at["sparsest_density"] > 0) & (at["sparsest_density"] < at["l1_density"])).all()
+    even = data["load"].values[~np.isin(data["load"], at["load"])]
+    np.testing.assert_allclose(even, [0.2, 0.4, 0.6, 0.8, 1.0])
+    assert data["critical_loads"][-1] == 1
+    assert data["activity"][0] == 1e-3
 
 
 @pytest.mark.parametrize("f", [1e-6, 0.05, 1 - 1e-6])
 def test_curves_end_at_the_critical_load(f: float) -> None:
-    metrics, arrays = theory(f, 3)
-    assert arrays["load"][-1] == metrics["critical_load"]
-    assert all(np.isfinite(values).all() for values in arrays.values())
+    data = Theory(f=f, points=3).run()
+    assert data["load"][-1] == data["critical_load"]
+    assert np.isfinite(data.to_array()).any()
     for name in ("l2_margin", "l1_margin"):
-        assert arrays[name][-1] == pytest.approx(0, abs=1e-6)
+        assert data[name][-1] == pytest.approx(0, abs=1e-6)
     for name in ("l2_density", "l1_density", "sparsest_density"):
-        assert arrays[name][-1] == pytest.approx(0.5, abs=1e-4)
+        assert data[name].notnull().all()
+        assert data[name][-1] == pytest.approx(0.5, abs=1e-4)
     # The run's own activity is among those that critical loads are shown for.
-    assert arrays["activities"][0] <= min(f, 1 - f) * (1 + 1e-9)
-    assert (np.diff(arrays["critical_loads"]) < 0).all()
-
-
-@pytest.mark.parametrize(
-    ("f", "points", "message"),
-    [
-        (0.0, 10, "f: got 0"),
-        (1.0, 10, "f: got 1"),
-        (0.5, 1, "points: got 1, expected 2 to"),
-        (0.5, 10**6, "points: got 1000000"),
-    ],
-)
-def test_impossible_theory(f: float, points: int, message: str) -> None:
-    for compute in (theory, theory_curves):
-        with pytest.raises(InvalidInputError, match=message):
-            compute(f, points)
+    assert data["activity"][0] <= min(f, 1 - f) * (1 + 1e-9)
+    assert (np.diff(data["critical_loads"]) < 0).all()

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sharpwave_shared.errors import InvalidInputError
+from sharpwave_shared.errors import ParameterError
 from synaptic_consolidation.patterns import draw_patterns
 
 
@@ -26,7 +26,7 @@ def test_any_sizes(n: int, m: int, f: float, exact: bool, seed: int) -> None:
     before = generator.bit_generator.state
     try:
         patterns = draw_patterns(n, m, f, generator, exact=exact)
-    except InvalidInputError:
+    except ParameterError:
         assert generator.bit_generator.state == before
         return
     assert patterns.shape == (m, n)
@@ -75,17 +75,23 @@ def test_the_generator_decides(exact: bool) -> None:
 @pytest.mark.parametrize(
     ("n", "m", "f", "exact", "message"),
     [
-        (100, 10, 0.0, False, r"f: got 0.0, expected .* between 0 and 1"),
-        (100, 10, 1.0, True, r"f: got 1.0, expected .* between 0 and 1"),
+        (100, 10, 0.0, False, r"f: got 0, expected .* between 0 and 1"),
+        (100, 10, 1.0, True, r"f: got 1, expected .* between 0 and 1"),
         (100, 10, float("nan"), False, r"f: got nan"),
-        (1, 10, 0.5, False, r"n: got 1 neurons, expected at least 2"),
+        (1, 10, 0.5, False, r"n: got 1, expected at least 2"),
         (100, 1, 0.5, False, r"patterns: got 1, expected at least 2"),
-        (9, 10, 0.05, True, r"n: got 9 neurons.* f = 0.05 makes 0 active, expected 1 to 8"),
-        (9, 10, 0.95, True, r"n: got 9 neurons.* makes 9 active"),
-        (100, 19, 0.05, True, r"patterns: got 19 with 5 of n = 100 .* at least 20"),
-        (100, 10, 1e-4, False, r"f: got 0.0001 with 10 patterns.* closer to 0.5"),
+        (9, 10, 0.05, True, r"n: got 9, .* 1 to n - 1 are active; with f = 0.05 they are 0"),
+        (9, 10, 0.95, True, r"n: got 9, .* they are 9"),
+        (
+            100,
+            19,
+            0.05,
+            True,
+            r"patterns: got 19, expected at least 20, .* n = 100 .* 5 are active",
+        ),
+        (100, 10, 1e-4, False, r"f: got 0.0001, .* closer to 0.5, or more than 10 patterns"),
     ],
 )
 def test_impossible_patterns(n: int, m: int, f: float, exact: bool, message: str) -> None:
-    with pytest.raises(InvalidInputError, match=message):
+    with pytest.raises(ParameterError, match=message):
         draw(n, m, f, exact=exact)

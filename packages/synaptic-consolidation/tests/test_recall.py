@@ -26,7 +26,7 @@ from synaptic_consolidation.recall import (
 
 CPU = torch.device("cpu")
 NEURAL = ("flips", "balanced")
-SYNAPTIC = ("all-factors", "one-factor", "surviving")
+SYNAPTIC = ("all_factors", "one_factor", "surviving")
 
 
 # Dynamics
@@ -91,10 +91,10 @@ def search(recalls: np.ndarray, tests: int = 1) -> tuple[Curve, list[int]]:
         tried.append(index)
         return float(recalls[index]), 1 - float(recalls[index])
 
-    def mean(one: Callable[[int], tuple[float, float]]) -> np.ndarray:
-        return np.mean([one(test) for test in range(tests)], axis=0)
+    def of_tests(one: Callable[[int], tuple[float, float]]) -> np.ndarray:
+        return np.array([one(test) for test in range(tests)])
 
-    return module._curve(levels, trial, mean), tried
+    return module._curve(levels, trial, of_tests), tried
 
 
 def crossing(recalls: np.ndarray) -> float:
@@ -204,8 +204,8 @@ def test_tests_do_not_depend_on_the_number_of_threads(monkeypatch: pytest.Monkey
         for values, others in zip(one, found[1][kind], strict=True):
             np.testing.assert_array_equal(values, others)
     # Nor on which other kinds are asked for; but on the seed.
-    alone = measure(rows, memory, "one-factor", tests=3)["one-factor"]
-    np.testing.assert_array_equal(alone.recall, found[0]["one-factor"].recall)
+    alone = measure(rows, memory, "one_factor", tests=3)["one_factor"]
+    np.testing.assert_array_equal(alone.recall, found[0]["one_factor"].recall)
     other = measure(rows, memory, "flips", tests=3, seed=1)["flips"]
     assert other.maximum != found[0]["flips"].maximum
 
@@ -279,13 +279,13 @@ def cues_at(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[float, np.nda
 
         found: dict[float, np.ndarray] = {}
 
-        def all_levels(levels: np.ndarray, trial: Any, mean: Any) -> Curve:
+        def all_levels(levels: np.ndarray, trial: Any, of_tests: Any) -> Curve:
             for level in levels[::66].tolist():
                 seen.clear()
                 for test in range(3):
                     trial(test, level)
                 found[level] = np.array(seen)
-            return whole(levels[:2], lambda test, level: (0.0, 0.0), mean)
+            return whole(levels[:2], lambda test, level: (0.0, 0.0), of_tests)
 
         monkeypatch.setattr(module, "recall", watched)
         monkeypatch.setattr(module, "_curve", all_levels)
@@ -353,14 +353,14 @@ def test_noise_of_one_factor(z: int) -> None:
     own = np.eye(80, dtype=bool)
     others = np.where(own, 1, u[:, 1:].prod(1))
     draws = {}
-    for kind in ("one-factor", "surviving"):
+    for kind in ("one_factor", "surviving"):
         noisy, _ = noisy_weights(rows, Streams(0), kind, CPU)
         for level in (1.0, 2.0):
             draws[kind, level] = np.array([noisy(test, level).numpy() for test in range(30)])
     clean = u.prod(1) * rows.living
     for level in (1.0, 2.0):
         # The first factor has gained noise of this level times its mean.
-        w = draws["one-factor", level]
+        w = draws["one_factor", level]
         noise = ((w - clean) / others)[:, rows.living]
         assert noise.mean() == pytest.approx(0, abs=0.002)
         assert noise.std() == pytest.approx(0.1 * level, rel=0.02)
@@ -382,7 +382,7 @@ def test_noise_of_one_factor(z: int) -> None:
 def test_noise_of_all_factors(z: int) -> None:
     rows = random_rows(z, 40)
     u = (rows.factors * (0.1 / living_factors(rows).mean())).astype(float)
-    noisy, _ = noisy_weights(rows, Streams(0), "all-factors", CPU)
+    noisy, _ = noisy_weights(rows, Streams(0), "all_factors", CPU)
     level = 0.7
     w = np.array([noisy(test, level).numpy() for test in range(500)])
     own = np.eye(40, dtype=bool)

@@ -21,6 +21,8 @@ from synaptic_consolidation.spines import (
     slope,
 )
 
+DATA = Path(os.environ["SHARPWAVE_DATA"]) if "SHARPWAVE_DATA" in os.environ else None
+
 
 def rng(seed=0):
     return np.random.default_rng(seed)
@@ -243,8 +245,8 @@ def test_arguments_out_of_range():
             draw_counts(20, bootstraps, rng())
 
 
-@pytest.mark.skipif("SHARPWAVE_DATA" not in os.environ, reason="needs the measured spines")
+@pytest.mark.skipif(DATA is None, reason="needs the measured spines")
 def test_measured_spines():
-    w = kaufman_2012(data_dir=Path(os.environ["SHARPWAVE_DATA"])).values[:, KAUFMAN_COLUMNS]
+    w = kaufman_2012(data_dir=DATA).values[:, KAUFMAN_COLUMNS]
     assert slope(pairs(w, 1, "growth")) == pytest.approx(0.57, abs=0.03)
     assert slope(pairs(w, 1, "shrinkage")) == pytest.approx(0.72, abs=0.03)

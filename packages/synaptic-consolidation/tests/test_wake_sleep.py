@@ -1,43 +1,40 @@
 """Days of imprinting and nights of replay: against plain loops, from end to end, and resumed."""
 
-import itertools
 import math
-from collections.abc import Callable
+from pathlib import Path
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 import pytest
-import torch
+import xarray as xr
 
-from sharpwave_shared.errors import InvalidInputError, SharpwaveError
-from sharpwave_shared.runs import Journal
+from sharpwave_shared.errors import SharpwaveError
+from sharpwave_shared.journal import Journal
 from sharpwave_shared.seeding import Streams
-from sharpwave_shared.testing import KilledError, MemoryJournal
-from synaptic_consolidation import wake_sleep
+from sharpwave_shared.testing import killed_and_resumed
+from synaptic_consolidation.day import are_attractors, imprint
+from synaptic_consolidation.experiments.wake_sleep import WakeSleep
+from synaptic_consolidation.measures import ROW_MEASURES
 from synaptic_consolidation.model import Rows, initial_rows
+from synaptic_consolidation.night import marks_of, replay_rates, rescaled, rule_of
 from synaptic_consolidation.patterns import draw_patterns
-from synaptic_consolidation.wake_sleep import Plan, are_attractors, imprint, replay_rates, rescaled
 
-CPU = torch.device("cpu")
-TINY = Plan(60, 0.1, 12, 140, 120, tests=1)
-KINDS = {"balanced", "all-factors", "one-factor", "surviving"}
+TINY = WakeSleep(n=60, f=0.1, patterns=12, passes=140, cycles=120, tests=1)
+KINDS = {"balanced", "all_factors", "one_factor", "surviving"}
 
 
-def go(plan: Plan, seeds: tuple[int, ...] = (0,), journal: Any = None) -> wake_sleep.Results:
-    return wake_sleep.run(plan, seeds, device=CPU, journal=journal)
-
-
-def assert_same(one: wake_sleep.Results, other: wake_sleep.Results) -> None:
-    np.testing.assert_equal(one[0], other[0])
-    assert one[1].keys() == other[1].keys()
-    for name, values in one[1].items():
-        np.testing.assert_array_equal(values, other[1][name], err_msg=name)
+def go(setup: WakeSleep, seeds: tuple[int, ...] = (0,)) -> xr.Dataset:
+    return setup.run(seeds, device="cpu")
 
 
 @pytest.fixture(scope="module")
-def tiny() -> wake_sleep.Results:
+def tiny() -> xr.Dataset:
     return go(TINY)
+
+
+@pytest.fixture(scope="module")
+def night(tiny: xr.Dataset) -> xr.Dataset:
+    return tiny.isel(seed=0).sel(day=1)
 
 
 def newborn(n: int, seed: int = 0) -> Rows:
@@ -50,14 +47,13 @@ def newborn(n: int, seed: int = 0) -> Rows:
 
 def test_imprinting_equals_a_plain_loop() -> None:
     n, f = 30, 0.1
-    plan = Plan(n, f, 10, 4)
     patterns = draw_patterns(n, 10, f, np.random.default_rng(0), exact=True)
     rows = newborn(n)
     rows.living[3, 7] = rows.living[8, 2] = False
     u_1, u_2 = (rows.factors[:, k].astype(float) for k in (0, 1))
     living, before = rows.living.copy(), rows.factors.copy()
     streams = Streams(5)
-    imprint(rows, patterns, plan, streams, Journal())
+    imprint(rows, patterns, f, 4, streams, Journal())
 
     def balanced(w: np.ndarray) -> np.ndarray:
         quantile = NormalDist().inv_cdf(1 - f)
@@ -105,8 +101,7 @@ def test_rescaling_keeps_answers() -> None:
     rows.factors *= np.random.default_rng(1).uniform(0.2, 2, (40, 1, 1)).astype(np.float32)
     rows.theta[:] = rows.weights.sum(1) * 0.1
     kept = rows.factors.copy()
-    plan = Plan(40, 0.1, 12)
-    got = rescaled(rows, plan.rule)
+    got = rescaled(rows, rule_of(40))
     np.testing.assert_array_equal(rows.factors, kept)
     np.testing.assert_allclose(np.square(got.factors).sum((1, 2)), 2 * 70 * 40 / 1000, rtol=1e-5)
     patterns = draw_patterns(40, 50, 0.1, np.random.default_rng(0), exact=True)
@@ -132,205 +127,155 @@ def test_rates_of_replay() -> None:
 # From end to end
 
 
-def test_what_a_run_gives(tiny: wake_sleep.Results) -> None:
-    metrics, arrays = tiny
-    (night,) = metrics["nights"]
-    assert (night["seed"], night["day"]) == (0, 1)
+def test_what_a_run_gives(night: xr.Dataset) -> None:
     count = int(night["replayed"])
-    assert count == round(12 * night["memorised"])
+    assert count == round(12 * float(night["memorised"]))
     assert 6 <= count <= 12
-    assert math.isnan(night["old_by_day"])
-    assert math.isnan(night["old_by_night"])
-    course = night["course"]
-    assert course["cycle"] == [0, 1, 2, 5, 10, 20, 50, 100, 120]
-    for name, values in course.items():
-        assert len(values) == 9, name
-        assert name == "cycle" or np.shape(values) == (9, 2)
-    found = {name.removeprefix("0/1/"): values for name, values in arrays.items()}
-    assert len(found) == len(arrays)
-    for name, values in course.items():
-        np.testing.assert_array_equal(found[f"course/{name}"], values)
-    assert found["course/examples"].shape == (9, 60)
-    assert "pruned_after_100" in found
-    assert "pruned_after_500" not in found
+    assert night["old_by_day"].isnull()
+    assert night["old_by_night"].isnull()
+    assert night["cycle"].values.tolist() == [0, 1, 2, 5, 10, 20, 50, 100, 120]
+    assert night["examples"].shape == (9, 60)
+    for name in ROW_MEASURES:
+        assert night[name].dims == ("cycle", "row")
+        values = night[name].isel(cycle=[0, -1])
+        known = values.where(np.isfinite(values)).mean("row")
+        np.testing.assert_allclose(night[f"mean_{name}"], known)
+    assert night["look"].values.tolist() == [100, 120]
     for when in ("before", "after"):
-        assert night[when]["tolerance"].keys() == KINDS
+        at = night.sel(sleep=when)
         for kind in KINDS:
-            maximum = float(found[f"{when}/{kind}/maximum"])
-            np.testing.assert_equal(night[when]["tolerance"][kind], maximum)
+            recall = at[f"recall_{kind}"].dropna("level")
+            assert len(recall) > 10
+            assert at[f"tolerance_{kind}"].isnull() == bool((recall >= 0.5).all())
         for which in ("familiar", "novel"):
-            assert found[f"{when}/sparseness_{which}"].shape == (60,)
-            tuning = found[f"{when}/tuning_{which}"]
+            assert at[f"sparseness_{which}"].shape == (60,)
+            tuning = at[f"tuning_{which}"]
             assert tuning.shape == (count,)
             assert (np.diff(tuning) <= 0).all()
             assert tuning.mean() == pytest.approx(1, rel=1e-4)
-        assert found[f"{when}/robustness_min"].shape == (count,)
-        robustness = float(found[f"{when}/robustness_min"].mean())
-        assert night[when]["robustness_min"] == pytest.approx(robustness)
-        raster = found[f"{when}/raster"]
-        assert raster.shape == (100, 5, 60)
-        # Memories persist until noise comes.
+        assert at["robustness_min"].shape == (count,)
+        assert at["mean_robustness_min"] == pytest.approx(at["robustness_min"].mean().item())
+        raster = at["raster"].transpose("step", "cue", "neuron").values
+        assert raster.shape[:2] == (100, 5)
+        # Memories persist until noise comes; some neurons are silent in all of them.
         assert (raster[:51] == raster[0]).all()
-        assert found[f"{when}/weights"].shape == (60, 60)
+        assert (raster[0].any(0) == np.sort(raster[0].any(0))[::-1]).all()
+        assert raster[0].any(0).sum() <= raster.shape[2] - 20
+        assert at["weights"].shape == (60, 60)
 
 
-def test_sleep_prunes_and_strengthens(tiny: wake_sleep.Results) -> None:
-    (night,), arrays = tiny[0]["nights"], tiny[1]
-    density = [mean for mean, _ in night["course"]["density"]]
+def test_sleep_prunes_and_strengthens(night: xr.Dataset) -> None:
+    density = night["density"].mean("row")
     assert density[0] == 1
     assert density[-1] < 0.5
-    assert all(later <= earlier for earlier, later in itertools.pairwise(density))
+    assert (np.diff(density) <= 0).all()
     assert night["kept"] == 1
-    before, after = arrays["0/1/before/robustness_min"], arrays["0/1/after/robustness_min"]
+    before, after = (night["robustness_min"].sel(sleep=when) for when in ("before", "after"))
     assert (before > 0).all()
     assert after.mean() > 1.7 * before.mean()
-    assert (after > before).mean() > 0.8
-    tolerance = [night[when]["tolerance"]["balanced"] for when in ("before", "after")]
+    assert (after.values > before.values).mean() > 0.8
+    tolerance = night["tolerance_balanced"].values
     assert tolerance[1] > 1.3 * tolerance[0] > 0
-    familiar, novel = (night["after"]["sparseness"][w] for w in ("familiar", "novel"))
-    assert familiar > novel
+    at = night.sel(sleep="after")
+    assert at["mean_sparseness_familiar"] > at["mean_sparseness_novel"]
     # Weak synapses are pruned, strong ones stay.
-    pruned = arrays["0/1/pruned_at_end"]
+    pruned = night["pruned"].sel(look=120).values
     assert pruned[:10].mean() > pruned[-5:].mean() + 0.2
-    assert (np.diff(arrays["0/1/initial_weight"]) > 0).all()
-    assert np.average(pruned) == pytest.approx(1 - density[-1], abs=0.02)
+    assert (np.diff(night["initial_weight"]) > 0).all()
+    assert pruned.mean() == pytest.approx(1 - float(density[-1]), abs=0.02)
     # Homeostasis: the sum of all squared factors stays, in fewer synapses.
-    within, across = (night["course"][name][-1][0] for name in ("within", "across"))
-    assert within > 0.5 > across
+    assert at["mean_within"] > 0.5 > at["mean_across"]
 
 
-def test_the_same_seed_gives_the_same_numbers(tiny: wake_sleep.Results) -> None:
-    metrics, arrays = go(TINY, (1, 0))
-    assert [night["seed"] for night in metrics["nights"]] == [1, 0]
-    own = {name: values for name, values in arrays.items() if name.startswith("0/")}
-    assert_same(({"nights": metrics["nights"][1:]}, own), tiny)
-    assert metrics["nights"][0]["before"] != metrics["nights"][1]["before"]
+def test_seeds_that_remember_more_or_less_stand_side_by_side(tiny: xr.Dataset) -> None:
+    both = go(TINY, (1, 0))
+    counts = both["replayed"].values[:, 0].astype(int)
+    assert counts[0] != counts[1] == tiny["replayed"]
+    assert both.sizes["memory"] == max(counts)
+    for seed, count in zip((1, 0), counts, strict=True):
+        known = both["robustness_min"].sel(seed=seed, sleep="after", day=1).notnull()
+        assert known.sum() == count
+    own = both.sel(seed=[0]).isel(memory=slice(counts[1]), rank=slice(counts[1]))
+    for name in tiny.data_vars:
+        np.testing.assert_array_equal(
+            own[name].dropna("neuron") if name == "raster" else own[name], tiny[name], str(name)
+        )
 
 
 def test_without_attractors_there_is_nothing_to_replay() -> None:
     with pytest.raises(SharpwaveError, match=r"no pattern of day 1 .* more passes"):
-        go(Plan(60, 0.1, 12, 1, 10))
+        go(TINY.replaced(passes=1, cycles=10))
 
 
 def test_the_course_has_all_marks_with_equal_factors_at_first() -> None:
-    metrics, _ = go(Plan(60, 0.1, 12, 250, 5, spread=0.0, tests=1))
-    course = metrics["nights"][0]["course"]
-    assert {len(values) for values in course.values()} == {len(course["cycle"])}
-
-
-@pytest.mark.parametrize("lives", [30, 140, 140 + 4])
-def test_killed_and_resumed_gives_the_same(lives: int, tiny: wake_sleep.Results) -> None:
-    journal = MemoryJournal(lives)
-    with pytest.raises(KilledError):
-        go(TINY, journal=journal)
-    journal.lives = -1
-    assert_same(go(TINY, journal=journal), tiny)
-    # Awake after every pass; asleep at every mark but the first.
-    assert journal.saved == 140 + 8
-
-
-def killed(whole: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a function be cut off after its first call."""
-    calls = []
-
-    def function(*arguments: Any, **more: Any) -> Any:
-        calls.append(0)
-        if len(calls) == 2:
-            raise KilledError
-        return whole(*arguments, **more)
-
-    return function
-
-
-def test_killed_while_looking(tiny: wake_sleep.Results, monkeypatch: pytest.MonkeyPatch) -> None:
-    journal = MemoryJournal()
-    monkeypatch.setattr(wake_sleep, "tolerances", killed(wake_sleep.tolerances))
-    with pytest.raises(KilledError):
-        go(TINY, journal=journal)
-    done = journal.saved
-    assert_same(go(TINY, journal=journal), tiny)
-    assert journal.saved == done  # neither the day nor the night again
+    data = go(WakeSleep(n=60, f=0.1, patterns=12, passes=250, cycles=5, spread=0.0, tests=1))
+    assert data["cycle"].values.tolist() == [0, 1, 2, 5]
+    assert data["density"].notnull().all()
 
 
 # Days
 
+TWO_DAYS = WakeSleep(n=60, f=0.3, patterns=4, passes=300, cycles=1, days=2, tests=1)
+
 
 @pytest.fixture(scope="module")
-def two_days() -> dict[bool, wake_sleep.Results]:
-    return {keep: go(Plan(60, 0.3, 4, 300, 1, 2, keep, tests=1)) for keep in (True, False)}
+def two_days() -> dict[bool, xr.Dataset]:
+    return {keep: go(TWO_DAYS.replaced(keep_old=keep)) for keep in (True, False)}
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_two_days(keep: bool, two_days: dict[bool, wake_sleep.Results]) -> None:
-    metrics, arrays = two_days[keep]
-    first, second = metrics["nights"]
-    assert [(night["seed"], night["day"]) for night in (first, second)] == [(0, 1), (0, 2)]
-    fresh = round(4 * second["memorised"])
+def test_two_days(keep: bool, two_days: dict[bool, xr.Dataset]) -> None:
+    data = two_days[keep].isel(seed=0)
+    first, second = (data.sel(day=day) for day in (1, 2))
+    fresh = round(4 * float(second["memorised"]))
     assert fresh > 0
-    old = round(first["replayed"] * second["old_by_day"])
+    old = round(float(first["replayed"] * second["old_by_day"]))
     assert old > 0
     assert second["replayed"] == (old if keep else 0) + fresh
-    assert len(arrays["0/2/before/robustness_min"]) == second["replayed"]
+    robustness = second["robustness_min"].sel(sleep="before")
+    assert robustness.notnull().sum() == second["replayed"]
     # Days have patterns of their own; the second has the synapses that the first night left.
-    assert (arrays["0/1/before/raster"][0, -1] != arrays["0/2/before/raster"][0, -1]).any()
-    densities = [[mean for mean, _ in night["course"]["density"]] for night in (first, second)]
-    assert densities[0][-1] == densities[1][0]
+    rasters = [day["raster"].sel(sleep="before", step=0).values for day in (first, second)]
+    assert not np.array_equal(*rasters)
+    densities = [day["mean_density"] for day in (first, second)]
+    assert densities[0].sel(sleep="after") == densities[1].sel(sleep="before")
 
 
 def test_the_first_day_does_not_depend_on_what_follows(
-    two_days: dict[bool, wake_sleep.Results],
+    two_days: dict[bool, xr.Dataset],
 ) -> None:
-    one, other = two_days[True], two_days[False]
-    np.testing.assert_equal(one[0]["nights"][0], other[0]["nights"][0])
-    assert one[0]["nights"][1] != other[0]["nights"][1]
-    for name, values in one[1].items():
-        if name.startswith("0/1/"):
-            np.testing.assert_array_equal(values, other[1][name], err_msg=name)
+    one, other = (
+        two_days[keep]
+        .sel(day=1)
+        .drop_attrs(deep=False)
+        .dropna("memory", how="all", subset=["robustness_min"])
+        for keep in (True, False)
+    )
+    for name in ("tolerance_balanced", "robustness_min", "density", "pruned", "weights"):
+        np.testing.assert_array_equal(one[name], other[name], name)
+    assert not two_days[True].sel(day=2)["weights"].equals(two_days[False].sel(day=2)["weights"])
 
 
-def test_two_days_resumed(two_days: dict[bool, wake_sleep.Results]) -> None:
-    plan = Plan(60, 0.3, 4, 300, 1, 2, tests=1)
-    journal = MemoryJournal(300 + 1 + 50)
-    with pytest.raises(KilledError):
-        go(plan, journal=journal)
-    journal.lives = -1
-    assert_same(go(plan, journal=journal), two_days[True])
+@pytest.mark.usefixtures("_no_figures")
+def test_two_days_resumed(tmp_path: Path) -> None:
+    setup = WakeSleep(n=150, f=0.1, patterns=12, passes=40, cycles=1, days=2, tests=1)
+    found, kills = killed_and_resumed(setup, tmp_path / "run", every=25)
+    assert kills > 2
+    assert found.identical(setup.run(0))
 
 
-# Plans
+# Marks and rules
 
 
 def test_marks() -> None:
-    assert Plan(cycles=1).marks == [0, 1]
-    assert Plan(cycles=5).marks == [0, 1, 2, 5]
-    assert Plan(cycles=30).marks == [0, 1, 2, 5, 10, 20, 30]
-    assert Plan().marks[-3:] == [20_000, 50_000, 100_000]
+    assert marks_of(1) == [0, 1]
+    assert marks_of(5) == [0, 1, 2, 5]
+    assert marks_of(30) == [0, 1, 2, 5, 10, 20, 30]
+    assert marks_of(100_000)[-3:] == [20_000, 50_000, 100_000]
 
 
 def test_the_norm_grows_with_the_network() -> None:
-    assert Plan().rule.length == 70
-    assert Plan(n=200).rule.norm == pytest.approx(2 * 14)
-    assert Plan().rule.beta == 20
-    assert not Plan().rule.error_driven
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        *(("n", n) for n in (-1, 1, 5001)),
-        *(("f", f) for f in (0.0, 1.0, -0.2, math.nan)),
-        *(("patterns", m) for m in (-1, 0, 1, 19)),  # neurons would be left out
-        *((name, value) for name in ("passes", "cycles", "days", "tests") for value in (0, -1)),
-        *(("passes", 10**4 + 1), ("cycles", 10**8 + 1), ("days", 101), ("tests", 10**4 + 1)),
-        *(("spread", spread) for spread in (-0.1, 1.0, math.nan)),
-    ],
-)
-def test_plans_out_of_range(name: str, value: Any) -> None:
-    with pytest.raises(InvalidInputError, match=rf"^{name}: got"):
-        Plan(**{name: value})
-
-
-def test_networks_too_small_for_their_activity() -> None:
-    Plan(n=20, patterns=20)
-    with pytest.raises(InvalidInputError, match=r"^n: got 8 neurons"):
-        Plan(n=8, patterns=20)
+    assert rule_of(1000).length == 70
+    assert rule_of(200).norm == pytest.approx(2 * 14)
+    assert rule_of(1000).beta == 20
+    assert not rule_of(1000).error_driven

@@ -14,34 +14,37 @@ from synaptic_consolidation.model import (
     signs,
 )
 
+CPU = torch.device("cpu")
+
 
 @torch.no_grad()
-def advance_rows(
+def advance(
     rows: Rows,
     patterns: Patterns,
     labels: Labels,
     rule: Rule,
     eta: Float[np.ndarray, " steps"],
     eta_theta: Float[np.ndarray, " steps"],
-    device: torch.device,
+    device: torch.device = CPU,
 ) -> None:
-    """Let rows take as many steps as there are learning rates; see `model`."""
+    """Let rows take as many steps as there are learning rates; see `model.Advance`."""
     dtype = torch.from_numpy(rows.theta).dtype
 
     def give(values: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(values).to(device, dtype)
 
     u, theta, mean = (
-        give(rows.factors).transpose(0, 1).contiguous(),
+        give(rows.factors).transpose(0, 1).contiguous(),  # factors x rows x inputs
         give(rows.theta),
         give(rows.mean),
     )
-    living = torch.from_numpy(rows.living).to(device)
+    living = torch.from_numpy(rows.living).to(device)  # rows x inputs
+    # patterns x inputs, rows x patterns
     xi, y = give(patterns), give(signs(labels)).T.contiguous()
     before, after = torch.empty_like(u), torch.empty_like(u)
     for rate, rate_theta in zip(eta.tolist(), eta_theta.tolist(), strict=True):
-        w = u.prod(0).mul_(living)
-        h = (w @ xi.T).sub_(theta[:, None])
+        w = u.prod(0).mul_(living)  # rows x inputs
+        h = (w @ xi.T).sub_(theta[:, None])  # rows x patterns
         distance = h.abs()
         current = distance.mean(1)
         steepness = rule.beta / torch.where(mean > 0, mean, current)
@@ -51,7 +54,7 @@ def advance_rows(
             corrected = torch.zeros_like(h).scatter_(1, worst, y.gather(1, worst))
             share = torch.where(lowest <= 0, corrected, share)
         mean = current
-        g = (share @ xi).mul_(living).mul_(rate)
+        g = (share @ xi).mul_(living).mul_(rate)  # rows x inputs
         _products_of_others(u, before, after)
         u.addcmul_(before.mul_(after), g[None]).clamp_(min=SMALLEST_FACTOR)
         # The self-connection has no factors that could count in the norm.

@@ -19,7 +19,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.optimize import linprog
 
 from sharpwave_shared.compiled import workers
-from sharpwave_shared.errors import InvalidInputError, SharpwaveError
+from sharpwave_shared.errors import ParameterError, SharpwaveError
 
 SEPARABLE = 1e-6
 """Margins below this, relative to the range of the inputs, count as none."""
@@ -94,7 +94,7 @@ def largest_l2_margin(inputs: Inputs, labels: Labels) -> Optimum:
 
     Raises
     ------
-    InvalidInputError
+    ParameterError
         If inputs are not finite, or labels are not -1 and 1.
     SharpwaveError
         If the solver gets stuck, which the tests have not met.
@@ -122,7 +122,7 @@ def largest_l1_margin(inputs: Inputs, labels: Labels) -> Optimum:
 
     Raises
     ------
-    InvalidInputError
+    ParameterError
         If inputs are not finite, or labels are not -1 and 1.
     SharpwaveError
         If the solver gets stuck, which the tests have not met.
@@ -193,16 +193,16 @@ def optima_of_rows(
 
     Raises
     ------
-    InvalidInputError
+    ParameterError
         If patterns and labels differ in shape, or a row is none of the neurons.
     SharpwaveError
         If a solver gets stuck.
     """
     M, N = patterns.shape
     if labels.shape != (M, N):
-        raise InvalidInputError(f"labels: got {labels.shape}, expected {(M, N)} as of the patterns")
+        raise ParameterError("labels", str(labels.shape), f"{(M, N)} as of the patterns")
     if len(rows) and not 0 <= rows.min() <= rows.max() < N:
-        raise InvalidInputError(f"rows: got {rows.tolist()}, expected numbers from 0 to {N - 1}")
+        raise ParameterError("rows", rows.tolist(), f"numbers from 0 to {N - 1}")
     solve = largest_l2_margin if norm == 2 else largest_l1_margin
     found = RowOptima(
         np.full((len(rows), N), np.nan), *(np.full(len(rows), np.nan) for _ in range(3))
@@ -343,12 +343,12 @@ def _checked(
     """Give inputs and labels in float64, or refuse them."""
     X, y = inputs.astype(float), labels.astype(float)
     if X.shape[1] == 0:
-        raise InvalidInputError("inputs: got none, expected at least one column")
+        raise ParameterError("inputs", "none", "at least one column")
     if not np.isfinite(X).all():
-        raise InvalidInputError("inputs: got some that are not finite, expected finite numbers")
+        raise ParameterError("inputs", "some that are not finite", "finite numbers")
     found = np.unique(y).tolist()
     if found != [-1, 1]:
-        raise InvalidInputError(f"labels: got {found[:5]}, expected both -1 and 1, and only these")
+        raise ParameterError("labels", found[:5], "both -1 and 1, and only these")
     return X, y
 
 

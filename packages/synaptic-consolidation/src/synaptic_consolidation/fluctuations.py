@@ -6,98 +6,20 @@ The plain transcription, with every factor of its own, is `reference.plain_fluct
 """
 
 import math
-from dataclasses import dataclass, fields
 
 import numpy as np
 from jaxtyping import Float
 
 from sharpwave_shared.compiled import jit
-from sharpwave_shared.errors import DivergenceError, InvalidInputError
+from sharpwave_shared.errors import DivergenceError, ParameterError
 from sharpwave_shared.seeding import Streams
+from synaptic_consolidation.experiments.synapses import MOST_FACTORS, Fluctuations
 
-FACTORS = (1, 2, 3, 4, 5, 10)
-"""Numbers of factors z that the paper simulates."""
-MOST_FACTORS = 100
 CHUNK_NUMBERS = 1 << 16
 """Random numbers drawn at once (256 KiB): the cache of a processor holds them."""
 
 Noise = Float[np.ndarray, "steps numbers"]
 Weights = Float[np.ndarray, "synapses samples"]
-
-
-@dataclass(frozen=True)
-class Fluctuations:
-    """Parameters of fluctuating synapses; times are in the paper's unit (10 min).
-
-    Attributes
-    ----------
-    synapses
-        Their number.
-    duration
-        T; the first sample is taken at 0, the last at T.
-    dt
-        Step of Euler's method; a whole number of steps makes a unit of time.
-    sigma
-        Standard deviation s of the noise, per square root of time.
-    mixture
-        Share k of the noise that is multiplied with the slow factors: 0 to 1.
-    drift
-        Mean b of the noise, relative to `sigma`.
-    gain
-        Rate of homeostasis.
-    tau
-        Time constant of the slow factors.
-    common
-        Whether the noise that is multiplied with the slow factors (xi_2) is one number for all
-        synapses at a time, or one for each. See `simulate`.
-
-    Raises
-    ------
-    InvalidInputError
-        If one of them is out of range.
-    """
-
-    synapses: int = 1000
-    duration: int = 999
-    dt: float = 5e-3
-    sigma: float = 0.05
-    mixture: float = 0.5
-    drift: float = 0.1
-    gain: float = 10.0
-    tau: float = 30.0
-    common: bool = True
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if not math.isfinite(value):
-                raise InvalidInputError(f"{field.name}: got {value}, expected a finite number")
-        for name in ("synapses", "duration"):
-            value = getattr(self, name)
-            if not 1 <= value <= 10**9:
-                raise InvalidInputError(f"{name}: got {value}, expected 1 to 10^9")
-        if not 1e-6 <= self.dt <= 1 or abs(1 / self.dt - self.steps_per_sample) > 1e-6 / self.dt:
-            raise InvalidInputError(
-                f"dt: got {self.dt}, expected 1 divided by a whole number, 1e-6 to 1"
-            )
-        for name in ("sigma", "gain"):
-            value = getattr(self, name)
-            if value < 0:
-                raise InvalidInputError(f"{name}: got {value}, expected at least 0")
-        if not 0 <= self.mixture <= 1:
-            raise InvalidInputError(f"mixture: got {self.mixture}, expected 0 to 1")
-        if self.tau < self.dt:
-            raise InvalidInputError(f"tau: got {self.tau}, expected at least dt ({self.dt})")
-
-    @property
-    def steps_per_sample(self) -> int:
-        """Steps in a unit of time."""
-        return round(1 / self.dt)
-
-    @property
-    def numbers(self) -> int:
-        """Random numbers that a step takes: xi_1 of every synapse, then xi_2."""
-        return self.synapses + (1 if self.common else self.synapses)
 
 
 def simulate(factors: int, parameters: Fluctuations, streams: Streams) -> Weights:
@@ -127,7 +49,7 @@ def simulate(factors: int, parameters: Fluctuations, streams: Streams) -> Weight
 
     Raises
     ------
-    InvalidInputError
+    ParameterError
         If `factors` is out of range.
     DivergenceError
         If weights are no finite numbers any more (steps too long for the gain, say).
@@ -159,11 +81,11 @@ def start(factors: int, parameters: Fluctuations) -> Float[np.ndarray, "2 synaps
 
     Raises
     ------
-    InvalidInputError
+    ParameterError
         If `factors` is out of range.
     """
     if not 1 <= factors <= MOST_FACTORS:
-        raise InvalidInputError(f"factors: got {factors}, expected 1 to {MOST_FACTORS}")
+        raise ParameterError("factors", factors, f"1 to {MOST_FACTORS}")
     return np.ones((2, parameters.synapses))
 
 
@@ -211,7 +133,7 @@ def advance(
         p.gain,
         p.dt,
         p.dt / p.tau,
-        p.common,
+        p.common_noise,
         p.steps_per_sample,
         weights,
     )
@@ -241,9 +163,9 @@ def _advance(
     weights,
 ):
     """Take steps; give the first one at which weights are not finite, or -1."""
-    n = fast.size
+    n = fast.size  # fast, slow: synapses; noise: steps x numbers; weights: synapses x samples
     w = np.empty(n)
-    product = np.ones(n)
+    product = np.ones(n)  # of the slow factors
     for t in range(noise.shape[0]):
         xi = noise[t]
         if z == 2:

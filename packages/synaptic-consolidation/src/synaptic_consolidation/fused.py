@@ -6,6 +6,7 @@ falls with the density.
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float
@@ -17,41 +18,41 @@ VECTOR = 32
 """Synapses are filled up to a multiple of this, so that loops over them are all vectors."""
 
 
-def advance_row(
+def advance(
     rows: Rows,
-    row: int,
     patterns: Patterns,
     labels: Labels,
     rule: Rule,
     eta: Float[np.ndarray, " steps"],
     eta_theta: Float[np.ndarray, " steps"],
+    in_parallel: Callable = map,
 ) -> None:
-    """Let one row take as many steps as there are learning rates; see `model`."""
-    state = np.array([rows.theta[row], rows.mean[row]], dtype=rows.factors.dtype)
-    _advance(
-        rows.factors[row],
-        rows.living[row],
-        state,
-        patterns,
-        (2 * labels[:, row].astype(np.int8) - 1).astype(rows.factors.dtype),
-        eta.astype(rows.factors.dtype),
-        eta_theta.astype(rows.factors.dtype),
-        rule.beta,
-        rule.norm,
-        rule.error_driven,
-    )
-    rows.theta[row], rows.mean[row] = state
+    """Let rows take as many steps as there are learning rates; see `model.Advance`.
+
+    `in_parallel` is the `map` of `sharpwave_shared.compiled.workers`, if it has been opened.
+    """
+    dtype = rows.factors.dtype
+    rates = eta.astype(dtype), eta_theta.astype(dtype)
+
+    def one(row: int) -> None:
+        state = np.array([rows.theta[row], rows.mean[row]], dtype=dtype)
+        y = (2 * labels[:, row].astype(np.int8) - 1).astype(dtype)
+        u, living = rows.factors[row], rows.living[row]
+        _advance(u, living, state, patterns, y, *rates, rule.beta, rule.norm, rule.error_driven)
+        rows.theta[row], rows.mean[row] = state
+
+    list(in_parallel(one, range(len(rows))))
 
 
 @jit
 def _advance(u, living, state, patterns, labels, eta, eta_theta, beta, norm, error_driven):
     number = u.dtype.type
-    z, inputs = u.shape
+    z, inputs = u.shape  # living: inputs; state: theta and mean; patterns: M x inputs; labels: M
     M = patterns.shape[0]
     n = 0
     for j in range(inputs):
         n += living[j]
-    index = np.empty(n, np.int64)
+    index = np.empty(n, np.int64)  # of living synapses among the inputs
     n = 0
     left = 0.0  # sum u^2 of what takes no part
     for j in range(inputs):
@@ -63,9 +64,9 @@ def _advance(u, living, state, patterns, labels, eta, eta_theta, beta, norm, err
                 left += u[k, j] * u[k, j]
     # What is missing to a whole number of vectors is filled up with synapses that take no part.
     living_at_first, n = n, -(-n // VECTOR) * VECTOR
-    v = np.zeros((z, n), u.dtype)
-    X = np.zeros((M, n), np.uint8)
-    open = np.zeros(n, u.dtype)
+    v = np.zeros((z, n), u.dtype)  # factors of living synapses
+    X = np.zeros((M, n), np.uint8)  # their columns of the patterns
+    open = np.zeros(n, u.dtype)  # 1 until they are pruned
     for i in range(living_at_first):
         open[i] = 1
         for k in range(z):
@@ -76,11 +77,11 @@ def _advance(u, living, state, patterns, labels, eta, eta_theta, beta, norm, err
     for k in range(z):
         for j in range(n):
             w[j] *= v[k, j]
-    others = np.empty((z, n), u.dtype)
-    running = np.empty(n, u.dtype)
-    g = np.empty(n, u.dtype)
-    h = np.empty(M, u.dtype)
-    c = np.empty(M, u.dtype)
+    others = np.empty((z, n), u.dtype)  # products of the factors before
+    running = np.empty(n, u.dtype)  # products so far
+    g = np.empty(n, u.dtype)  # gradient
+    h = np.empty(M, u.dtype)  # w xi - theta
+    c = np.empty(M, u.dtype)  # shares of the chosen patterns, signed
     chosen = np.empty(M, np.int64)
     theta, mean = state[0], state[1]
     smallest_factor, pruned, zero, one = (

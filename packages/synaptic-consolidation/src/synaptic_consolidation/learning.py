@@ -1,26 +1,27 @@
 """Consolidation over many steps: in threads or on a device, until every row has converged."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
 
 from sharpwave_shared.compiled import workers
 from sharpwave_shared.errors import DivergenceError
-from sharpwave_shared.runs import Journal
-from synaptic_consolidation.batched import advance_rows
-from synaptic_consolidation.fused import advance_row
+from sharpwave_shared.journal import Journal
+from synaptic_consolidation import batched, fused
 from synaptic_consolidation.measures import density, smallest_margins
-from synaptic_consolidation.model import Labels, Patterns, Rows, Rule
+from synaptic_consolidation.model import Advance, Labels, Patterns, Rows, Rule
 
 CPU = torch.device("cpu")
 BLOCK = 1000
 """Steps between two points where learning can stop."""
 CHECK = 10_000
-"""Steps between two looks at whether a row still changes."""
+"""Steps between two looks at whether a row still changes; a multiple of `BLOCK`."""
 PATIENCE = 10
 """Looks without a change after which a row has converged.
 
@@ -68,17 +69,25 @@ class Progress:
         """Tell which rows have converged, and take no steps any more."""
         return self.still >= PATIENCE
 
-    def tensors(self) -> dict[str, Tensor]:
-        """Give everything as tensors, for a checkpoint."""
-        values = vars(self.rows) | {k: v for k, v in vars(self).items() if k != "rows"}
-        return {name: torch.from_numpy(np.ascontiguousarray(v)) for name, v in values.items()}
+    def state_dict(self) -> dict[str, Any]:
+        """Give everything, for a checkpoint."""
+        return {**vars(self), "rows": self.rows.state_dict()}
 
-    @classmethod
-    def restore(cls, tensors: dict[str, Tensor]) -> "Progress":
-        """Go on from a checkpoint."""
-        values = {name: tensor.numpy().copy() for name, tensor in tensors.items()}
-        rows = Rows(**{name: values.pop(name) for name in Rows.__dataclass_fields__})
-        return cls(rows, **values)
+    def load_state_dict(self, state: Any) -> None:
+        """Take back what `state_dict` gave."""
+        self.rows.load_state_dict(state["rows"])
+        for name in ("steps", "still", "density", "margin"):
+            setattr(self, name, state[name])
+
+
+@contextmanager
+def engine_on(device: torch.device, rows: int) -> Iterator[Advance]:
+    """Give what lets so many rows advance: on the CPU one by one in threads, else all at once."""
+    if device.type == "cpu":
+        with workers(rows) as in_parallel:
+            yield partial(fused.advance, in_parallel=in_parallel)
+    else:
+        yield partial(batched.advance, device=device)
 
 
 def advance(
@@ -89,8 +98,7 @@ def advance(
     eta: Float[np.ndarray, " steps"],
     eta_theta: Float[np.ndarray, " steps"],
     *,
-    device: torch.device = CPU,
-    in_parallel: Callable = map,
+    engine: Advance = fused.advance,
 ) -> None:
     """Let rows take as many steps as there are learning rates.
 
@@ -104,24 +112,15 @@ def advance(
         What the rows are to answer, 1 or 0.
     rule
         The rule; its learning rates are replaced by `eta` and `eta_theta`.
-    device
-        The CPU takes row by row, other devices all rows at once.
-    in_parallel
-        The `map` of `sharpwave_shared.compiled.workers`, if it has been opened.
+    engine
+        What takes the steps; see `engine_on`.
 
     Raises
     ------
     DivergenceError
         If numbers are not finite any more.
     """
-    if device.type == "cpu":
-
-        def one(row: int) -> None:
-            advance_row(rows, row, patterns, labels, rule, eta, eta_theta)
-
-        list(in_parallel(one, range(len(rows))))
-    else:
-        advance_rows(rows, patterns, labels, rule, eta, eta_theta, device)
+    engine(rows, patterns, labels, rule, eta, eta_theta)
     if not (np.isfinite(rows.theta).all() and np.isfinite(rows.factors).all()):
         raise DivergenceError("factors are not finite any more: a lower learning rate may help")
 
@@ -146,12 +145,18 @@ def consolidate(
 
     Parameters
     ----------
-    rows, patterns, labels, rule, device
+    rows
+        Changed in place.
+    patterns, labels, rule
         See `advance`.
     steps
-        The limit, a multiple of `BLOCK` or below it.
+        The limit.
+    device
+        What computes.
     journal
         Shows progress, and keeps checkpoints.
+    description
+        For the progress.
 
     Raises
     ------
@@ -159,46 +164,28 @@ def consolidate(
         If numbers are not finite any more.
     """
     journal = journal or Journal()
-    kept = journal.load_checkpoint()
-    progress = Progress.start(rows) if kept is None else Progress.restore(kept[0])
-    total = len(rows) * steps
-    before = int(np.where(progress.converged, steps, progress.steps).sum())
-    with (
-        journal.reporter.progress(description, total, before) as show,
-        workers(len(rows)) as in_parallel,
-    ):
-        while True:
-            open = np.flatnonzero(~progress.converged & (progress.steps < steps))
+    progress = Progress.start(rows)
+    blocks = -(-steps // BLOCK)
+    with engine_on(device, len(rows)) as engine:
+        for block in journal.steps(description, blocks, progress):
+            open = np.flatnonzero(~progress.converged)
             if not len(open):
                 break
-            # All open rows are equally far.
-            done = int(progress.steps[open[0]])
-            count = min(BLOCK, steps - done)
-            part = progress.rows.select(open)
+            count = min(BLOCK, steps - block * BLOCK)
+            part, own = progress.rows.select(open), labels[:, open]
             rates = np.full(count, rule.eta), np.full(count, rule.eta_theta)
-            advance(
-                part,
-                patterns,
-                labels[:, open],
-                rule,
-                *rates,
-                device=device,
-                in_parallel=in_parallel,
-            )
+            advance(part, patterns, own, rule, *rates, engine=engine)
             progress.rows.assign(open, part)
             progress.steps[open] += count
-            show(count * len(open))
-            if (done + count) % CHECK == 0:
-                show((steps - done - count) * _look(progress, open, patterns, labels))
-            if journal.checkpoint_due():
-                journal.save_checkpoint(progress.tensors())
+            if (block * BLOCK + count) % CHECK == 0:
+                _look(progress, open, patterns, own)
     return progress
 
 
-def _look(progress: Progress, open: np.ndarray, patterns: Patterns, labels: Labels) -> int:
-    """Find out which rows have converged; give their number."""
+def _look(progress: Progress, open: np.ndarray, patterns: Patterns, labels: Labels) -> None:
+    """Find out which of the open rows still change."""
     part = progress.rows.select(open)
-    found, margin = density(part), smallest_margins(part, patterns, labels[:, open])
+    found, margin = density(part), smallest_margins(part, patterns, labels)
     with np.errstate(invalid="ignore"):
         relative = margin / np.linalg.norm(part.weights, axis=1)
     still = (
@@ -209,4 +196,3 @@ def _look(progress: Progress, open: np.ndarray, patterns: Patterns, labels: Labe
     )
     progress.density[open], progress.margin[open] = found, relative
     progress.still[open] = np.where(still, progress.still[open] + 1, 0)
-    return int(progress.converged[open].sum())

@@ -1,15 +1,33 @@
 """What is measured of consolidated rows and networks."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import xarray as xr
 from jaxtyping import Bool, Float
 
 from synaptic_consolidation.model import Labels, Patterns, Rows, inputs_of, signs
 
 NORMS = {1: 2.0, 2: 1.0, 3: 2 / 3, 4: 1 / 2}
 """The norm q = 2 / z whose margin z factors maximise, by z."""
+ROW_MEASURES = {
+    "margin": "margin min y h / |w|_2",
+    "synaptic_margin": "margin min y h / sqrt(sum w^(2 - 2/z))",
+    "density": "share of synapses not pruned",
+    "l1": "norm |w|_1",
+    "l2": "norm |w|_2",
+    "wrong": "share of patterns answered wrongly",
+    "within": "correlation of factors of the same synapse",
+    "across": "correlation of factors of different synapses",
+    **{f"snr_z{z}": f"margin relative to the norm q = {q:.3g}" for z, q in NORMS.items()},
+}
+"""What `measure_rows` gives."""
+WEIGHT_EDGES = np.arange(41) / 8
+"""Edges of the histogram of surviving weights, relative to their mean."""
+
+Variables = dict[str, tuple]
+"""Variables of an `xarray.Dataset`: dimensions, values, attributes."""
 
 
 def smallest_margins(rows: Rows, patterns: Patterns, labels: Labels) -> Float[np.ndarray, " rows"]:
@@ -105,12 +123,6 @@ def factor_correlations(
     return within, across
 
 
-def mean_and_sd(values: np.ndarray) -> tuple[float, float]:
-    """Give mean and standard deviation of what is finite; NaN if nothing is."""
-    known = values[np.isfinite(values)]
-    return (float(known.mean()), float(known.std())) if len(known) else (math.nan, math.nan)
-
-
 def symmetry(weights: Float[np.ndarray, "rows inputs"]) -> float:
     """Correlate w_ij and w_ji of a whole network; NaN if all weights are equal."""
     upper = np.triu_indices(len(weights), 1)
@@ -130,6 +142,42 @@ def sparseness(
     r = responses.astype(float)
     with np.errstate(invalid="ignore"):
         return (1 - r.mean(0) ** 2 / np.square(r).mean(0)) / (1 - 1 / len(r))
+
+
+def labelled(
+    dims: str | tuple[str, ...], values: Mapping[str, Any], names: Mapping[str, str]
+) -> Variables:
+    """Make variables of values, with the names that say what they are."""
+    return {key: (dims, value, {"long_name": names[key]}) for key, value in values.items()}
+
+
+def combine(of: Callable[..., xr.Dataset], labels: Mapping[str, Sequence[Any]]) -> xr.Dataset:
+    """Put the datasets of all conditions along new dimensions; pad what is shorter.
+
+    Parameters
+    ----------
+    of
+        Gives the dataset of a condition: of a value for each dimension.
+    labels
+        The dimensions with their values.
+    """
+
+    def nested(axes: list[Sequence[Any]], *condition: Any) -> Any:
+        if not axes:
+            return of(*condition)
+        return [nested(axes[1:], *condition, value) for value in axes[0]]
+
+    data = xr.combine_nested(
+        nested(list(labels.values())),
+        list(labels),
+        data_vars="all",
+        coords="minimal",
+        compat="override",
+        join="outer",
+        combine_attrs="override",
+    )
+    data = data.assign_coords({name: list(values) for name, values in labels.items()})
+    return data.transpose(*labels, ...)
 
 
 def histogram_of_weights(

@@ -13,22 +13,24 @@ of the specification) is, for every row on its own:
 - homeostasis: all factors of the row are scaled so that sum u^2 = z length;
 - theta -= eta_theta y, in replay with the mean of sign(h) in place of y.
 
-The step is done by `fused` on the CPU and by `batched` elsewhere; `reference` has it plainly.
+Engines do the step, each a function `advance` as `Advance` says: `fused` on the CPU, `batched` on
+any device, and `reference`, the plain one.
 """
 
 import math
 from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from scipy.special import erfinv
 
-from sharpwave_shared.errors import InvalidInputError
+from sharpwave_shared.errors import ParameterError
+from synaptic_consolidation.limits import MOST_FACTORS
 
 PRUNED = 1e-10
 """Synapses of at most this weight are pruned."""
 SMALLEST_FACTOR = 1e-20
-MOST_FACTORS = 10
 
 Patterns = UInt8[np.ndarray, "patterns inputs"]
 Labels = UInt8[np.ndarray, "patterns rows"]
@@ -53,7 +55,7 @@ class Rule:
 
     Raises
     ------
-    InvalidInputError
+    ParameterError
         If one of them is out of range.
     """
 
@@ -65,22 +67,16 @@ class Rule:
     error_driven: bool = True
 
     def __post_init__(self) -> None:
-        check_factors(self.factors)
+        if not 1 <= self.factors <= MOST_FACTORS:
+            raise ParameterError("factors", self.factors, f"1 to {MOST_FACTORS}")
         for name in ("length", "eta", "eta_theta", "beta"):
-            value = getattr(self, name)
-            if not 0 < value < math.inf:
-                raise InvalidInputError(f"{name}: got {value}, expected a number above 0")
+            if not 0 < getattr(self, name) < math.inf:
+                raise ParameterError(name, getattr(self, name), "a number above 0")
 
     @property
     def norm(self) -> float:
         """What sum u^2 of a row is held at."""
         return self.factors * self.length
-
-
-def check_factors(factors: int) -> None:
-    """Refuse numbers of factors that are out of range."""
-    if not 1 <= factors <= MOST_FACTORS:
-        raise InvalidInputError(f"factors: got {factors}, expected 1 to {MOST_FACTORS}")
 
 
 @dataclass
@@ -116,20 +112,47 @@ class Rows:
     def __len__(self) -> int:
         return len(self.neurons)
 
+    def copy(self) -> "Rows":
+        """Copy all rows."""
+        return self.select(np.arange(len(self)))
+
     def select(self, which: np.ndarray) -> "Rows":
         """Copy some of the rows."""
-        return Rows(
-            self.neurons[which],
-            self.factors[which],
-            self.living[which],
-            self.theta[which],
-            self.mean[which],
-        )
+        return Rows(**{name: values[which] for name, values in vars(self).items()})
 
     def assign(self, which: np.ndarray, rows: "Rows") -> None:
         """Overwrite some of the rows."""
         for name in ("factors", "living", "theta", "mean"):
             getattr(self, name)[which] = getattr(rows, name)
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Give everything, for a checkpoint."""
+        return dict(vars(self))
+
+    def load_state_dict(self, state: Any) -> None:
+        """Take back what `state_dict` gave."""
+        for name, values in state.items():
+            setattr(self, name, values)
+
+
+@runtime_checkable
+class Advance(Protocol):
+    """An engine: lets rows take as many steps as there are learning rates, in place.
+
+    `eta` and `eta_theta` replace the learning rates of the rule.
+    """
+
+    def __call__(
+        self,
+        rows: Rows,
+        patterns: Patterns,
+        labels: Labels,
+        rule: Rule,
+        eta: Float[np.ndarray, " steps"],
+        eta_theta: Float[np.ndarray, " steps"],
+    ) -> None:
+        """Take the steps."""
+        ...
 
 
 def initial_rows(

@@ -3,48 +3,9 @@
 import numpy as np
 from jaxtyping import UInt8
 
-from sharpwave_shared.errors import InvalidInputError
-
-RAREST = 0.01
-"""The smallest chance of both activities in a neuron with which it is still redrawn until it has
-both: 100 times on average."""
+from synaptic_consolidation.limits import check_patterns
 
 Patterns = UInt8[np.ndarray, "patterns neurons"]
-
-
-def check_patterns(n: int, m: int, f: float, *, exact: bool) -> None:
-    """Refuse sizes for which `draw_patterns` has no patterns.
-
-    Raises
-    ------
-    InvalidInputError
-        If it would raise one.
-    """
-    if not 0 < f < 1:
-        raise InvalidInputError(f"f: got {f}, expected a number between 0 and 1, both excluded")
-    if n < 2:
-        raise InvalidInputError(f"n: got {n} neurons, expected at least 2")
-    if m < 2:
-        raise InvalidInputError(
-            f"patterns: got {m}, expected at least 2, as every neuron is active in some of them "
-            "and silent in others"
-        )
-    ones = round(n * f)
-    if exact and not 0 < ones < n:
-        raise InvalidInputError(
-            f"n: got {n} neurons, of which an activity of f = {f} makes {ones} active, expected "
-            f"1 to {n - 1} active ones"
-        )
-    if exact and m * min(ones, n - ones) < n:
-        raise InvalidInputError(
-            f"patterns: got {m} with {ones} of n = {n} neurons active, expected at least "
-            f"{-(-n // min(ones, n - ones))}, so that every neuron can be active and silent"
-        )
-    if not exact and 1 - f**m - (1 - f) ** m < RAREST:
-        raise InvalidInputError(
-            f"f: got {f} with {m} patterns, in which nearly every neuron is either silent or "
-            "active in all; expected more patterns, or f closer to 0.5"
-        )
 
 
 def draw_patterns(
@@ -73,9 +34,8 @@ def draw_patterns(
 
     Raises
     ------
-    InvalidInputError
-        If f is not between 0 and 1, no activity is exact, or there are too few patterns for every
-        neuron to be both active and silent.
+    ParameterError
+        If there are no such patterns; see `limits.check_patterns`.
 
     Notes
     -----

@@ -1,12 +1,13 @@
 """Recall of patterns by a network, and how much noise it withstands."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
+import xarray as xr
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
@@ -25,9 +26,10 @@ COARSE = 8
 MEAN_FACTOR = 0.1
 """Mean factor of surviving synapses that factors are scaled to before noise is added to them."""
 NEURAL = ("flips", "balanced")
-SYNAPTIC = {"all-factors": 0.1, "one-factor": 0.16, "surviving": 0.2}
+SYNAPTIC = {"all_factors": 0.1, "one_factor": 0.16, "surviving": 0.2}
 """Kinds of synaptic noise, and what the levels are multiplied with for each: all factors, one
 factor of all synapses, one factor of surviving synapses."""
+KINDS = (*NEURAL, *SYNAPTIC)
 
 
 class Curve(NamedTuple):
@@ -43,12 +45,16 @@ class Curve(NamedTuple):
         Share of wrong neurons after one step; NaN likewise.
     maximum
         Where recall crosses 1/2; NaN if it does not.
+    sd
+        Standard deviation over tests of where each of them crosses it; NaN for a single test, or
+        if one does not cross it.
     """
 
     level: Float[np.ndarray, " levels"]
     recall: Float[np.ndarray, " levels"]
     error: Float[np.ndarray, " levels"]
     maximum: float
+    sd: float
 
 
 @dataclass(frozen=True)
@@ -121,7 +127,7 @@ def tolerances(
     *,
     tests: int,
     device: torch.device,
-    kinds: tuple[str, ...] = (*NEURAL, *SYNAPTIC),
+    kinds: Sequence[str] = KINDS,
 ) -> dict[str, Curve]:
     """Measure how much noise of each kind a whole network withstands.
 
@@ -141,8 +147,8 @@ def tolerances(
     dict
         By kind. `flips`: each bit of the cue is flipped with a probability (the level). `balanced`:
         ones fall silent with the probability p / f and zeros become active with p / (1 - f), which
-        keeps the mean activity; the level is p / f, the share of lost ones. `all-factors`,
-        `one-factor`, `surviving`: Gaussian noise on factors (see `SYNAPTIC`), of a standard
+        keeps the mean activity; the level is p / f, the share of lost ones. `all_factors`,
+        `one_factor`, `surviving`: Gaussian noise on factors (see `SYNAPTIC`), of a standard
         deviation of level times the mean factor of surviving synapses.
     """
     with workers(tests) as in_parallel:
@@ -152,10 +158,28 @@ def tolerances(
                 (_neural_trial if kind in NEURAL else _synaptic_trial)(
                     rows, memory, streams, kind, device
                 ),
-                lambda trial: np.mean(in_parallel(trial, range(tests)), axis=0),
+                lambda trial: np.array(in_parallel(trial, range(tests))),
             )
             for kind in kinds
         }
+
+
+def describe_curves(curves: Mapping[str, Curve]) -> xr.Dataset:
+    """Give curves by kind as variables: `recall_*`, `error_*`, `tolerance_*`, `tolerance_sd_*`."""
+    data = xr.Dataset()
+    for kind, curve in curves.items():
+        noise = kind.replace("_", " ")
+        names = {
+            "recall": f"share of patterns recalled ({noise})",
+            "error": f"share of wrong neurons after one step ({noise})",
+        }
+        for name, text in names.items():
+            data[f"{name}_{kind}"] = ("level", getattr(curve, name), {"long_name": text})
+        text = f"noise at which recall crosses 1/2 ({noise})"
+        data[f"tolerance_{kind}"] = ((), curve.maximum, {"long_name": text})
+        data[f"tolerance_sd_{kind}"] = ((), curve.sd, {"long_name": f"{text}, s.d. over tests"})
+        data.coords[f"level_{kind}"] = ("level", curve.level, {"long_name": f"level ({noise})"})
+    return data
 
 
 def _scale(kind: str, f: float) -> float:
@@ -168,15 +192,18 @@ Trial = Callable[[int, float], tuple[float, float]]
 
 
 def _curve(
-    levels: Float[np.ndarray, " levels"], trial: Trial, mean_of_tests: Callable[..., np.ndarray]
+    levels: Float[np.ndarray, " levels"], trial: Trial, of_tests: Callable[..., np.ndarray]
 ) -> Curve:
     """Try every `COARSE`-th level, and all that are needed to find where recall crosses 1/2."""
     found, errors = np.full((2, len(levels)), np.nan)
+    by_test: dict[int, np.ndarray] = {}
 
     def attempt(index: int) -> float:
-        if math.isnan(found[index]):
+        if index not in by_test:
             level = float(levels[index])
-            found[index], errors[index] = mean_of_tests(lambda test: trial(test, level))
+            results = of_tests(lambda test: trial(test, level))
+            by_test[index] = results[:, 0]
+            found[index], errors[index] = results.mean(0)
         return float(found[index])
 
     low = high = None
@@ -199,7 +226,26 @@ def _curve(
         maximum = float(levels[low] + share * (levels[high] - levels[low]))
     elif low is None:
         maximum = 0.0
-    return Curve(levels, found, errors, maximum)
+    tried = sorted(by_test)
+    crossings = [
+        _crossing(levels[tried], recall)
+        for recall in np.array([by_test[index] for index in tried]).T
+    ]
+    sd = float(np.std(crossings, ddof=1)) if len(crossings) > 1 else math.nan
+    return Curve(levels, found, errors, maximum, sd)
+
+
+def _crossing(levels: Float[np.ndarray, " tried"], recall: Float[np.ndarray, " tried"]) -> float:
+    """Give the level at which recall first falls below 1/2, between those tried; NaN if never."""
+    below = recall < 0.5
+    if not below.any():
+        return math.nan
+    first = int(below.argmax())
+    if first == 0:
+        return 0.0
+    before, after = recall[first - 1 : first + 1]
+    share = (before - 0.5) / (before - after)
+    return float(levels[first - 1] + share * (levels[first] - levels[first - 1]))
 
 
 def _judge(first: Tensor, final: Tensor, memory: Memory) -> tuple[float, float]:
@@ -253,7 +299,7 @@ def noisy_weights(
     streams
         Where noise comes from.
     kind
-        `all-factors`, `one-factor` or `surviving`; see `tolerances`.
+        `all_factors`, `one_factor` or `surviving`; see `tolerances`.
 
     Returns
     -------
@@ -278,7 +324,7 @@ def noisy_weights(
             noise = torch.randn(slopes.shape, generator=generator)
             return noise.to(device).mul_(level * MEAN_FACTOR)
 
-        if kind == "all-factors":
+        if kind == "all_factors":
             w = u[:, 0] + draw()
             for k in range(1, z):
                 w.mul_(u[:, k] + draw())

@@ -4,6 +4,9 @@ It serves as the oracle of the tests and as the baseline of the benchmark. Nothi
 """
 
 import numpy as np
+from jaxtyping import Float
+
+from synaptic_consolidation.model import Labels, Patterns, Rows, Rule
 
 
 def plain_fluctuations(
@@ -51,45 +54,32 @@ def plain_fluctuations(
     return u, np.stack(samples, 1)
 
 
-def plain_consolidation(
-    u: np.ndarray,
-    living: np.ndarray,
-    theta: np.ndarray,
-    patterns: np.ndarray,
-    labels: np.ndarray,
-    *,
-    steps: int,
-    eta: float,
-    eta_theta: float,
-    beta: float,
-    length: float,
-    error_driven: bool = True,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Consolidate rows of factors `u` (rows x inputs x factors), all at once.
-
-    `living` (rows x inputs) has no self-connections, `theta` one threshold per row, `patterns`
-    (patterns x inputs) 0 and 1, `labels` (patterns x rows) -1 and 1.
-
-    Returns
-    -------
-    tuple
-        The factors, living synapses and thresholds after the steps.
-    """
-    xi = patterns.astype(u.dtype)
-    mean = None
-    for _ in range(steps):
+def advance(
+    rows: Rows,
+    patterns: Patterns,
+    labels: Labels,
+    rule: Rule,
+    eta: Float[np.ndarray, " steps"],
+    eta_theta: Float[np.ndarray, " steps"],
+) -> None:
+    """Let rows take as many steps as there are learning rates; see `model.Advance`."""
+    u = rows.factors.transpose(0, 2, 1)  # rows x inputs x factors
+    living, theta = rows.living, rows.theta
+    y_of, xi = 2.0 * labels - 1, patterns.astype(u.dtype)
+    mean = np.where(rows.mean > 0, rows.mean, np.nan)
+    for rate, rate_theta in zip(eta, eta_theta, strict=True):
         w = np.where(living, np.prod(u, axis=2), 0)
         h = xi @ w.T - theta
-        y_h = labels * h
+        y_h = y_of * h
         worst = y_h.argmin(0)
-        rows = np.arange(len(u))
+        each = np.arange(len(u))
         distance = np.abs(h)
         current = distance.mean(0)
-        p = np.exp(-beta * distance / (current if mean is None else mean))
+        p = np.exp(-rule.beta * distance / np.where(np.isnan(mean), current, mean))
         replayed = p / p.sum(0) * np.sign(h)
         corrected = np.zeros_like(h)
-        corrected[worst, rows] = labels[worst, rows]
-        wrong = (y_h.min(0) <= 0) & error_driven
+        corrected[worst, each] = y_of[worst, each]
+        wrong = (y_h.min(0) <= 0) & rule.error_driven
         share = np.where(wrong, corrected, replayed)
         g = share.T @ xi
         y = share.sum(0)
@@ -97,8 +87,10 @@ def plain_consolidation(
         others = np.stack(
             [np.prod(np.delete(u, k, axis=2), axis=2) for k in range(u.shape[2])], axis=2
         )
-        u = np.where(living[:, :, None], np.maximum(u + eta * g[:, :, None] * others, 1e-20), u)
+        u = np.where(living[:, :, None], np.maximum(u + rate * g[:, :, None] * others, 1e-20), u)
         living = living & (np.prod(u, axis=2) > 1e-10)
-        u = u * np.sqrt(u.shape[2] * length / np.sum(u**2, axis=(1, 2)))[:, None, None]
-        theta = theta - eta_theta * y
-    return u, living, theta
+        scale = np.sqrt(rule.factors * rule.length / np.sum(u**2, axis=(1, 2)))
+        u = u * scale[:, None, None]
+        theta = theta - rate_theta * y
+    rows.factors[:] = u.transpose(0, 2, 1)
+    rows.living[:], rows.theta[:], rows.mean[:] = living, theta, mean

@@ -5,7 +5,6 @@ is 0 in a simulation: it takes part in no pair, and `living_only` drops it from 
 """
 
 import math
-from array import array
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -14,7 +13,8 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 from scipy.optimize import minimize_scalar
 
-from sharpwave_shared.errors import InvalidInputError
+from sharpwave_shared.errors import InvalidInputError, ParameterError
+from sharpwave_shared.statistics import mean_and_sd
 
 Weights = Float[np.ndarray, "synapses times"]
 Counts = UInt8[np.ndarray, "bootstraps synapses"]
@@ -28,7 +28,6 @@ WINDOW = 20
 PLACES = 1000
 """Windows that a slope is fitted to, at most: neighbours hold nearly the same pairs."""
 FEWEST_PAIRS = 2 * WINDOW
-BOOTSTRAPS = 1000
 SIMULATED_SAMPLES = 144
 """Samples of a simulation that are analysed, its last ones: a day of 10 min each."""
 KAUFMAN_COLUMNS = slice(1, 49)
@@ -37,8 +36,6 @@ KAUFMAN_COLUMNS = slice(1, 49)
 The paper has 48 and does not say which. The published numbers do not tell either: from the first 48
 to the last, slopes change by 0.002 and q_min by 0.02, each nearer to the published one.
 """
-KAUFMAN_HOURS = 0.5
-"""Hours between those times."""
 BLOCK = 4096
 """Synapses whose powers are held at once."""
 MOST_COUNTS = 2**32
@@ -102,7 +99,7 @@ class NormVariation:
     @property
     def q_min_sd(self) -> float:
         """The standard deviation of `minima`."""
-        return float(self.minima.std())
+        return float(mean_and_sd(self.minima)[1])
 
 
 def read_spines(path: Path) -> Weights:
@@ -124,58 +121,48 @@ def read_spines(path: Path) -> Weights:
         If the file cannot be read, or a line (which the message names) has text, an infinite or
         negative number, another number of columns than the first, a single one, or no value.
     """
-    values = array("d")
-    columns = 0
+    rows: list[np.ndarray] = []
     try:
         with path.open(encoding="utf-8-sig") as stream:
             for number, line in enumerate(stream, 1):
-                if not line.strip():
-                    continue  # blank lines end many files
-                row = _parse(line, f"{path}, line {number}")
-                columns = columns or len(row)
-                if len(row) != columns:
-                    raise InvalidInputError(
-                        f"{path}, line {number}: got {len(row)} columns, "
-                        f"expected {columns}, as in the first line"
-                    )
-                values.extend(row)
+                if line.strip():  # blank lines end many files
+                    row = _parse(line, f"{path}, line {number}")
+                    if rows and len(row) != len(rows[0]):
+                        raise InvalidInputError(
+                            f"{path}, line {number}: got {len(row)} columns, "
+                            f"expected {len(rows[0])}, as in the first line"
+                        )
+                    rows.append(row)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
         raise InvalidInputError(f"{path}: must be a readable CSV file ({reason})") from error
-    if not columns:
+    if not rows:
         raise InvalidInputError(f"{path}: got no line, expected a row for every synapse")
-    return np.frombuffer(values).reshape(-1, columns).copy()
+    return np.stack(rows)
 
 
-def _parse(line: str, place: str) -> list[float]:
+def _parse(line: str, place: str) -> Float[np.ndarray, " times"]:
     """Parse a line, or refuse it."""
-    row = []
-    for field in line.split(","):
-        text = field.strip()
+    texts = [text.strip() or "nan" for text in line.split(",")]
+    row = np.empty(len(texts))
+    for column, text in enumerate(texts):
         try:
-            value = _number(text)
+            # float() takes "1_000" for a number.
+            row[column] = float(text.replace("_", "x"))
         except ValueError:
             shown = repr(text if len(text) <= 30 else text[:30] + "...")
             raise InvalidInputError(
                 f"{place}: got {shown}, expected numbers separated by commas, NaN or nothing "
                 "where one is missing"
             ) from None
-        if value < 0 or math.isinf(value):
-            raise InvalidInputError(f"{place}: got {value}, expected finite sizes of at least 0")
-        row.append(value)
+    unusable = row[(row < 0) | np.isinf(row)]
+    if len(unusable):
+        raise InvalidInputError(f"{place}: got {unusable[0]}, expected finite sizes of at least 0")
     if len(row) == 1:
         raise InvalidInputError(f"{place}: got a single column, expected at least 2 times")
-    if all(map(math.isnan, row)):
+    if np.isnan(row).all():
         raise InvalidInputError(f"{place}: all values are missing, expected at least one")
     return row
-
-
-def _number(text: str) -> float:
-    if not text:
-        return math.nan
-    if "_" in text:  # float() takes "1_000" for a number
-        raise ValueError
-    return float(text)
 
 
 def living_only(weights: Weights) -> Weights:
@@ -200,22 +187,21 @@ def pairs(weights: Weights, lag: int, direction: Direction) -> Pairs:
 
     Raises
     ------
-    InvalidInputError
+    ParameterError
         If `lag` or `direction` is out of range, or there are too few pairs for a moving average.
     """
     if direction not in get_args(Direction):
         allowed = ", ".join(get_args(Direction))
-        raise InvalidInputError(f"direction: got {direction!r}, expected one of {allowed}")
+        raise ParameterError("direction", direction, f"one of {allowed}")
     times = weights.shape[1]
     if not 1 <= lag < times:
-        raise InvalidInputError(f"lag: got {lag}, expected 1 to {times - 1} (of {times} times)")
+        raise ParameterError("lag", lag, f"1 to {times - 1} (of {times} times)")
     before, after = weights[:, :-lag], weights[:, lag:]
     change = after - before if direction == "growth" else before - after
     synapse, column = np.nonzero((change > 0) & (before > 0) & (after > 0))
     if len(synapse) < FEWEST_PAIRS:
-        raise InvalidInputError(
-            f"{direction} over {lag} columns: got {len(synapse)} pairs, "
-            f"expected at least {FEWEST_PAIRS}"
+        raise ParameterError(
+            f"{direction} over {lag} columns", f"{len(synapse)} pairs", f"at least {FEWEST_PAIRS}"
         )
     size = before[synapse, column]
     order = np.argsort(size, kind="stable")
@@ -263,7 +249,7 @@ def slope(
 
     Raises
     ------
-    InvalidInputError
+    ParameterError
         If `method` is none of these.
     """
     if method == "moving":
@@ -272,7 +258,7 @@ def slope(
         return _line(*map(np.log, _windows(found, counts, WINDOW)))
     if method not in get_args(Method):
         allowed = ", ".join(get_args(Method))
-        raise InvalidInputError(f"method: got {method!r}, expected one of {allowed}")
+        raise ParameterError("method", method, f"one of {allowed}")
     weight = None if counts is None else counts[found.synapse].astype(float)
     x, y = np.log(found.size), np.log(found.change)
     return _line(x, y, weight) if method == "raw" else _power_law(x, found.change, weight)
@@ -300,12 +286,12 @@ def draw_counts(synapses: int, bootstraps: int, generator: np.random.Generator) 
 
     Raises
     ------
-    InvalidInputError
+    ParameterError
         If there are too many of them for memory.
     """
     if bootstraps < 1 or synapses * bootstraps > MOST_COUNTS:
         most = max(MOST_COUNTS // max(synapses, 1), 1)
-        raise InvalidInputError(f"bootstraps: got {bootstraps}, expected 1 to {most}")
+        raise ParameterError("bootstraps", bootstraps, f"1 to {most}")
     counts = np.empty((bootstraps, synapses), np.uint8)
     for row in counts:
         # More than 255 in one place has a probability below 1e-500.
@@ -334,16 +320,16 @@ def norm_variation(
 
     Raises
     ------
-    InvalidInputError
+    ParameterError
         If a column has no value or only zeros, an exponent is not above 0, or norms are beyond
         the range of floating-point numbers.
     """
     if not (exponents > 0).all():
-        raise InvalidInputError(f"exponents: got {exponents.tolist()}, expected numbers above 0")
+        raise ParameterError("exponents", exponents.tolist(), "numbers above 0")
     empty = np.flatnonzero(~(weights > 0).any(0))
     if len(empty):
-        raise InvalidInputError(
-            f"column {empty[0] + 1}: got no size above 0, expected at least one at every time"
+        raise ParameterError(
+            f"column {empty[0] + 1}", "no size above 0", "at least one at every time"
         )
     # The unit does not matter; this one keeps powers within range.
     with np.errstate(divide="ignore"):
@@ -351,7 +337,7 @@ def norm_variation(
     whole = np.ones((1, len(weights)), np.uint8)
     found = _variation(logs, np.concatenate([whole, counts]), exponents)
     if not np.isfinite(found).all():
-        raise InvalidInputError("norms: got some that are not finite, expected fewer gaps")
+        raise ParameterError("norms", "some that are not finite", "fewer gaps")
     return NormVariation(exponents, found[0], found[1:])
 
 
@@ -413,7 +399,7 @@ def _windows(
     total = int(ends[-1])
     width = total // WINDOW if parts is None else total // parts
     if not width:
-        raise InvalidInputError(f"pairs: got {total}, expected at least {FEWEST_PAIRS}")
+        raise ParameterError("pairs", total, f"at least {FEWEST_PAIRS}")
     last = total - width
     starts = np.unique(np.linspace(0, last, PLACES if parts is None else parts).astype(np.int64))
     return (

@@ -3,21 +3,27 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from pathlib import Path
+from typing import get_args
 
 import numpy as np
-import torch
+import xarray as xr
 from jaxtyping import Float
-from torch import Tensor
 
 from sharpwave_shared.compiled import workers
-from sharpwave_shared.errors import InvalidInputError, SharpwaveError
-from sharpwave_shared.runs import Journal
+from sharpwave_shared.data import DataRecord, kaufman_2012
+from sharpwave_shared.errors import InvalidInputError, ParameterError, SharpwaveError
+from sharpwave_shared.files import sha256
+from sharpwave_shared.journal import Journal
 from sharpwave_shared.seeding import Streams
-from synaptic_consolidation.fluctuations import Fluctuations, simulate
+from sharpwave_shared.statistics import mean_and_sd
+from synaptic_consolidation.experiments.synapses import KAUFMAN_HOURS, Fluctuations
+from synaptic_consolidation.fluctuations import simulate
+from synaptic_consolidation.measures import combine, labelled
 from synaptic_consolidation.spines import (
-    BOOTSTRAPS,
     EXPONENTS,
+    FEWEST_PAIRS,
+    KAUFMAN_COLUMNS,
     SIMULATED_SAMPLES,
     Direction,
     Method,
@@ -28,11 +34,11 @@ from synaptic_consolidation.spines import (
     norm_variation,
     pairs,
     r_squared,
+    read_spines,
     slope,
 )
 
 Weights = Float[np.ndarray, "synapses times"]
-Arrays = dict[str, np.ndarray]
 
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -40,10 +46,27 @@ SIMULATED_HOURS = 1 / 6
 """Hours between the samples of a simulation."""
 SHOWN_PAIRS, SHOWN_WINDOWS, SHOWN_CURVES = 2000, 100, 40
 """Pairs, windows of the moving average and resampled curves that are kept for the figures."""
+NUMBERS = {
+    "synapses": "synapses that live at some time",
+    "living": "share of synapses alive at the end",
+    "q_min": "exponent of the norm that varies least",
+    "q_min_sd": "its s.d. over resampled populations",
+    "q_min_with_dead": "the same exponent, dead synapses counting as 0",
+}
+BY_DIRECTION = {
+    "pairs": "pairs of a size and the change that follows",
+    **{f"slope_{m}": f"slope of log |dw| against log w ({m})" for m in METHODS},
+    **{f"slope_{m}_sd": f"its s.d. over resampled populations ({m})" for m in METHODS},
+}
+CURVES = {
+    "variation": "coefficient of variation over time of a norm",
+    "curve": "the same of resampled populations, rescaled to [0, 1], mean",
+    "curve_sd": "s.d. of these",
+}
 
 
 @dataclass(frozen=True)
-class Spines:
+class Recording:
     """A recording of spines.
 
     Attributes
@@ -54,26 +77,49 @@ class Spines:
         Synapses in rows, times in columns; NaN is missing, 0 a synapse that is gone.
     hours
         Time between columns.
+    record
+        Where it comes from.
     """
 
     name: str
     sizes: Weights
     hours: float
+    record: DataRecord
 
-    def __post_init__(self) -> None:
-        if not 0 < self.hours < math.inf:
-            raise InvalidInputError(f"hours: got {self.hours}, expected a finite number above 0")
+
+def kaufman(data_dir: Path | None = None) -> Recording:
+    """Read the spines of Kaufman et al. 2012; see `sharpwave_shared.data.kaufman_2012`."""
+    data = kaufman_2012(data_dir=data_dir)
+    sizes = data.values[:, KAUFMAN_COLUMNS]
+    return Recording("Kaufman et al. 2012", sizes, KAUFMAN_HOURS, data.record)
+
+
+def read_recording(path: Path, hours: float) -> Recording:
+    """Read a recording from a file; see `spines.read_spines`.
+
+    Raises
+    ------
+    InvalidInputError
+        If the file cannot be read, or says too little.
+    """
+    sizes = read_spines(path)
+    if not enough(sizes):
+        raise InvalidInputError(
+            f"{path}: got too little, expected at least {FEWEST_PAIRS} growths and as many "
+            "shrinkages from a column to the next, and a size above 0 in every column"
+        )
+    record = DataRecord("file", "FILE", str(path), sha256(path))
+    return Recording(path.stem, sizes, hours, record)
 
 
 def compare(
     factors: Sequence[int],
     seeds: Sequence[int],
     parameters: Fluctuations,
-    *,
-    spines: Spines | None = None,
-    bootstraps: int = BOOTSTRAPS,
-    journal: Journal | None = None,
-) -> tuple[dict[str, Any], Arrays]:
+    recording: Recording | None,
+    bootstraps: int,
+    journal: Journal,
+) -> xr.Dataset:
     """Simulate synapses of several numbers of factors, and compare their noise with that of spines.
 
     Of each simulation the last 144 samples (a day) are analysed. Simulations run side by side in
@@ -87,91 +133,83 @@ def compare(
         Of the simulations; resampling of the spines takes the first.
     parameters
         Of all simulations.
-    spines
-        The recording to compare with, if any.
+    recording
+        What to compare with, if anything.
     bootstraps
         Number of resampled populations.
     journal
-        Shows the progress and keeps what is done: a run that was cut off goes on after the last
-        simulation that was analysed.
+        Shows the progress and keeps what is done.
 
     Returns
     -------
-    tuple
-        Metrics: `bootstraps`, `simulated` (for every z and seed `factors`, `seed` and a summary)
-        and `measured` (`name` and a summary, or None). A summary has `hours` (between samples),
-        `synapses` (alive at some time), `living` (share of all at the last time), `pairs` and
-        `slopes` (of log |dw| against log w over one sample; with the standard deviation `sd` over
-        resampled populations) by direction, `slope_by_lag` (over 1, 2, ... samples; NaN where
-        there are too few pairs), `q_min` and `q_min_sd`, `q_min_with_dead` (where sizes of 0 count)
-        and, for simulations beside spines, `r_squared`. Simulations of which too few synapses live
-        to be analysed are left out, with a warning.
-
-        Arrays for the figures, named by `measured` or by seed and z (`seed0.z2.`): `curve` and
-        `curve_sd`, the rescaled variation of q-norms, of all; of the first seed and of the spines
-        also `variation` (not rescaled), `curves` and `minima` (resampled), and for each direction
-        `growth.pairs` and `growth.average` (w, |dw|).
+    xarray.Dataset
+        What `analyse` gives, by seed and number of factors, NaN where too few synapses live to be
+        analysed (a warning tells of it); the same of the recording, as `measured_*`; and
+        `r_squared`, of the measured curve, explained by the simulated one.
 
     Raises
     ------
-    InvalidInputError
+    ParameterError
         If an argument is out of range or the recording has too few pairs.
     SharpwaveError
         If too few synapses live in every simulation.
     """
-    journal = journal or Journal()
+    measured = None
+    if recording is not None:
+        streams = Streams(seeds[0]).child("measured")
+        measured = journal.once(
+            "measured", lambda _: analyse(recording.sizes, bootstraps, streams, recording.hours)
+        )
     total = len(factors) * len(seeds)
-    measured: Arrays | None = None
-    if spines is not None:
-        sizes, streams = spines.sizes, Streams(seeds[0]).child("measured")
-        kept = journal.once("measured", lambda _: _tensors(analyse(sizes, bootstraps, streams)))
-        measured = _arrays(kept)
-
     with (
         workers(total) as in_parallel,
         journal.reporter.progress("simulating and analysing", total) as advance,
     ):
 
-        def one(condition: tuple[int, int]) -> Arrays:
+        def one(condition: tuple[int, int]) -> xr.Dataset:
             seed, z = condition
             result = journal.once(
-                f"seed{seed}-z{z}",
-                lambda _: _tensors(_simulated(z, parameters, bootstraps, Streams(seed))),
+                f"seed {seed}, z {z}",
+                lambda _: _simulated(z, parameters, bootstraps, Streams(seed)),
             )
             advance(1)
-            return _arrays(result)
+            return result
 
         conditions = [(seed, z) for seed in seeds for z in factors]
-        results = in_parallel(one, conditions)
-
-    metrics: dict[str, Any] = {"bootstraps": bootstraps, "simulated": [], "measured": None}
-    arrays: Arrays = {"exponents": EXPONENTS}
-    if spines is not None and measured is not None:
-        summary = {"name": spines.name} | _summary(measured, spines.hours)
-        metrics["measured"] = summary
-        arrays |= _shown("measured", measured, whole=True)
-    for (seed, z), result in zip(conditions, results, strict=True):
+        found = dict(zip(conditions, in_parallel(one, conditions), strict=True))
+    known = [result for result in found.values() if result]
+    if not known:
+        raise SharpwaveError("too few synapses live in every simulation: nothing to analyse")
+    for (seed, z), result in found.items():
         if not result:
             journal.reporter.warn(
                 f"z = {z}, seed {seed}: too few synapses live for an analysis; left out"
             )
-            continue
-        summary = {"factors": z, "seed": seed} | _summary(result, SIMULATED_HOURS)
-        if measured is not None:
-            summary["r_squared"] = r_squared(measured["curve"], result["curve"])
-        metrics["simulated"].append(summary)
-        arrays |= _shown(f"seed{seed}.z{z}", result, whole=seed == seeds[0])
-    if not metrics["simulated"]:
-        raise SharpwaveError("too few synapses live in every simulation: nothing to analyse")
-    return metrics, arrays
+            found[seed, z] = xr.full_like(known[0], np.nan, float)
+    data = combine(lambda seed, z: found[seed, z], {"seed": seeds, "factors": factors})
+    if recording is None or measured is None:
+        return data
+    names = {name: f"measured_{name}" for name in [*measured.data_vars, "lag"]}
+    explained = xr.apply_ufunc(
+        r_squared,
+        measured["curve"],
+        data["curve"],
+        input_core_dims=[["exponent"], ["exponent"]],
+        vectorize=True,
+    )
+    explained.attrs = {"long_name": "R^2 of the measured rescaled variation"}
+    data = data.assign(r_squared=explained).merge(measured.rename(names))
+    return data.assign_attrs(recording=recording.name, hours=recording.hours)
 
 
-def _simulated(factors: int, parameters: Fluctuations, bootstraps: int, streams: Streams) -> Arrays:
+def _simulated(
+    factors: int, parameters: Fluctuations, bootstraps: int, streams: Streams
+) -> xr.Dataset:
     """Simulate and analyse; give nothing if too few synapses live."""
     weights = simulate(factors, parameters, streams)[:, -SIMULATED_SAMPLES:]
     if not enough(weights):
-        return {}
-    return analyse(weights, bootstraps, streams.child("factors", factors))
+        return xr.Dataset()
+    return analyse(weights, bootstraps, streams.child("factors", factors), SIMULATED_HOURS)
 
 
 def enough(weights: Weights) -> bool:
@@ -179,12 +217,12 @@ def enough(weights: Weights) -> bool:
     try:
         for direction in DIRECTIONS:
             pairs(weights, 1, direction)
-    except InvalidInputError:
+    except ParameterError:
         return False
     return bool((weights > 0).any(0).all())
 
 
-def analyse(weights: Weights, bootstraps: int, streams: Streams) -> Arrays:
+def analyse(weights: Weights, bootstraps: int, streams: Streams, hours: float) -> xr.Dataset:
     """Take the statistics of a recording.
 
     Norms are means over living synapses, as in the equation of homeostasis.
@@ -197,15 +235,20 @@ def analyse(weights: Weights, bootstraps: int, streams: Streams) -> Arrays:
         Number of resampled populations; drawn from the synapses that live at some time.
     streams
         Resampling takes the purpose ("bootstrap",).
+    hours
+        Time between columns.
 
     Returns
     -------
-    dict
-        What `compare` turns into metrics and arrays.
+    xarray.Dataset
+        `NUMBERS`; `BY_DIRECTION`, for changes over one sample; `slope_by_lag`, NaN where there are
+        too few pairs; `CURVES`, by exponent; `curves` and `minima` of resampled populations, and
+        excerpts of sorted `size` and `change` and of their moving averages `average_size` and
+        `average_change`.
 
     Raises
     ------
-    InvalidInputError
+    ParameterError
         If there are too few pairs, no size above 0 at some time, or too many bootstraps.
     """
     everyone = len(weights)
@@ -217,28 +260,59 @@ def analyse(weights: Weights, bootstraps: int, streams: Streams) -> Arrays:
     norms = norm_variation(living, counts)
     with_dead = norm_variation(weights, counts) if (weights == 0).any() else norms
     rescaled = norms.rescaled
-    result = {
-        "population": np.array([everyone, len(living), (weights[:, -1] > 0).sum()]),
-        "pairs": np.array([len(p.size) for p in found]),
-        "slopes": np.array([[slope(p, m) for p in found] for m in METHODS]),
-        "slopes_sd": np.array(
-            [[np.nanstd(bootstrap_slopes(p, counts, m)) for p in found] for m in METHODS]
-        ),
-        "slope_by_lag": np.array([_slopes_by_lag(weights, d) for d in DIRECTIONS]),
-        "q_min": np.array([norms.q_min, norms.q_min_sd, with_dead.q_min]),
-        "variation": norms.measured,
-        "curve": rescaled.mean(0),
-        "curve_sd": rescaled.std(0),
-        "curves": rescaled[:SHOWN_CURVES],
-        "minima": norms.minima,
+    curve, curve_sd = mean_and_sd(rescaled)
+    numbers = {
+        "synapses": len(living),
+        "living": float((weights[:, -1] > 0).sum() / everyone),
+        "q_min": norms.q_min,
+        "q_min_sd": norms.q_min_sd,
+        "q_min_with_dead": with_dead.q_min,
     }
-    for direction, p in zip(DIRECTIONS, found, strict=True):
-        shown = np.linspace(0, len(p.size) - 1, min(len(p.size), SHOWN_PAIRS)).astype(np.int64)
-        average = np.stack(moving_average(p))
-        windows = np.linspace(0, average.shape[1] - 1, min(average.shape[1], SHOWN_WINDOWS))
-        result[f"{direction}.pairs"] = np.stack([p.size[shown], p.change[shown]])
-        result[f"{direction}.average"] = average[:, windows.astype(np.int64)]
-    return result
+    by_direction: dict[str, np.ndarray] = {"pairs": np.array([len(p.size) for p in found])}
+    for method in METHODS:
+        resampled = np.array([bootstrap_slopes(p, counts, method) for p in found])
+        by_direction[f"slope_{method}"] = np.array([slope(p, method) for p in found])
+        by_direction[f"slope_{method}_sd"] = mean_and_sd(resampled, -1)[1]
+    lags = hours * np.arange(1, weights.shape[1])
+    by_lag = np.array([_slopes_by_lag(weights, d) for d in DIRECTIONS])
+    data = xr.Dataset(
+        labelled((), numbers, NUMBERS)
+        | labelled("direction", by_direction, BY_DIRECTION)
+        | labelled(
+            "exponent",
+            {"variation": norms.measured, "curve": curve, "curve_sd": curve_sd},
+            CURVES,
+        ),
+        {
+            "direction": list(DIRECTIONS),
+            "exponent": EXPONENTS,
+            "lag": ("lag", lags, {"units": "h"}),
+        },
+    )
+    data = data.assign(
+        slope_by_lag=(("direction", "lag"), by_lag, {"long_name": "slope, by time between sizes"}),
+        curves=(("curve_shown", "exponent"), rescaled[:SHOWN_CURVES], {"long_name": "rescaled"}),
+        minima=("population", norms.minima, {"long_name": "q_min of resampled populations"}),
+    )
+    sorted_pairs = [(p.size, p.change) for p in found]
+    averages = [moving_average(p) for p in found]
+    for prefix, dim, values, most in (
+        ("", "pair", sorted_pairs, SHOWN_PAIRS),
+        ("average_", "window", averages, SHOWN_WINDOWS),
+    ):
+        size, change = (_excerpts(part, most) for part in zip(*values, strict=True))
+        data[f"{prefix}size"] = (("direction", dim), size, {"long_name": "size w"})
+        data[f"{prefix}change"] = (("direction", dim), change, {"long_name": "change |dw|"})
+    return data
+
+
+def _excerpts(values: Sequence[np.ndarray], most: int) -> Float[np.ndarray, "rows places"]:
+    """Choose values at evenly spread places, and stack them; NaN where there are fewer."""
+    chosen = np.full((len(values), most), np.nan)
+    for row, value in zip(chosen, values, strict=True):
+        count = min(len(value), most)
+        row[:count] = value[np.linspace(0, len(value) - 1, count).astype(np.int64)]
+    return chosen
 
 
 def _slopes_by_lag(weights: Weights, direction: Direction) -> Float[np.ndarray, " lags"]:
@@ -246,47 +320,6 @@ def _slopes_by_lag(weights: Weights, direction: Direction) -> Float[np.ndarray, 
     for lag in range(1, weights.shape[1]):
         try:
             slopes[lag - 1] = slope(pairs(weights, lag, direction))
-        except InvalidInputError:
+        except ParameterError:
             continue  # too few pairs: the longest lags of small recordings
     return slopes
-
-
-def _summary(result: Arrays, hours: float) -> dict[str, Any]:
-    """Turn what `analyse` gives into metrics."""
-    everyone, once_alive, living = result["population"].tolist()
-    q_min, q_min_sd, q_min_with_dead = result["q_min"].tolist()
-    slopes = {
-        method: {
-            direction: {"value": float(value), "sd": float(sd)}
-            for direction, value, sd in zip(DIRECTIONS, values, sds, strict=True)
-        }
-        for method, values, sds in zip(METHODS, result["slopes"], result["slopes_sd"], strict=True)
-    }
-    return {
-        "hours": hours,
-        "synapses": once_alive,
-        "living": living / everyone,
-        "pairs": dict(zip(DIRECTIONS, result["pairs"].tolist(), strict=True)),
-        "slopes": slopes,
-        "slope_by_lag": dict(zip(DIRECTIONS, result["slope_by_lag"].tolist(), strict=True)),
-        "q_min": q_min,
-        "q_min_sd": q_min_sd,
-        "q_min_with_dead": q_min_with_dead,
-    }
-
-
-def _shown(name: str, result: Arrays, *, whole: bool) -> Arrays:
-    """Select what the figures show, in single precision."""
-    keys = ["curve", "curve_sd"]
-    if whole:
-        keys += ["variation", "curves", "minima"]
-        keys += [f"{d}.{what}" for d in DIRECTIONS for what in ("pairs", "average")]
-    return {f"{name}.{key}": result[key].astype(np.float32) for key in keys}
-
-
-def _tensors(arrays: Arrays) -> dict[str, Tensor]:
-    return {name: torch.from_numpy(array) for name, array in arrays.items()}
-
-
-def _arrays(tensors: dict[str, Tensor]) -> Arrays:
-    return {name: tensor.numpy() for name, tensor in tensors.items()}

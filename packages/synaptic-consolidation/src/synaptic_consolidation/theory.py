@@ -10,7 +10,12 @@ taken over patterns, two margins are maximised:
 - l1, what two factors attain: rho = min y h / (mean(w) sqrt(N f (1 - f))).
 
 All curves stay the same when f and 1 - f are exchanged. Negative margins, and so loads above the
-critical one, are not covered: the problem is no longer convex there.
+critical one, are not covered: the problem is no longer convex there. All functions refuse an f that
+is not between 0 and 1, and loads below `LOWEST_LOAD`, with a `ParameterError`.
+
+Below, H(x) is the probability that a standard normal z exceeds x, G(x) the mean of max(z + x, 0)^2,
+and F(k, f) = min over v of f G(k + v) + (1 - f) G(k - v): the mean square of what patterns fall
+short of the margin k, in units of the standard deviation of h, at the best threshold.
 """
 
 import math
@@ -18,14 +23,13 @@ from collections.abc import Callable
 from typing import NamedTuple, cast
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from scipy.optimize import brentq
 
-from sharpwave_shared.errors import InvalidInputError
+from sharpwave_shared.errors import ParameterError
 
 LOWEST_LOAD = 1e-100
-HIGHEST_MARGIN = 1e20
-"""Loads and margins up to which double precision suffices, far beyond what networks can have."""
+"""Loads down to which double precision suffices, far beyond what networks can have."""
 HIGHEST_CUT = 30.0
 """The largest cut B that is tried; a share of H(30) = 5e-198 of the synapses lies above it."""
 
@@ -48,103 +52,29 @@ class Optima(NamedTuple):
     density: Float[np.ndarray, " points"]
 
 
-# --- Gaussian integrals ---------------------------------------------------------------------------
-
-
-def gaussian_tail(x: Float[np.ndarray, " points"]) -> Float[np.ndarray, " points"]:
-    """Give H(x), the probability that a standard normal number exceeds x."""
-    return _each(_tail, x)
-
-
-def mean_square(x: Float[np.ndarray, " points"]) -> Float[np.ndarray, " points"]:
-    """Give G(x) = (1 + x^2) Phi(x) + x phi(x), the mean of max(z + x, 0)^2 over normal z."""
-    return _each(lambda value: _second_moment(-value), x)
-
-
-def least_mean_square(
-    k: Float[np.ndarray, " points"], f: float = 0.5
-) -> Float[np.ndarray, " points"]:
-    """Give F(k, f) = min over v of f G(k + v) + (1 - f) G(k - v).
-
-    This is the mean square of what patterns fall short of the margin k, in units of the standard
-    deviation of h, at the best threshold.
-
-    Parameters
-    ----------
-    k
-        Margins, at least 0.
-    f
-        Share of positive labels.
-
-    Raises
-    ------
-    InvalidInputError
-        If f is not between 0 and 1, or a margin is negative or above `HIGHEST_MARGIN`.
-    """
-    _check_activity(f)
-    _check_margins(k)
-    return _each(lambda value: _shortfall(value, f)[0], k)
-
-
-# --- the largest margins --------------------------------------------------------------------------
-
-
 def critical_load(f: float = 0.5) -> float:
     """Give the load above which no weights w >= 0 answer all patterns: 0.5 / F(0, f).
 
     It is 1 at f = 0.5 and grows as patterns become sparser (or denser).
-
-    Raises
-    ------
-    InvalidInputError
-        If f is not between 0 and 1.
     """
-    _check_activity(f)
-    return _critical(f)
-
-
-def l2_optima_at_margins(margins: Float[np.ndarray, " points"], f: float = 0.5) -> Optima:
-    """Give the load at which each margin is the largest l2 margin.
-
-    load = 0.5 / F(k / sqrt(f (1 - f)), f), and half of the weights are 0.
-
-    Parameters
-    ----------
-    margins
-        k = min y h / |w|_2, at least 0.
-    f
-        Activity of the patterns, and share of positive labels.
-
-    Raises
-    ------
-    InvalidInputError
-        If f is not between 0 and 1, or a margin is negative or above `HIGHEST_MARGIN`.
-    """
-    _check_activity(f)
-    _check_margins(margins)
-    spread = math.sqrt(f * (1 - f))
-    loads = _each(lambda k: 0.5 / _shortfall(k / spread, f)[0], margins)
-    return Optima(loads, np.array(margins, dtype=float), np.full(len(margins), 0.5))
+    if not 0 < f < 1:
+        raise ParameterError("f", f, "a number between 0 and 1, both excluded")
+    return 0.5 / _shortfall(0.0, f)[0]
 
 
 def l2_optima_at_loads(loads: Float[np.ndarray, " points"], f: float = 0.5) -> Optima:
-    """Give the largest l2 margin at each load, the inverse of `l2_optima_at_margins`.
+    """Give the largest l2 margin at each load: load = 0.5 / F(k / sqrt(f (1 - f)), f).
+
+    Half of the weights are 0.
 
     Parameters
     ----------
     loads
-        Patterns per input, at least `LOWEST_LOAD`; those above the critical one have no solution.
+        Patterns per input; those above the critical load have no solution.
     f
         Activity of the patterns, and share of positive labels.
-
-    Raises
-    ------
-    InvalidInputError
-        If f is not between 0 and 1, or a load is not positive.
     """
-    _check_activity(f)
-    _check_loads(loads)
-    spread = math.sqrt(f * (1 - f))
+    spread = math.sqrt(f * (1 - f)) if 0 < f < 1 else math.nan
 
     def margin(load: float) -> float:
         # F(k, f) >= 4 f (1 - f) k^2, its limit for large k, bounds the root.
@@ -152,12 +82,12 @@ def l2_optima_at_loads(loads: Float[np.ndarray, " points"], f: float = 0.5) -> O
         target = math.log(0.5 / load)
         return spread * _root(lambda k: math.log(_shortfall(k, f)[0]) - target, 0.0, highest)
 
-    margins = _below(_critical(f), margin, loads)
-    return Optima(np.array(loads, dtype=float), margins, np.where(np.isnan(margins), np.nan, 0.5))
+    margins = _at_loads(margin, loads, f)
+    return Optima(loads.astype(float), margins, np.where(np.isnan(margins), np.nan, 0.5))
 
 
-def l1_optima_at_margins(margins: Float[np.ndarray, " points"], f: float = 0.5) -> Optima:
-    """Give the load and density at which each margin is the largest l1 margin.
+def l1_optima_at_loads(loads: Float[np.ndarray, " points"], f: float = 0.5) -> Optima:
+    """Give the largest l1 margin and its density at each load.
 
     With the best weights proportional to max(z - B, 0) for normal z, the specification has
 
@@ -174,131 +104,42 @@ def l1_optima_at_margins(margins: Float[np.ndarray, " points"], f: float = 0.5) 
 
     Parameters
     ----------
-    margins
-        rho = min y h / (mean(w) sqrt(N f (1 - f))), at least 0.
-    f
-        Activity of the patterns, and share of positive labels.
-
-    Raises
-    ------
-    InvalidInputError
-        If f is not between 0 and 1, or a margin is negative or above `HIGHEST_MARGIN`.
-    """
-    _check_activity(f)
-    _check_margins(margins)
-
-    def scaled(rho: float) -> float:
-        # k / rho = m1 / sqrt(m2) falls with B, and so with k: at B = 0 it is largest.
-        highest = min(rho * _ratio(0.0), _highest_scaled(f))
-        return _root(lambda k: k - rho * _ratio(_cut(k, f)), 0.0, highest)
-
-    return _l1_optima(_each(scaled, margins), f)._replace(margin=np.array(margins, dtype=float))
-
-
-def l1_optima_at_loads(loads: Float[np.ndarray, " points"], f: float = 0.5) -> Optima:
-    """Give the largest l1 margin and its density at each load; see `l1_optima_at_margins`.
-
-    Parameters
-    ----------
     loads
-        Patterns per input, at least `LOWEST_LOAD`; those above the critical one have no solution.
+        Patterns per input; those above the critical load have no solution.
     f
         Activity of the patterns, and share of positive labels.
-
-    Raises
-    ------
-    InvalidInputError
-        If f is not between 0 and 1, or a load is not positive.
     """
-    _check_activity(f)
-    _check_loads(loads)
 
     def scaled(load: float) -> float:
         target, highest = math.log(load), _highest_scaled(f)
         return _root(lambda k: target - math.log(_l1_load(k, f)), 0.0, highest)
 
-    found = _l1_optima(_below(_critical(f), scaled, loads), f)
-    return found._replace(load=np.array(loads, dtype=float))
-
-
-# --- the sparsest solutions -----------------------------------------------------------------------
-
-
-def sparsest_loads(
-    densities: Float[np.ndarray, " points"], f: float = 0.5
-) -> Float[np.ndarray, " points"]:
-    """Give the load up to which solutions with at most a certain density may exist.
-
-    load = (B phi(B) + H(B)) / F(0, f) for a density of H(B). At higher loads there is none,
-    whatever the margin; at lower ones it is merely not excluded, as the choice of synapses is
-    not a convex problem. Above a density of 1/2 it is the critical load, for which half of the
-    synapses suffice.
-
-    Parameters
-    ----------
-    densities
-        Shares of the weights that may differ from 0.
-    f
-        Activity of the patterns, and share of positive labels.
-
-    Raises
-    ------
-    InvalidInputError
-        If f or a density is not between 0 and 1 (a density of 1 is allowed).
-    """
-    _check_activity(f)
-    _check_densities(densities)
-
-    def load(density: float) -> float:
-        return _kept(_cut_of(min(density, 0.5))) / _shortfall(0.0, f)[0]
-
-    return _each(load, densities)
+    k = _at_loads(scaled, loads, f)
+    B = _each(lambda value: _cut(value, f), k)
+    return Optima(loads.astype(float), k / _each(_ratio, B), _each(_tail, B))
 
 
 def sparsest_densities(
     loads: Float[np.ndarray, " points"], f: float = 0.5
 ) -> Float[np.ndarray, " points"]:
-    """Give the density below which there is no solution, the inverse of `sparsest_loads`.
+    """Give the density H(B) below which there is no solution: load = (B phi(B) + H(B)) / F(0, f).
+
+    At higher densities there may be some: the choice of synapses is not a convex problem. NaN
+    results where loads are above the critical one.
 
     Parameters
     ----------
     loads
-        Patterns per input, at least `LOWEST_LOAD`; NaN results where they are above the critical
-        one.
+        Patterns per input.
     f
         Activity of the patterns, and share of positive labels.
-
-    Raises
-    ------
-    InvalidInputError
-        If f is not between 0 and 1, or a load is not positive.
     """
-    _check_activity(f)
-    _check_loads(loads)
-    cost = _shortfall(0.0, f)[0]
 
     def density(load: float) -> float:
-        target = math.log(load * cost)
+        target = math.log(load * _shortfall(0.0, f)[0])
         return _tail(_root(lambda B: target - math.log(_kept(B)), 0.0, HIGHEST_CUT))
 
-    return _below(_critical(f), density, loads)
-
-
-def unsolvable(
-    loads: Float[np.ndarray, " points"],
-    densities: Float[np.ndarray, " points"],
-    f: float = 0.5,
-) -> Bool[np.ndarray, " points"]:
-    """Tell where no solution with at most this density exists at this load, whatever the margin.
-
-    Raises
-    ------
-    InvalidInputError
-        If f or a density is not between 0 and 1 (a density of 1 is allowed), or a load is not
-        positive.
-    """
-    _check_loads(loads)
-    return loads > sparsest_loads(densities, f)
+    return _at_loads(density, loads, f)
 
 
 # --- single numbers -------------------------------------------------------------------------------
@@ -353,20 +194,10 @@ def _shortfall(k: float, f: float) -> tuple[float, float]:
     return F, f * _tail(-k - v) + (1 - f) * _tail(v - k)
 
 
-def _critical(f: float) -> float:
-    return 0.5 / _shortfall(0.0, f)[0]
-
-
 def _cut(k: float, f: float) -> float:
     """Solve P(k, f) / F(k, f) = m2(B) / H(B) for B, from 0 (at k = 0) to infinity."""
     F, P = _shortfall(k, f)
     return _root(lambda B: P / F - _second_moment(B) / _tail(B), 0.0, HIGHEST_CUT)
-
-
-def _cut_of(density: float) -> float:
-    """Solve H(B) = density for B >= 0."""
-    target = math.log(density)
-    return _root(lambda B: target - math.log(_tail(B)), 0.0, HIGHEST_CUT)
 
 
 def _highest_scaled(f: float) -> float:
@@ -379,19 +210,6 @@ def _l1_load(k: float, f: float) -> float:
     return _tail(_cut(k, f)) / _shortfall(k, f)[1]
 
 
-def _l1_optima(scaled: Float[np.ndarray, " points"], f: float) -> Optima:
-    """Give the points of the l1 curve where k = rho m1 / sqrt(m2) has these values, or is NaN."""
-
-    def point(k: float) -> tuple[float, float, float]:
-        if math.isnan(k):
-            return (math.nan, math.nan, math.nan)
-        B = _cut(k, f)
-        return _l1_load(k, f), k / _ratio(B), _tail(B)
-
-    found = np.array([point(k) for k in scaled.tolist()]).reshape(-1, 3)
-    return Optima(*found.T)
-
-
 def _root(function: Callable[[float], float], low: float, high: float) -> float:
     """Find the root of an increasing function; the nearer end where rounding hides the root."""
     if function(low) >= 0:
@@ -401,42 +219,22 @@ def _root(function: Callable[[float], float], low: float, high: float) -> float:
     return cast(float, brentq(function, low, high, xtol=1e-14, maxiter=1000))
 
 
-# --- arrays and checks ----------------------------------------------------------------------------
+# --- arrays ---------------------------------------------------------------------------------------
 
 
 def _each(
     function: Callable[[float], float], values: Float[np.ndarray, " points"]
 ) -> Float[np.ndarray, " points"]:
-    return np.array([function(value) for value in values.tolist()], dtype=float)
+    """Apply a function to all values but NaN."""
+    return np.array([v if math.isnan(v) else function(v) for v in values.tolist()], dtype=float)
 
 
-def _below(
-    critical: float, function: Callable[[float], float], loads: Float[np.ndarray, " points"]
+def _at_loads(
+    function: Callable[[float], float], loads: Float[np.ndarray, " points"], f: float
 ) -> Float[np.ndarray, " points"]:
     """Apply a function to loads, with NaN for those above the critical one."""
-    return _each(lambda load: function(load) if load <= critical else math.nan, loads)
-
-
-def _check_activity(f: float) -> None:
-    if not 0 < f < 1:
-        raise InvalidInputError(f"f: got {f}, expected a number between 0 and 1, both excluded")
-
-
-def _check_margins(margins: Float[np.ndarray, " points"]) -> None:
-    _check("margins", margins, (margins >= 0) & (margins <= HIGHEST_MARGIN), "0", HIGHEST_MARGIN)
-
-
-def _check_loads(loads: Float[np.ndarray, " points"]) -> None:
-    _check("loads", loads, loads >= LOWEST_LOAD, f"{LOWEST_LOAD:g}", math.inf)
-
-
-def _check_densities(densities: Float[np.ndarray, " points"]) -> None:
-    allowed = (densities >= LOWEST_LOAD) & (densities <= 1)
-    _check("densities", densities, allowed, f"{LOWEST_LOAD:g}", 1.0)
-
-
-def _check(name: str, values: np.ndarray, allowed: np.ndarray, lowest: str, highest: float) -> None:
-    # NaN is never allowed: all comparisons with it are false.
+    critical = critical_load(f)
+    allowed = loads >= LOWEST_LOAD  # NaN is not
     if not allowed.all():
-        bad = float(values[~allowed][0])
-        raise InvalidInputError(f"{name}: got {bad}, expected numbers from {lowest} to {highest:g}")
+        raise ParameterError("loads", float(loads[~allowed][0]), f"numbers from {LOWEST_LOAD:g}")
+    return _each(function, np.where(loads <= critical, loads, np.nan))

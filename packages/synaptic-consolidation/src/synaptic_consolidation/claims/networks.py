@@ -4,14 +4,15 @@ Published values are read off the figures, of networks of 1,000 neurons. In smal
 and tolerances differ with the size; bands say what counts there.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
 from sharpwave_shared.claims import Claim, Measurement
-from sharpwave_shared.plotting import numbers
-from sharpwave_shared.runs import StoredRun
+from synaptic_consolidation.experiments.networks import Networks
+from synaptic_consolidation.limits import PAPER_N
 from synaptic_consolidation.measures import NORMS
 from synaptic_consolidation.recall import wrong_per_active
 
@@ -20,7 +21,6 @@ DENSITY = {LOW: 0.075, MIDDLE: 0.255, HIGH: 0.42}
 DENSITY_OF_MANY = {3: 0.145, 4: 0.12}
 NEURAL = {1: 0.45, 2: 0.265, 3: 0.135, 4: 0.08}
 SYNAPTIC = {1: 0.57, 2: 0.61, 3: 0.28, 4: 0.22}
-PAPER_N = 1000
 CLOSE, RATHER_CLOSE = 0.02, 0.04
 """How far densities may be from the published ones: in large networks, and in small ones (which
 also may miss the largest margin by this share)."""
@@ -28,56 +28,41 @@ also may miss the largest margin by this share)."""
 Found = dict[float, dict[int, float]]
 
 
-def _collect(run: StoredRun, quantity: Callable[[dict[str, Any]], Any]) -> Found:
-    """Collect the mean over seeds of a quantity, where it is known, by load and factors."""
-    found: dict[float, dict[int, list[Any]]] = {}
-    for condition in run.metrics["conditions"]:
-        value = quantity(condition)
-        if value is not None:
-            by_factors = found.setdefault(condition["load"], {})
-            by_factors.setdefault(condition["factors"], []).append(value)
+def _collect(data: xr.Dataset, name: str) -> Found:
+    """Collect the means over seeds of a measure, by load and factors, in ascending order."""
+    means = data[name].mean("seed", skipna=False).sortby(["load", "factors"])
+    loads, factors = (means[dim].values.tolist() for dim in ("load", "factors"))
+    values = means.transpose("load", "factors").values.tolist()
     return {
-        load: {z: float(numbers(values).mean()) for z, values in sorted(by_factors.items())}
-        for load, by_factors in sorted(found.items())
+        load: dict(zip(factors, by_z, strict=True))
+        for load, by_z in zip(loads, values, strict=True)
     }
 
 
-def _mean(name: str) -> Callable[[dict[str, Any]], Any]:
-    return lambda condition: condition[name]["mean"] if name in condition else None
+def _applies(setup: Networks) -> bool:
+    """Tell whether the published numbers speak about such networks."""
+    return setup.f == 0.5 and setup.task == "attractors" and not setup.exact_activity
 
 
-def _tolerance(kind: str) -> Callable[[dict[str, Any]], Any]:
-    return lambda condition: condition["tolerance"].get(kind)
-
-
-def _applies(run: StoredRun) -> bool:
-    """Tell whether a run is one that the published numbers speak about."""
-    if run.experiment != "networks":
-        return False
-    config = run.config
-    return config["f"] == 0.5 and config["task"] == "attractors" and not config["exact_activity"]
-
-
-def _text(found: Found, digits: int = 3) -> str:
-    return "\n".join(
-        f"load {load:g}: " + ", ".join(f"z = {z}: {value:.{digits}f}" for z, value in by_z.items())
+def _measured(found: Found, holds: object) -> Measurement | None:
+    """Show what was found, if anything was."""
+    if not any(found.values()):
+        return None
+    shown = "\n".join(
+        f"load {load:g}: " + ", ".join(f"z = {z}: {value:.3f}" for z, value in by_z.items())
         for load, by_z in found.items()
     )
+    values = {f"{load:g}": {str(z): v for z, v in by_z.items()} for load, by_z in found.items()}
+    return Measurement(shown, bool(holds), values)
 
 
-def _values(found: Found) -> dict[str, Any]:
-    return {
-        f"{load:g}": {str(z): value for z, value in by_z.items()} for load, by_z in found.items()
-    }
-
-
-def _margins(run: StoredRun) -> Measurement | None:
-    if not _applies(run):
+def _margins(setup: Networks, data: xr.Dataset) -> Measurement | None:
+    if not _applies(setup):
         return None
-    lowest, enough = (0.0, 1.0) if run.config["n"] >= PAPER_N else (MIDDLE, 1 - RATHER_CLOSE)
+    lowest, enough = (0.0, 1.0) if setup.n >= PAPER_N else (MIDDLE, 1 - RATHER_CLOSE)
     shown, values, holds = [], {}, []
     for target, q in NORMS.items():
-        for load, by_z in _collect(run, _mean(f"snr_z{target}")).items():
+        for load, by_z in _collect(data, f"mean_snr_z{target}").items():
             candidates = {z: value for z, value in by_z.items() if z in NORMS}
             if load < lowest or target not in candidates or len(candidates) < 2:
                 continue
@@ -89,109 +74,81 @@ def _margins(run: StoredRun) -> Measurement | None:
     return Measurement("\n".join(shown), all(holds), values) if holds else None
 
 
-def _optimum(run: StoredRun) -> Measurement | None:
-    if not _applies(run):
+def _optimum(setup: Networks, data: xr.Dataset) -> Measurement | None:
+    """Divide mean margins: where the optimum is nearly 0, ratios of single rows are noise."""
+    if not _applies(setup):
         return None
-    arrays = run.arrays()
-
-    def share(condition: dict[str, Any]) -> float | None:
-        """Divide mean margins: where the optimum is nearly 0, ratios of single rows are noise."""
-        key = f"{condition['seed']}/{condition['load']}/{condition['factors']}"
-        optimum = arrays.get(f"{key}/optimal_margin")
-        if optimum is None:
-            return None
-        reached = arrays[f"{key}/share_of_optimum"] * optimum
-        return float(np.nanmean(reached) / np.nanmean(optimum))
-
-    found = _collect(run, share)
-    shares = [value for by_z in found.values() for value in by_z.values()]
-    if not shares:
-        return None
-    return Measurement(_text(found), bool(np.min(shares) >= 0.95), _values(found))
-
-
-def _densities(
-    run: StoredRun, published: Callable[[float, int], float | None]
-) -> tuple[Found, bool] | None:
-    """Give densities for which there is a published one, and whether all are close to it."""
-    if not _applies(run):
-        return None
-    found: Found = {}
-    for load, by_z in _collect(run, _mean("density")).items():
-        known = {z: d for z, d in by_z.items() if published(load, z) is not None}
-        if known:
-            found[load] = known
-    if not found:
-        return None
-    band = CLOSE if run.config["n"] >= PAPER_N else RATHER_CLOSE
-    holds = all(
-        abs(d - (published(load, z) or 0)) <= band
-        for load, by_z in found.items()
-        for z, d in by_z.items()
-    )
-    return found, holds
-
-
-def _few_factors(run: StoredRun) -> Measurement | None:
-    measured = _densities(
-        run,
-        lambda load, z: (
-            (0.5 if load <= HIGH else None) if z == 1 else {2: DENSITY}.get(z, {}).get(load)
-        ),
-    )
-    return (
-        None
-        if measured is None
-        else Measurement(_text(measured[0]), measured[1], _values(measured[0]))
+    optimum = data["optimal_margin"]
+    reached = (data["share_of_optimum"] * optimum).mean("row") / optimum.mean("row")
+    found = {
+        load: {z: share for z, share in by_z.items() if np.isfinite(share)}
+        for load, by_z in _collect(xr.Dataset({"share": reached}), "share").items()
+    }
+    return _measured(
+        found, all(share >= 0.95 for by_z in found.values() for share in by_z.values())
     )
 
 
-def _falls(run: StoredRun) -> Measurement | None:
-    if not _applies(run):
+def _few_factors(setup: Networks, data: xr.Dataset) -> Measurement | None:
+    """Compare the densities of which there are published ones."""
+    if not _applies(setup):
         return None
-    found = {k: v for k, v in _collect(run, _mean("density")).items() if k == MIDDLE}
-    by_z = {z: d for z, d in found.get(MIDDLE, {}).items() if z in NORMS}
-    if len(by_z) < 2:
+
+    def published(load: float, z: int) -> float | None:
+        if z == 1:
+            return 0.5 if load <= HIGH else None
+        return DENSITY.get(load) if z == 2 else None
+
+    pairs = {
+        load: {z: (d, known) for z, d in by_z.items() if (known := published(load, z)) is not None}
+        for load, by_z in _collect(data, "mean_density").items()
+    }
+    band = CLOSE if setup.n >= PAPER_N else RATHER_CLOSE
+    holds = all(abs(d - known) <= band for by_z in pairs.values() for d, known in by_z.values())
+    found = {load: {z: d for z, (d, _) in by_z.items()} for load, by_z in pairs.items() if by_z}
+    return _measured(found, holds)
+
+
+def _falls(setup: Networks, data: xr.Dataset) -> Measurement | None:
+    by_z = _collect(data, "mean_density").get(MIDDLE, {})
+    by_z = {z: d for z, d in by_z.items() if z in NORMS}
+    if not _applies(setup) or len(by_z) < 2:
         return None
-    ordered = bool((np.diff(list(by_z.values())) < 0).all())
+    ordered = (np.diff(list(by_z.values())) < 0).all()
     close = all(abs(by_z[z] - d) <= 0.04 for z, d in DENSITY_OF_MANY.items() if z in by_z)
-    return Measurement(_text({MIDDLE: by_z}), ordered and close, _values({MIDDLE: by_z}))
+    return _measured({MIDDLE: by_z}, ordered and close)
 
 
 def _as_published(
-    run: StoredRun, by_z: Mapping[int, float], published: Mapping[int, float]
+    setup: Networks, by_z: Mapping[int, float], published: Mapping[int, float]
 ) -> bool:
     """Tell whether tolerances are near the published ones; in small networks they need not be."""
-    if run.config["n"] < PAPER_N:
+    if setup.n < PAPER_N:
         return True
     return all(abs(by_z[z] / value - 1) <= 0.15 for z, value in published.items() if z in by_z)
 
 
-def _neural(run: StoredRun) -> Measurement | None:
-    if not _applies(run):
+def _neural(setup: Networks, data: xr.Dataset) -> Measurement | None:
+    if not _applies(setup) or not setup.whole:
         return None
     found = {
         load: {z: wrong_per_active("flips", t, 0.5) for z, t in by_z.items() if z in NEURAL}
-        for load, by_z in _collect(run, _tolerance("flips")).items()
+        for load, by_z in _collect(data, "tolerance_flips").items()
         if load in (LOW, MIDDLE) and len(by_z) > 1
     }
-    if not found:
-        return None
     ordered = all((np.diff(list(by_z.values())) < 0).all() for by_z in found.values())
-    close = _as_published(run, found.get(LOW, {}), NEURAL)
-    return Measurement(_text(found), bool(ordered and close), _values(found))
+    return _measured(found, ordered and _as_published(setup, found.get(LOW, {}), NEURAL))
 
 
-def _synaptic(run: StoredRun) -> Measurement | None:
-    if not _applies(run):
+def _synaptic(setup: Networks, data: xr.Dataset) -> Measurement | None:
+    if not _applies(setup) or not setup.whole:
         return None
-    by_z = _collect(run, _tolerance("one-factor")).get(LOW, {})
+    by_z = _collect(data, "tolerance_one_factor").get(LOW, {})
     by_z = {z: t for z, t in by_z.items() if z in SYNAPTIC}
     if 2 not in by_z or len(by_z) < 2:
         return None
     peak = all(by_z[2] > t for z, t in by_z.items() if z != 2)
-    holds = peak and _as_published(run, by_z, SYNAPTIC)
-    return Measurement(_text({LOW: by_z}), holds, _values({LOW: by_z}))
+    return _measured({LOW: by_z}, peak and _as_published(setup, by_z, SYNAPTIC))
 
 
 def _listed(values: Mapping[Any, float]) -> str:

@@ -4,16 +4,14 @@ Published values are read off the figures. Slopes are those of the moving averag
 (10 min in simulations, 0.5 h in the recording).
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
+import xarray as xr
 
 from sharpwave_shared.claims import Claim, Measurement
-from sharpwave_shared.plotting import numbers
-from sharpwave_shared.runs import StoredRun
+from synaptic_consolidation.experiments.synapses import AnalyzeSpines, SynNoise
 
-Summary = dict[str, Any]
 Values = np.ndarray
 
 SLOPES = {1: 0.0, 2: 0.45, 5: 0.75}
@@ -22,23 +20,17 @@ MEASURED_SLOPES = {"growth": 0.57, "shrinkage": 0.72}
 MEASURED_Q_MIN = 1.09
 
 
-def _simulated(run: StoredRun, quantity: Callable[[Summary], float | None]) -> dict[int, Values]:
+def _simulated(data: xr.Dataset, values: xr.DataArray) -> dict[int, Values]:
     """Collect a quantity of the simulations: for each z, in ascending order, that of every seed.
 
-    What was not finite is NaN, which lies in no claim's band.
+    Those of which too few synapses live are left out; what else is NaN lies in no claim's band.
     """
-    found: dict[int, list[float | None]] = {}
-    for summary in sorted(run.metrics["simulated"], key=lambda s: s["factors"]):
-        found.setdefault(summary["factors"], []).append(quantity(summary))
-    return {z: numbers(values) for z, values in found.items()}
-
-
-def _slope(summary: Summary, direction: str) -> float | None:
-    return summary["slopes"]["moving"][direction]["value"]
-
-
-def _both(summary: Summary) -> float:
-    return float(numbers([_slope(summary, d) for d in ("growth", "shrinkage")]).mean())
+    found = {}
+    for z in sorted(data["factors"].values.tolist()):
+        analysed = data["living"].sel(factors=z).notnull().values
+        if analysed.any():
+            found[z] = values.sel(factors=z).values[analysed]
+    return found
 
 
 def _within(found: Mapping[int, Values], published: Mapping[int, float], width: float) -> bool:
@@ -57,18 +49,13 @@ def _over_seeds(values: Values) -> str:
     return f"{values.mean():.2f} ({values.min():.2f} to {values.max():.2f})"
 
 
-def _living(summary: Summary) -> float:
-    return summary["living"]
-
-
-def _noise_grows(run: StoredRun) -> Measurement | None:
-    if run.experiment != "syn-noise":
+def _noise_grows(setup: SynNoise, data: xr.Dataset) -> Measurement | None:
+    slopes = data["slope_moving"]
+    found = _simulated(data, slopes.mean("direction", skipna=False))
+    if isinstance(setup, AnalyzeSpines) or not SLOPES.keys() <= found.keys():
         return None
-    found = _simulated(run, _both)
-    if not SLOPES.keys() <= found.keys():
-        return None
-    growth, shrinkage = (_simulated(run, lambda s, d=d: _slope(s, d)) for d in MEASURED_SLOPES)
-    living = _simulated(run, _living)
+    growth, shrinkage = (_simulated(data, slopes.sel(direction=d)) for d in MEASURED_SLOPES)
+    living = _simulated(data, data["living"])
     shown = [
         f"z = {z}: {_over_seeds(values)} (growth {growth[z].mean():.2f}, "
         f"shrinkage {shrinkage[z].mean():.2f}; {living[z].mean():.1%} live)"
@@ -79,14 +66,11 @@ def _noise_grows(run: StoredRun) -> Measurement | None:
     return Measurement("\n".join(shown), holds, {"slopes": _lists(found), "living": _lists(living)})
 
 
-def _q_min_follows(run: StoredRun) -> Measurement | None:
-    if run.experiment != "syn-noise":
+def _q_min_follows(setup: SynNoise, data: xr.Dataset) -> Measurement | None:
+    names = ("q_min", "q_min_sd", "q_min_with_dead")
+    found, sd, with_dead = (_simulated(data, data[name]) for name in names)
+    if isinstance(setup, AnalyzeSpines) or not Q_MIN.keys() <= found.keys():
         return None
-    found = _simulated(run, lambda s: s["q_min"])
-    if not Q_MIN.keys() <= found.keys():
-        return None
-    sd = _simulated(run, lambda s: s["q_min_sd"])
-    with_dead = _simulated(run, lambda s: s["q_min_with_dead"])
     shown = [
         f"z = {z}: {_over_seeds(values)}, sd {sd[z].mean():.2f} "
         f"(dead synapses as 0: {with_dead[z].mean():.2f})"
@@ -96,40 +80,33 @@ def _q_min_follows(run: StoredRun) -> Measurement | None:
     return Measurement("\n".join(shown), _within(found, Q_MIN, 0.15), values)
 
 
-def _kaufman(run: StoredRun) -> Summary | None:
-    """Give the summary of the published recording if the run analysed that one."""
-    data = run.record["dataset"]
-    if run.experiment != "analyze-spines" or data["name"] != "kaufman-2012":
-        return None
-    return run.metrics["measured"]
+def _of_kaufman(setup: SynNoise) -> bool:
+    """Tell whether the published recording itself is analysed."""
+    return isinstance(setup, AnalyzeSpines) and setup.kaufman
 
 
-def _measured_slopes(run: StoredRun) -> Measurement | None:
-    measured = _kaufman(run)
-    if measured is None:
+def _measured_slopes(setup: SynNoise, data: xr.Dataset) -> Measurement | None:
+    if not _of_kaufman(setup):
         return None
-    found = {d: numbers(_slope(measured, d)).item() for d in MEASURED_SLOPES}
-    shown = [
-        f"{d} {value:.3f}, sd {measured['slopes']['moving'][d]['sd']:.3f}"
-        for d, value in found.items()
-    ]
+    names = ("measured_slope_moving", "measured_slope_moving_sd")
+    found, sds = ({d: float(data[n].sel(direction=d)) for d in MEASURED_SLOPES} for n in names)
+    shown = [f"{d} {value:.3f}, sd {sds[d]:.3f}" for d, value in found.items()]
     holds = all(abs(found[d] - value) <= 0.03 for d, value in MEASURED_SLOPES.items())
     return Measurement("\n".join(shown), holds, dict(found))
 
 
-def _measured_q_min(run: StoredRun) -> Measurement | None:
-    measured = _kaufman(run)
-    if measured is None:
+def _measured_q_min(setup: SynNoise, data: xr.Dataset) -> Measurement | None:
+    if not _of_kaufman(setup):
         return None
-    q_min, sd = numbers([measured["q_min"], measured["q_min_sd"]]).tolist()
+    q_min, sd = (float(data[f"measured_{name}"]) for name in ("q_min", "q_min_sd"))
     holds = abs(q_min - MEASURED_Q_MIN) <= 0.1
     return Measurement(f"{q_min:.2f}, sd {sd:.2f}", holds, {"q_min": q_min, "sd": sd})
 
 
-def _closest(run: StoredRun) -> Measurement | None:
-    if _kaufman(run) is None:
+def _closest(setup: SynNoise, data: xr.Dataset) -> Measurement | None:
+    if not _of_kaufman(setup):
         return None
-    found = _simulated(run, lambda s: s["r_squared"])
+    found = _simulated(data, data["r_squared"])
     if not {1, 2, 3, 4} <= found.keys():
         return None
     shown = [f"z = {z}: {_over_seeds(values)}" for z, values in found.items()]

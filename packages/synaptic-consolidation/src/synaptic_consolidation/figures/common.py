@@ -1,22 +1,23 @@
 """What figures of networks and of nights share: looks, averages, and tolerance to noise."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+import matplotlib.pyplot as plt
 import numpy as np
+import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sharpwave_shared.runs import StoredRun
+from sharpwave_shared.plotting import name_seeds
+from sharpwave_shared.statistics import mean_and_sd
+from synaptic_consolidation.experiments.networks import Networks
 from synaptic_consolidation.recall import NEURAL, wrong_per_active
-
-Arrays = Mapping[str, np.ndarray]
 
 KINDS = {
     "flips": "independent flips",
     "balanced": "balanced flips",
-    "all-factors": "all factors",
-    "one-factor": "one factor",
+    "all_factors": "all factors",
+    "one_factor": "one factor",
     "surviving": "one factor, surviving\nsynapses only",
 }
 """Kinds of noise."""
@@ -30,11 +31,26 @@ COLOURS = (*(f"C{i}" for i in range(7)), "0.6", "#882255", "#999933")
 """By z - 1: the style's cycle, and more that differ from it for colour-blind readers as well."""
 MOST_LOADS = 3
 """Loads of which curves and distributions are shown."""
+POINTS: dict[str, Any] = {
+    "linestyle": "none",
+    "markerfacecolor": "white",
+    "markersize": 4.5,
+    "linewidth": 0.9,
+}
 
 
 def look(z: int) -> dict[str, Any]:
     """Give the colour and marker of a number of factors, whichever others there are."""
     return {"color": COLOURS[z - 1], "marker": MARKERS[z - 1]}
+
+
+def subplots(*arguments: Any, **options: Any) -> tuple[Figure, Any]:
+    """Do what pyplot's function does; leave more room between panels, for labels beside axes."""
+    figure, panels = plt.subplots(*arguments, **options)
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.set(w_pad=0.1)  # type: ignore[call-arg]
+    return figure, panels
 
 
 def legend_of_all(figure: Figure) -> None:
@@ -46,23 +62,48 @@ def legend_of_all(figure: Figure) -> None:
     figure.legend(list(handles.values()), list(handles), loc="outside right center")
 
 
-def shown_loads(run: StoredRun) -> list[float]:
+def seeds_of(data: xr.Dataset) -> str:
+    """Say which seeds there are."""
+    return name_seeds(data["seed"].values.tolist())
+
+
+def shown_loads(loads: tuple[float, ...]) -> list[float]:
     """Choose some loads: the lowest, the highest, and one between."""
-    loads = sorted(run.config["loads"])
-    places = np.linspace(0, len(loads) - 1, MOST_LOADS).round().astype(int)
-    return [loads[i] for i in dict.fromkeys(places.tolist())]
+    ordered = sorted(loads)
+    places = np.linspace(0, len(ordered) - 1, MOST_LOADS).round().astype(int)
+    return [ordered[i] for i in dict.fromkeys(places.tolist())]
 
 
-def network_keys(run: StoredRun, load: float, z: int) -> list[str]:
-    """Give the keys of the arrays of each seed's network."""
-    return [f"{seed}/{load}/{z}" for seed in run.record["seeds"]]
-
-
-def about_patterns(run: StoredRun) -> str:
+def about_patterns(setup: Networks) -> str:
     """Say what kind of patterns networks memorise."""
-    task = {"attractors": "attractors", "sequence": "a sequence of patterns"}[run.config["task"]]
-    exact = "exactly " if run.config["exact_activity"] else ""
-    return f"{task}, {exact}$f$ = {run.config['f']:g}"
+    task = {"attractors": "attractors", "sequence": "a sequence of patterns"}[setup.task]
+    exact = "exactly " if setup.exact_activity else ""
+    return f"{task}, {exact}$f$ = {setup.f:g}"
+
+
+def over_rows(values: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
+    """Give mean and s.d. over the rows of all seeds, by what other dimension there is."""
+    stacked = values.transpose(..., "seed", "row").values.astype(float)
+    return mean_and_sd(stacked.reshape(*stacked.shape[:-2], -1), -1)
+
+
+# --- tolerance to noise ---------------------------------------------------------------------------
+
+
+class Maxima(NamedTuple):
+    """The noise at which recall crosses 1/2, by what dimension there is beside seeds.
+
+    Attributes
+    ----------
+    value, sd
+        Mean and s.d. over seeds, in the unit of the axis; of a single seed, s.d. over tests.
+    beyond
+        Whether some networks withstand all levels, and count as if they withstood just these.
+    """
+
+    value: np.ndarray
+    sd: np.ndarray
+    beyond: np.ndarray
 
 
 def noise_axis(kind: str) -> str:
@@ -75,29 +116,34 @@ def noise_unit(kind: str, f: float) -> float:
     return wrong_per_active(kind, 1.0, f) if kind in NEURAL else 1.0
 
 
-def pooled(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give mean and standard deviation over the rows of all seeds; NaN where nothing is known.
-
-    All seeds count alike, even if for some of them less is known.
-
-    Parameters
-    ----------
-    values
-        Seeds x anything x 2: the mean and standard deviation over the rows of each seed.
-    """
-    known = np.ma.masked_invalid(values)
-    mean, sd = known[..., 0], known[..., 1]
-    # Rows differ within seeds, and their means differ between seeds.
-    spread = np.ma.sqrt((sd**2).mean(0) + mean.var(0))
-    return np.ma.filled(mean.mean(0), np.nan), np.ma.filled(spread, np.nan)
+def maximal_noise(data: xr.Dataset, kind: str, f: float) -> Maxima:
+    """Give the maximal noise of networks that differ in their seed, and one thing more."""
+    found = data[f"tolerance_{kind}"].transpose("seed", ...)
+    unit, highest = noise_unit(kind, f), data[f"level_{kind}"].values[-1]
+    mean, sd = mean_and_sd(unit * found.fillna(highest).values)
+    if found.sizes["seed"] == 1:
+        sd = unit * data[f"tolerance_sd_{kind}"].transpose("seed", ...).values[0]
+    return Maxima(mean, np.nan_to_num(sd), found.isnull().any("seed").values)
 
 
-def draw_recall(axes: Axes, arrays: Arrays, key: str, kind: str, f: float, **look: Any) -> None:
-    """Plot recall against noise, where it was tried, of the network whose arrays have this key."""
-    recall = arrays[f"{key}/{kind}/recall"]
-    known = np.isfinite(recall)
-    level = arrays[f"{key}/{kind}/level"][known] * noise_unit(kind, f)
-    axes.plot(level, recall[known], **look)
+def about_spread(data: xr.Dataset) -> str:
+    """Say what the bars of `Maxima` are."""
+    return f"bars: s.d. over {'seeds' if data.sizes['seed'] > 1 else 'tests'}"
+
+
+def about_arrows(*maxima: Maxima) -> str:
+    """Explain arrowheads, if there are any."""
+    return f" Arrowheads: {HIGHEST}." if any(m.beyond.any() for m in maxima) else ""
+
+
+def draw_recall(axes: Axes, data: xr.Dataset, kind: str, f: float, **look: Any) -> None:
+    """Plot recall against noise, where it was tried, a line for each seed; name the first."""
+    levels = data[f"level_{kind}"].values * noise_unit(kind, f)
+    label = look.pop("label", "_")
+    for recall in data[f"recall_{kind}"].transpose("seed", "level").values:
+        known = np.isfinite(recall)
+        axes.plot(levels[known], recall[known], label=label, **look)
+        label = "_"
 
 
 def recall_axes(axes: Axes, kind: str) -> None:
@@ -108,49 +154,25 @@ def recall_axes(axes: Axes, kind: str) -> None:
     axes.set_xlabel(noise_axis(kind))
 
 
-def maximal_noise(
-    arrays: Arrays, keys: Sequence[str], kind: str, f: float
-) -> tuple[float, float, bool]:
-    """Give the noise at which recall crosses 1/2, in the unit of the axis.
-
-    Returns
-    -------
-    tuple
-        Mean and standard deviation over the networks that have these keys; and whether some
-        withstand all levels, and count as if they withstood just these.
-    """
-    found = np.array([arrays[f"{key}/{kind}/maximum"] for key in keys], dtype=float)
-    highest = np.array([arrays[f"{key}/{kind}/level"][-1] for key in keys])
-    beyond = ~np.isfinite(found)
-    values = np.where(beyond, highest, found) * noise_unit(kind, f)
-    return float(values.mean()), float(values.std()), bool(beyond.any())
-
-
-def draw_maximum(
-    axes: Axes, x: float, maximum: tuple[float, float, bool], width: float, **look: Any
-) -> None:
-    """Draw the maximal noise as a bar, with an arrowhead if it may be more."""
-    value, sd, beyond = maximum
-    axes.bar(x, value, width, **look)
-    if sd > 0:
-        axes.errorbar(x, value, sd, color="black", linewidth=0.9, capsize=2)
-    if beyond:
-        draw_arrowhead(axes, x, value + sd)
-
-
-def draw_arrowhead(axes: Axes, x: float, y: float) -> None:
-    """Say that a value may be higher, by an arrowhead just above it."""
-    axes.annotate(
-        "\N{BLACK UP-POINTING TRIANGLE}",
-        (x, y),
-        (0, 3),
-        textcoords="offset points",
-        ha="center",
-        fontsize=7,
-        color="0.3",
+def draw_bars(axes: Axes, x: np.ndarray, maxima: Maxima, width: float, **look: Any) -> None:
+    """Draw the maximal noise as bars, with an arrowhead where it may be more."""
+    axes.bar(x, maxima.value, width, **look)
+    axes.errorbar(
+        x, maxima.value, maxima.sd, color="black", linewidth=0.9, capsize=2, linestyle="none"
     )
+    draw_arrowheads(axes, x, maxima)
 
 
-def about_arrows(maxima: Sequence[tuple[float, float, bool]]) -> str:
-    """Explain the arrowheads of `draw_maximum`, if there are any."""
-    return f" Arrowheads: {HIGHEST}." if any(beyond for *_, beyond in maxima) else ""
+def draw_arrowheads(axes: Axes, x: np.ndarray, maxima: Maxima) -> None:
+    """Say where values may be higher, by arrowheads just above them."""
+    for at, value, sd, beyond in zip(x, *maxima, strict=True):
+        if beyond:
+            axes.annotate(
+                "\N{BLACK UP-POINTING TRIANGLE}",
+                (at, value + sd),
+                (0, 3),
+                textcoords="offset points",
+                ha="center",
+                fontsize=7,
+                color="0.3",
+            )

@@ -1,110 +1,78 @@
 """Figures of what happens to synapses in the first night (Figure 3)."""
 
-import matplotlib.pyplot as plt
 import numpy as np
+import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from sharpwave_shared.plotting import caption, name_seeds, numbers
-from sharpwave_shared.runs import StoredRun
-from synaptic_consolidation.figures.common import Arrays, legend_of_all, pooled
-from synaptic_consolidation.figures.networks import EXPONENTS
-from synaptic_consolidation.wake_sleep import LOOKS, WEIGHT_EDGES
+from sharpwave_shared.plotting import caption
+from synaptic_consolidation.experiments.wake_sleep import WakeSleep
+from synaptic_consolidation.figures.common import legend_of_all, over_rows, seeds_of, subplots
+from synaptic_consolidation.figures.networks import EXPONENTS, PRUNED, draw_weights, weight_axes
 
 TIMES = {"before": "before sleep", "after": "after sleep"}
 COLOURS = {"before": "C0", "after": "C1"}
-PRUNED = (-1.5, -0.5)
-"""Where, on the axis of weights, the bars for pruned synapses are."""
 SMALLEST_SHOWN = 1e-3
 """Weights are followed down to this share of their mean in the evening."""
 
 
-def first_nights(run: StoredRun) -> list[str]:
-    """Give the keys of the arrays of each seed's first night."""
-    return [f"{seed}/1" for seed in run.record["seeds"]]
-
-
 def about_night(
-    run: StoredRun, night: int | None = 1, *, spread: str = "", first: bool = False
+    setup: WakeSleep, night: xr.Dataset, *, spread: str = "", first: bool = False
 ) -> str:
     """Say what network and night a figure shows, and what is made of several seeds.
 
     Parameters
     ----------
-    run
-        The run.
+    setup
+        The experiment.
     night
-        Which night; None for all.
+        Results of a night; or of all.
     spread
         What is shown of several seeds, if there are.
     first
         Whether only the first seed is shown.
     """
-    config, seeds = run.config, run.record["seeds"]
-    seeds = seeds[:1] if first else seeds
-    parts = [f"$N$ = {config['n']}, $f$ = {config['f']:g}"]
-    if night is not None:
-        replayed = [n["replayed"] for n in run.metrics["nights"] if n["day"] == night]
-        replayed = replayed[:1] if first else replayed
-        counts = " and ".join(f"{count:.0f}" for count in sorted(set(replayed)))
-        counts = counts if len(set(replayed)) < 3 else f"{min(replayed):.0f} to {max(replayed):.0f}"
-        parts.append(f"{counts} memories replayed")
-        if config["days"] > 1:
+    shown = night.isel(seed=slice(1)) if first else night
+    parts = [f"$N$ = {setup.n}, $f$ = {setup.f:g}"]
+    if "day" not in night.dims:
+        counts = sorted({int(count) for count in shown["replayed"].values})
+        few = " and ".join(map(str, counts))
+        parts.append(
+            f"{few if len(counts) < 3 else f'{counts[0]} to {counts[-1]}'} memories replayed"
+        )
+        if setup.days > 1:
             parts.append("first night")
-    parts.append(name_seeds(seeds))
-    if spread and len(seeds) > 1:
+    parts.append(seeds_of(shown))
+    if spread and shown.sizes["seed"] > 1:
         parts.append(spread)
     return ", ".join(parts) + "."
 
 
-def night_synapse_figures(run: StoredRun) -> dict[str, Figure]:
+def night_synapse_figures(setup: WakeSleep, night: xr.Dataset) -> dict[str, Figure]:
     """Draw the course of the night, weights before and after, and what is pruned."""
-    arrays = run.arrays()
     return {
-        "course": _course(run, arrays),
-        "factors": _factors(run, arrays),
-        "matrices": _matrices(run, arrays),
-        "weights": _weights(run, arrays),
-        "pruning": _pruning(run, arrays),
-        "connectivity": _connectivity(run, arrays),
+        "course": _course(setup, night),
+        "factors": _factors(setup, night),
+        "matrices": _matrices(setup, night),
+        "weights": _weights(setup, night),
+        "pruning": _pruning(setup, night),
+        "connectivity": _connectivity(setup, night),
     }
 
 
 # --- over the night -------------------------------------------------------------------------------
 
 
-def _cycles(run: StoredRun, arrays: Arrays) -> np.ndarray:
-    return arrays[f"{first_nights(run)[0]}/course/cycle"]
+def _plot_course(axes: Axes, night: xr.Dataset, name: str, label: str, colour: str) -> None:
+    mean, sd = over_rows(night[name])
+    axes.plot(night["cycle"], mean, color=colour, label=label)
+    axes.fill_between(night["cycle"], mean - sd, mean + sd, color=colour, alpha=0.15, linewidth=0)
 
 
-def _course_of(run: StoredRun, arrays: Arrays, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Give mean and standard deviation over the rows of all seeds, at each time of the night.
-
-    What was not known at first has fewer values than there are times: they are the last ones.
-    """
-    count = len(_cycles(run, arrays))
-    values = np.full((len(run.record["seeds"]), count, 2), np.nan)
-    for i, key in enumerate(first_nights(run)):
-        found = arrays.get(f"{key}/course/{name}")
-        if found is not None:
-            values[i, count - len(found) :] = found
-    return pooled(values)
-
-
-def _plot_course(
-    axes: Axes, run: StoredRun, arrays: Arrays, name: str, label: str, colour: str
-) -> None:
-    cycles = _cycles(run, arrays)
-    mean, sd = _course_of(run, arrays, name)
-    axes.plot(cycles, mean, color=colour, label=label)
-    axes.fill_between(cycles, mean - sd, mean + sd, color=colour, alpha=0.15, linewidth=0)
-
-
-def _cycle_axis(axes: Axes, run: StoredRun) -> None:
+def _cycle_axis(axes: Axes, last: int) -> None:
     """Make the axis of replay cycles logarithmic from the first on, with 0 beside it."""
-    last = run.config["cycles"]
     axes.set_xscale("symlog", linthresh=1, linscale=0.4)
     powers = range(0, len(str(last)), 2 if last >= 10**4 else 1)
     axes.set_xticks([0, *(10**p for p in powers)], labels=["0", *(f"$10^{p}$" for p in powers)])
@@ -113,46 +81,45 @@ def _cycle_axis(axes: Axes, run: StoredRun) -> None:
     axes.set_xlabel("replay cycles")
 
 
-def _course(run: StoredRun, arrays: Arrays) -> Figure:
-    figure, (snr, density, norms) = plt.subplots(1, 3, figsize=(9.6, 3.2))
+def _course(setup: WakeSleep, night: xr.Dataset) -> Figure:
+    figure, (snr, density, norms) = subplots(1, 3, figsize=(10.2, 3.2))
     for i, (z, q) in enumerate(EXPONENTS.items()):
-        mean, _ = _course_of(run, arrays, f"snr_z{z}")
+        mean, _ = over_rows(night[f"snr_z{z}"])
         # A logarithmic axis has no place for the negative ones of patterns that are not kept.
         mean = np.where(mean > 0, mean, np.nan)
-        snr.plot(_cycles(run, arrays), mean, color=f"C{2 + i}", label=f"$q$ = {q}")
+        snr.plot(night["cycle"], mean, color=f"C{2 + i}", label=f"$q$ = {q}")
     snr.set_yscale("log")
     snr.set_ylabel("SNR")
     snr.legend()
-    _plot_course(density, run, arrays, "density", "density", "C0")
+    _plot_course(density, night, "density", "density", "C0")
     density.set_ylim(0, 1.03)
     density.set_ylabel("density (share of weights above 0)")
     for name, label, colour in (("l1", r"$|w|_1$", "C0"), ("l2", r"$|w|_2$", "C1")):
-        _plot_course(norms, run, arrays, name, label, colour)
+        _plot_course(norms, night, name, label, colour)
     norms.set_ylim(bottom=0)
     norms.set_ylabel("norm of a neuron's weights (a.u.)")
     norms.legend()
     for axes in (snr, density, norms):
-        _cycle_axis(axes, run)
+        _cycle_axis(axes, setup.cycles)
     caption(
         figure,
         "SNR: min $yh$ / (mean of $w^q$)$^{1/q}$ $[Nf(1-f)]^{1/2}$, where above 0. Mean over "
-        f"neurons; bands: s.d. {about_night(run)}",
+        f"neurons; bands: s.d. {about_night(setup, night)}",
     )
     return figure
 
 
-def _factors(run: StoredRun, arrays: Arrays) -> Figure:
-    figure, (correlation, weights) = plt.subplots(1, 2, figsize=(7.4, 3.3))
+def _factors(setup: WakeSleep, night: xr.Dataset) -> Figure:
+    figure, (correlation, weights) = subplots(1, 2, figsize=(7.4, 3.3))
     for name, label, colour in (
         ("within", "same synapse", "C0"),
         ("across", "different synapses", "C1"),
     ):
-        _plot_course(correlation, run, arrays, name, label, colour)
+        _plot_course(correlation, night, name, label, colour)
     correlation.axhline(0, color="0.6", linewidth=0.8, zorder=0)
     correlation.set_ylabel("correlation of $u_1$ and $u_2$")
     correlation.legend()
-    key = first_nights(run)[0]
-    examples = numbers(arrays[f"{key}/course/examples"])
+    examples = night["examples"].isel(seed=0).dropna("example").values
     mean = examples[0].mean()
     for line in np.where(examples > 0, examples, np.nan).T / mean:
         survives = np.isfinite(line[-1])
@@ -160,7 +127,7 @@ def _factors(run: StoredRun, arrays: Arrays) -> Figure:
         label = "surviving" if survives else "pruned"
         known = weights.get_legend_handles_labels()[1]
         weights.plot(
-            _cycles(run, arrays),
+            night["cycle"],
             line,
             zorder=2 + survives,
             label="_" * (label in known) + label,
@@ -171,12 +138,12 @@ def _factors(run: StoredRun, arrays: Arrays) -> Figure:
     weights.set_ylabel("$w$ / mean $w$ in the evening")
     weights.legend()
     for axes in (correlation, weights):
-        _cycle_axis(axes, run)
+        _cycle_axis(axes, setup.cycles)
     caption(
         figure,
         "Left: factors of surviving synapses, mean and s.d. over neurons. Right: "
-        f"{examples.shape[1]} synapses of seed {run.record['seeds'][0]}; lines end where they are "
-        f"pruned. {about_night(run)}",
+        f"{examples.shape[1]} synapses of seed {night['seed'].values[0]}; lines end where they are "
+        f"pruned. {about_night(setup, night)}",
     )
     return figure
 
@@ -184,10 +151,9 @@ def _factors(run: StoredRun, arrays: Arrays) -> Figure:
 # --- before and after -----------------------------------------------------------------------------
 
 
-def _matrices(run: StoredRun, arrays: Arrays) -> Figure:
-    key = first_nights(run)[0]
-    figure, panels = plt.subplots(1, 2, figsize=(7.6, 4.0), sharey=True)
-    shown = {time: arrays[f"{key}/{time}/weights"] for time in TIMES}
+def _matrices(setup: WakeSleep, night: xr.Dataset) -> Figure:
+    figure, panels = subplots(1, 2, figsize=(7.6, 4.0), sharey=True)
+    shown = {time: night["weights"].isel(seed=0).sel(sleep=time).values for time in TIMES}
     mean = shown["before"].mean()
     scale = LogNorm(0.1, max(10.0, shown["after"].max() / mean))
     for axes, (time, label) in zip(panels, TIMES.items(), strict=True):
@@ -203,84 +169,81 @@ def _matrices(run: StoredRun, arrays: Arrays) -> Figure:
     caption(
         figure,
         f"Weights among {len(shown['before'])} of the neurons; white: none. "
-        f"{about_night(run, first=True)}",
+        f"{about_night(setup, night, first=True)}",
     )
     return figure
 
 
-def _weights(run: StoredRun, arrays: Arrays) -> Figure:
+def _weights(setup: WakeSleep, night: xr.Dataset) -> Figure:
     """Draw the distributions of surviving weights, and of all with the pruned ones beside 0."""
-    figure, (surviving, everything) = plt.subplots(1, 2, figsize=(8.2, 3.3))
-    density = _course_of(run, arrays, "density")[0][[0, -1]]
+    figure, (surviving, everything) = subplots(1, 2, figsize=(8.2, 3.3))
     width = (PRUNED[1] - PRUNED[0]) / 2
-    for i, (time, left) in enumerate(zip(TIMES, density.tolist(), strict=True)):
-        histogram = np.mean([arrays[f"{k}/{time}/histogram"] for k in first_nights(run)], axis=0)
-        colour = COLOURS[time]
-        surviving.stairs(histogram, WEIGHT_EDGES, color=colour, label=TIMES[time], linewidth=1.3)
-        everything.stairs(
-            histogram * left * np.diff(WEIGHT_EDGES), WEIGHT_EDGES, color=colour, linewidth=1.3
+    for i, (time, label) in enumerate(TIMES.items()):
+        at = night.sel(sleep=time)
+        draw_weights(
+            *(surviving, everything, at["histogram"].mean("seed").values),
+            *(float(at["mean_density"].mean()), PRUNED[0] + i * width, width),
+            color=COLOURS[time],
+            label=label,
         )
-        everything.bar(PRUNED[0] + i * width, 1 - left, width, align="edge", color=colour)
-    surviving.set(xlim=(0, WEIGHT_EDGES[-1]), ylim=(0, None))
+    weight_axes(surviving, everything)
     surviving.set_ylabel("probability density, surviving synapses")
-    everything.set_yscale("log")
     everything.set_ylabel("share of all synapses")
-    ticks = range(int(WEIGHT_EDGES[-1]) + 1)
-    everything.set_xticks([np.mean(PRUNED), *ticks], labels=["pruned", *map(str, ticks)])
-    for axes in (surviving, everything):
-        axes.set_xlabel("$w$ / mean surviving $w$")
     legend_of_all(figure)
     caption(
         figure,
         "Weights relative to the mean of the surviving ones (left); and all (right): the share of "
-        f"pruned synapses, and of others in bins of 1/8 of the mean. {about_night(run)}",
+        f"pruned synapses, and of others in bins of 1/8 of the mean. {about_night(setup, night)}",
     )
     return figure
 
 
-def _pruning(run: StoredRun, arrays: Arrays) -> Figure:
+def _pruning(setup: WakeSleep, night: xr.Dataset) -> Figure:
     """Draw how likely weak and strong synapses are pruned."""
-    figure, axes = plt.subplots(figsize=(4.8, 3.4))
-    names = {f"pruned_after_{cycle}": f"after {cycle} cycles" for cycle in LOOKS}
-    names["pruned_at_end"] = f"after all {run.config['cycles']:,} cycles"
-    for i, (name, label) in enumerate(names.items()):
-        for j, key in enumerate(first_nights(run)):
-            if f"{key}/{name}" in arrays:
-                weight = arrays[f"{key}/initial_weight"]
-                axes.plot(
-                    weight / weight.mean(),
-                    arrays[f"{key}/{name}"],
-                    *("os^"[i] + "-",),
-                    color=f"C{i}",
-                    markersize=3,
-                    linewidth=1.1,
-                    label="_" if j else label,
-                )
+    figure, axes = subplots(figsize=(4.8, 3.4))
+    for i, cycle in enumerate(night["look"].values):
+        whole = "all " if cycle == setup.cycles else ""
+        label = f"after {whole}{cycle:,} cycles"
+        for seed in night["seed"]:
+            of_seed = night.sel(seed=seed).dropna("weight_bin", subset=["initial_weight"])
+            weight = of_seed["initial_weight"].values
+            axes.plot(
+                *(weight / weight.mean(), of_seed["pruned"].sel(look=cycle)),
+                *("os^"[i] + "-",),
+                color=f"C{i}",
+                markersize=3,
+                linewidth=1.1,
+                label=label,
+            )
+            label = "_"
     axes.set_ylim(-0.03, 1.05)
     axes.set_xlim(left=0)
     axes.set_xlabel("initial $w$ / mean initial $w$")
     axes.set_ylabel("probability of being pruned")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3)
-    caption(figure, f"Synapses in bins of equal numbers. {about_night(run)}")
+    caption(figure, f"Synapses in bins of equal numbers. {about_night(setup, night)}")
     return figure
 
 
-def _connectivity(run: StoredRun, arrays: Arrays) -> Figure:
+def _connectivity(setup: WakeSleep, night: xr.Dataset) -> Figure:
     """Draw connection probability and strength against how alike two neurons respond."""
-    figure, panels = plt.subplots(1, 2, figsize=(7.4, 3.3))
+    figure, panels = subplots(1, 2, figsize=(7.4, 3.3))
     names = {"connected": "connection probability", "strength": "mean surviving $w$ (a.u.)"}
     for axes, (name, label) in zip(panels, names.items(), strict=True):
         for time in TIMES:
-            for i, key in enumerate(first_nights(run)):
-                x, y = (arrays[f"{key}/{time}/{part}"] for part in ("correlation", name))
+            for_legend = TIMES[time]
+            for seed in night["seed"]:
+                at = night.sel(sleep=time, seed=seed)
+                x, y = at["correlation"].values, at[name].values
                 known = np.isfinite(x) & np.isfinite(y)
                 axes.plot(
                     *(x[known], y[known], "o-"),
                     color=COLOURS[time],
                     markersize=3,
                     linewidth=1.1,
-                    label="_" if i else TIMES[time],
+                    label=for_legend,
                 )
+                for_legend = "_"
         axes.set_xlabel("correlation of responses")
         axes.set_ylabel(label)
     panels[0].set_ylim(-0.03, 1.05)
@@ -289,6 +252,6 @@ def _connectivity(run: StoredRun, arrays: Arrays) -> Figure:
     caption(
         figure,
         "Pairs of neurons by how their activity in the replayed patterns is correlated. "
-        f"{about_night(run)}",
+        f"{about_night(setup, night)}",
     )
     return figure

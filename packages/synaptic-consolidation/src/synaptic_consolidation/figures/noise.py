@@ -3,76 +3,87 @@
 from collections.abc import Sequence
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
+import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from sharpwave_shared.plotting import caption, name_seeds, style
-from sharpwave_shared.runs import StoredRun
+from sharpwave_shared.plotting import caption
+from synaptic_consolidation.experiments.networks import Networks
 from synaptic_consolidation.figures.common import (
     KINDS,
     LIGHT,
+    POINTS,
     about_arrows,
     about_patterns,
-    draw_arrowhead,
-    draw_maximum,
+    about_spread,
+    draw_arrowheads,
+    draw_bars,
     draw_recall,
     legend_of_all,
     look,
     maximal_noise,
-    network_keys,
     noise_axis,
     recall_axes,
+    seeds_of,
     shown_loads,
+    subplots,
 )
 from synaptic_consolidation.figures.theory import LOAD
 
 SHOWN = {
     "neural-noise": ("flips", "balanced"),
-    "synaptic-noise": ("one-factor", "all-factors", "surviving"),
+    "synaptic-noise": ("one_factor", "all_factors", "surviving"),
 }
 """Kinds of noise of each figure, the most important first."""
 LINES = ("-", ":", "--")
 HATCHES = ("", "////", "....")
 
 
-def noise_figures(run: StoredRun) -> dict[str, Figure]:
+def noise_figures(setup: Networks, data: xr.Dataset) -> dict[str, Figure]:
     """Draw recall against noise, and the maximal noise, if whole networks have learnt."""
-    if not any(c["tolerance"] for c in run.metrics["conditions"]):
+    if not setup.whole:
         return {}
-    with style():
-        figures = {name: _noise(run, kinds) for name, kinds in SHOWN.items()}
-        if len(run.config["loads"]) > 1:
-            figures["tolerance"] = _tolerance(run)
-        return figures
+    figures = {name: _noise(setup, data, kinds) for name, kinds in SHOWN.items()}
+    if len(setup.loads) > 1:
+        figures["tolerance"] = _tolerance(setup, data)
+    return figures
 
 
-def _noise(run: StoredRun, kinds: Sequence[str]) -> Figure:
+def _noise(setup: Networks, data: xr.Dataset, kinds: Sequence[str]) -> Figure:
     """Draw recall (top) and the maximal noise (bottom) at some loads."""
-    arrays, f = run.arrays(), run.config["f"]
-    loads, factors = shown_loads(run), sorted(run.config["factors"])
-    figure, panels = plt.subplots(
-        *(2, len(loads)),
-        figsize=(1.9 + 2.4 * len(loads), 5.0),
-        squeeze=False,
+    loads, factors = shown_loads(setup.loads), sorted(setup.factors)
+    figure, panels = subplots(
+        *(2, len(loads)), figsize=(1.9 + 2.4 * len(loads), 5.0), squeeze=False
     )
-    maxima = []
+    width, everything = 0.8 / len(kinds), []
     for (curves, bars), load in zip(panels.T, loads, strict=True):
-        for i, z in enumerate(factors):
-            colour = look(z)["color"]
-            for j, kind in enumerate(kinds):
-                opacity = LIGHT if j else 1.0
-                line = {"color": colour, "alpha": opacity, "linestyle": LINES[j], "linewidth": 1.2}
-                for key in network_keys(run, load, z):
-                    draw_recall(curves, arrays, key, kind, f, zorder=3 - j, **line)
-                width = 0.8 / len(kinds)
-                x = i + (j - (len(kinds) - 1) / 2) * width
-                maxima.append(maximal_noise(arrays, network_keys(run, load, z), kind, f))
-                bar = {"color": colour, "alpha": opacity, "hatch": HATCHES[j], "edgecolor": "white"}
-                draw_maximum(bars, x, maxima[-1], width, linewidth=0, **bar)
+        at = data.sel(load=load)
+        for j, kind in enumerate(kinds):
+            opacity = LIGHT if j else 1.0
+            line: dict[str, Any] = {"alpha": opacity, "linestyle": LINES[j], "linewidth": 1.2}
+            for z in factors:
+                draw_recall(
+                    *(curves, at.sel(factors=z), kind, setup.f),
+                    color=look(z)["color"],
+                    zorder=3 - j,
+                    **line,
+                )
+            maxima = maximal_noise(at.sel(factors=factors), kind, setup.f)
+            everything.append(maxima)
+            draw_bars(
+                bars,
+                np.arange(len(factors)) + (j - (len(kinds) - 1) / 2) * width,
+                maxima,
+                width,
+                color=[look(z)["color"] for z in factors],
+                alpha=opacity,
+                hatch=HATCHES[j],
+                edgecolor="white",
+                linewidth=0,
+            )
         recall_axes(curves, kinds[0])
         curves.set_title(f"$\\alpha$ = {load:g}")
         bars.set_xticks(range(len(factors)), labels=map(str, factors))
@@ -85,7 +96,8 @@ def _noise(run: StoredRun, kinds: Sequence[str]) -> Figure:
     _legend(figure, factors, kinds)
     caption(
         figure,
-        f"Recall, and the noise at which it crosses 1/2. {_about(run)}{about_arrows(maxima)}",
+        f"Recall, and the noise at which it crosses 1/2. {_about(setup, data)}"
+        f"{about_arrows(*everything)}",
     )
     return figure
 
@@ -104,30 +116,28 @@ def _legend(figure: Figure, factors: Sequence[int], kinds: Sequence[str]) -> Non
     figure.legend(handles, labels, loc="outside right center", handler_map=side_by_side)
 
 
-def _about(run: StoredRun) -> str:
-    config, seeds = run.config, run.record["seeds"]
-    several = "; mean and s.d. over seeds" if len(seeds) > 1 else ""
+def _about(setup: Networks, data: xr.Dataset) -> str:
     return (
-        f"$N$ = {config['n']}, {about_patterns(run)}, {config['tests']} tests per level, "
-        f"{name_seeds(seeds)}{several}."
+        f"$N$ = {setup.n}, {about_patterns(setup)}, {setup.tests} tests per level, "
+        f"{seeds_of(data)}; {about_spread(data)}."
     )
 
 
-def _tolerance(run: StoredRun) -> Figure:
+def _tolerance(setup: Networks, data: xr.Dataset) -> Figure:
     """Draw the maximal noise against the load."""
-    arrays, f = run.arrays(), run.config["f"]
-    loads, factors = sorted(run.config["loads"]), sorted(run.config["factors"])
-    figure, panels = plt.subplots(1, 2, figsize=(7.4, 3.2))
-    everything = []
+    loads, everything = sorted(setup.loads), []
+    figure, panels = subplots(1, 2, figsize=(7.8, 3.2))
     for axes, (kind, *_) in zip(panels, SHOWN.values(), strict=True):
-        for z in factors:
-            maxima = [maximal_noise(arrays, network_keys(run, load, z), kind, f) for load in loads]
-            everything += maxima
-            value, sd, beyond = map(np.array, zip(*maxima, strict=True))
-            point = look(z) | {"markersize": 4.5, "markerfacecolor": "white"}
-            axes.errorbar(loads, value, sd, **point, linewidth=1.2, label=f"$z$ = {z}")
-            for x, y in zip(np.array(loads)[beyond], value[beyond], strict=True):
-                draw_arrowhead(axes, x, y)
+        for z in sorted(setup.factors):
+            maxima = maximal_noise(data.sel(factors=z, load=loads), kind, setup.f)
+            everything.append(maxima)
+            axes.errorbar(
+                *(loads, maxima.value, maxima.sd),
+                **POINTS | look(z) | {"linestyle": "-", "linewidth": 1.2},
+                capsize=2,
+                label=f"$z$ = {z}",
+            )
+            draw_arrowheads(axes, np.array(loads), maxima)
         axes.margins(y=0.12)
         axes.set(xlim=(0, 1.06 * max(loads)), ylim=(0, None))
         axes.set_xlabel(LOAD)
@@ -137,6 +147,7 @@ def _tolerance(run: StoredRun) -> Figure:
     caption(
         figure,
         "The noise at which recall crosses 1/2: left, bits of the cue are flipped; right, Gaussian "
-        f"noise is added to one factor of all synapses. {_about(run)}{about_arrows(everything)}",
+        f"noise is added to one factor of all synapses. {_about(setup, data)}"
+        f"{about_arrows(*everything)}",
     )
     return figure

@@ -7,15 +7,15 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from sharpwave_shared.plotting import caption, name_seeds, numbers, style
-from sharpwave_shared.runs import StoredRun
-from synaptic_consolidation.synapses import DIRECTIONS, SHOWN_PAIRS, Arrays
-
-Summary = dict[str, Any]
+from sharpwave_shared.plotting import caption
+from synaptic_consolidation.experiments.synapses import SynNoise
+from synaptic_consolidation.figures.common import seeds_of, subplots
+from synaptic_consolidation.synapses import DIRECTIONS, SHOWN_PAIRS, SIMULATED_HOURS
 
 COLOURS = {"growth": "C0", "shrinkage": "C1"}
 MARKERS = {"growth": "o", "shrinkage": "s"}
@@ -27,46 +27,62 @@ Q_MIN = r"$q_{\mathrm{min}}$"
 
 @dataclass(frozen=True)
 class _Shown:
-    """A recording in the figures: its name, summary, key of its arrays, and look of its line."""
+    """A recording in the figures: name, results, hours between samples, look of its line."""
 
     name: str
-    summary: Summary
-    key: str
+    data: xr.Dataset
+    hours: float
     line: dict[str, Any]
+    measured: bool = False
 
 
-def synapse_figures(run: StoredRun) -> dict[str, Figure]:
+def draw(setup: SynNoise, data: xr.Dataset) -> dict[str, Figure]:
     """Draw how changes and norms of synapses depend on z, beside measured spines if there are.
 
     Pairs and curves are those of the first seed.
     """
-    arrays = run.arrays()
-    first = run.record["seeds"][0]
-    simulated = [s for s in run.metrics["simulated"] if s["seed"] == first]
-    colours = mpl.colormaps["viridis"](np.linspace(0, 0.85, max(len(simulated), 2)))
-    lines = [{"color": c, "linestyle": LINES[i % len(LINES)]} for i, c in enumerate(colours)]
+    figures = {"q-min": _q_min(data), "slopes": _slopes(data)}
+    if shown := _shown(data):
+        figures |= {
+            "noise": _noise(data, shown),
+            "slopes-by-lag": _slopes_by_lag(data, shown),
+            "variation": _variation(data, shown),
+            "bootstraps": _bootstraps(setup, data, shown),
+        }
+    return figures
+
+
+def _shown(data: xr.Dataset) -> list[_Shown]:
+    """Choose the simulations of the first seed that could be analysed, and the recording."""
+    first = data.isel(seed=0)
+    factors = [z for z in sorted(data["factors"].values) if first["living"].sel(factors=z) >= 0]
+    colours = mpl.colormaps["viridis"](np.linspace(0, 0.85, max(len(factors), 2)))
     shown = [
-        _Shown(f"z = {s['factors']}", s, f"seed{first}.z{s['factors']}", line)
-        for s, line in zip(simulated, lines, strict=False)
+        _Shown(
+            f"z = {z}",
+            first.sel(factors=z),
+            SIMULATED_HOURS,
+            {"color": colours[i], "linestyle": LINES[i % len(LINES)]},
+        )
+        for i, z in enumerate(factors)
     ]
-    measured = run.metrics["measured"]
+    measured = _measured(data)
     if measured is not None:
         line = {"color": "black", "linewidth": 2.2}
-        shown.append(_Shown(_data_name(run), measured, "measured", line))
-    with style():
-        figures = {"q-min": _q_min(run), "slopes": _slopes(run)}
-        if shown:
-            figures |= {
-                "noise": _noise(run, arrays, shown),
-                "slopes-by-lag": _slopes_by_lag(run, shown),
-                "variation": _variation(run, arrays, shown),
-                "bootstraps": _bootstraps(run, arrays, shown),
-            }
-        return figures
+        shown.append(_Shown(_name(data), measured, data.attrs["hours"], line, measured=True))
+    return shown
 
 
-def _data_name(run: StoredRun) -> str:
-    return {"kaufman-2012": "Kaufman et al. 2012"}.get(run.record["dataset"]["name"], "recording")
+def _measured(data: xr.Dataset) -> xr.Dataset | None:
+    """Give the results of the recording, if there is one, under the names of simulations."""
+    names = [str(name) for name in data.variables if str(name).startswith("measured_")]
+    if not names:
+        return None
+    return data[names].rename({name: name.removeprefix("measured_") for name in names})
+
+
+def _name(data: xr.Dataset) -> str:
+    return data.attrs["recording"]
 
 
 def _logarithmic(axes: Axes, which: str) -> None:
@@ -82,32 +98,32 @@ def _logarithmic(axes: Axes, which: str) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def _noise(run: StoredRun, arrays: Arrays, shown: list[_Shown]) -> Figure:
+def _noise(data: xr.Dataset, shown: list[_Shown]) -> Figure:
     columns = min(4, math.ceil(len(shown) / 2))
     rows = -(-len(shown) // columns)
     figure = plt.figure(figsize=(2.7 * columns, 0.6 + 2.6 * rows))
     cells = figure.subfigures(rows, columns, squeeze=False)
     for cell, recording in zip(cells.flat, shown, strict=False):
-        _pairs(cell, arrays, recording)
-    times = " and ".join(dict.fromkeys(_in_words(r.summary["hours"]) for r in shown))
+        _pairs(cell, recording)
+    times = " and ".join(dict.fromkeys(_in_words(r.hours) for r in shown))
     caption(
         figure,
         f"Sizes of synapses w and changes |dw| over one sample ({times}), with their "
         "distributions, moving averages over 1/20 of the sorted pairs (thick), and lines through "
-        f"the logarithms of these (dashed), of which the slopes are given; {_first_seed(run)}. "
+        f"the logarithms of these (dashed), of which the slopes are given; {_first_seed(data)}. "
         f"At most {SHOWN_PAIRS:,} pairs are shown for each direction.",
     )
     return figure
 
 
-def _pairs(cell: SubFigure, arrays: Arrays, recording: _Shown) -> None:
+def _pairs(cell: SubFigure, recording: _Shown) -> None:
     """Plot changes against sizes, with distributions at the margins."""
     axes = cell.subplots(
         2, 2, gridspec_kw={"width_ratios": [4, 1], "height_ratios": [1, 4], "wspace": 0}
     )
     top, corner, main, right = axes.flat
     corner.set_visible(False)
-    pairs = {d: arrays[f"{recording.key}.{d}.pairs"] for d in DIRECTIONS}
+    pairs = {d: _known(recording, d, "size", "change") for d in DIRECTIONS}
     everything = np.concatenate(list(pairs.values()), axis=1)
     edges = [np.geomspace(v.min(), v.max() * (1 + 1e-6), 31) for v in everything]
     for direction, (size, change) in pairs.items():
@@ -120,8 +136,8 @@ def _pairs(cell: SubFigure, arrays: Arrays, recording: _Shown) -> None:
             look = {"histtype": "step", "color": colour, "linewidth": 1}
             panel.hist(values, bins, orientation=orientation, **look)
     for direction in DIRECTIONS:
-        size, change = arrays[f"{recording.key}.{direction}.average"]
-        slope = recording.summary["slopes"]["moving"][direction]["value"]
+        size, change = _known(recording, direction, "average_size", "average_change")
+        slope = float(recording.data["slope_moving"].sel(direction=direction))
         main.plot(size, change, color="white", linewidth=3)
         main.plot(
             size, change, color=COLOURS[direction], linewidth=1.8, label=f"{direction} {slope:.2f}"
@@ -148,84 +164,90 @@ def _pairs(cell: SubFigure, arrays: Arrays, recording: _Shown) -> None:
     top.set_title(recording.name)
 
 
-def _slopes(run: StoredRun) -> Figure:
-    figure, axes = plt.subplots(figsize=(4.6, 3.4))
+def _known(recording: _Shown, direction: str, *names: str) -> np.ndarray:
+    """Give variables in one direction, without what is filled up."""
+    values = recording.data[list(names)].sel(direction=direction)
+    stacked = np.stack([values[name].values for name in names])
+    return stacked[:, np.isfinite(stacked).all(0)]
+
+
+def _slopes(data: xr.Dataset) -> Figure:
+    figure, axes = subplots(figsize=(4.6, 3.4))
+    handles: dict[str, Any] = {}
     for direction in DIRECTIONS:
+        at, colour = data.sel(direction=direction), COLOURS[direction]
         offset = {"growth": -0.06, "shrinkage": 0.06}[direction]
-        z, value, sd = _by_factors(run, lambda s, d=direction: s["slopes"]["moving"][d])
-        axes.errorbar(
+        z, value, sd = _by_factors(at, "slope_moving")
+        handles[direction] = axes.errorbar(
             *(z + offset, value, sd),
-            color=COLOURS[direction],
+            color=colour,
             marker=MARKERS[direction],
             markersize=4,
             capsize=2,
             linewidth=1,
-            label=direction,
         )
-        if run.metrics["measured"] is not None:
-            found = run.metrics["measured"]["slopes"]["moving"][direction]
-            _line(axes, found["value"], found["sd"], COLOURS[direction])
-            axes.lines[-1].set_label(f"{direction}, {_data_name(run)}")
+        if (measured := _measured(at)) is not None:
+            handles[f"{direction}, {_name(data)}"] = _line(axes, measured, "slope_moving", colour)
     axes.set_ylabel("slope of log |dw| against log w")
-    _factors_axis(axes, run)
-    figure.legend(loc="outside upper center", ncols=2)
-    caption(figure, f"Changes over one sample; {_spread(run)}.")
+    _finish(figure, axes, data, handles, 2)
+    caption(figure, f"Changes over one sample; {_spread(data)}.")
     return figure
 
 
-def _q_min(run: StoredRun) -> Figure:
-    figure, axes = plt.subplots(figsize=(4.6, 3.4))
-    z, value, sd = _by_factors(run, lambda s: {"value": s["q_min"], "sd": s["q_min_sd"]})
+def _q_min(data: xr.Dataset) -> Figure:
+    figure, axes = subplots(figsize=(4.6, 3.4))
+    z, value, sd = _by_factors(data, "q_min")
     smooth = np.geomspace(z.min() - 0.3, z.max() + 0.3, 200)
-    axes.plot(smooth, 2 / smooth, color="0.5", linestyle="--", label="2/z")
-    axes.errorbar(z, value, sd, color="C0", marker="o", capsize=2, ls="none", label="simulated")
-    if run.metrics["measured"] is not None:
-        _line(axes, run.metrics["measured"]["q_min"], run.metrics["measured"]["q_min_sd"], "black")
-        axes.lines[-1].set_label(_data_name(run))
+    handles: dict[str, Any] = {
+        "2/z": axes.plot(smooth, 2 / smooth, color="0.5", linestyle="--")[0],
+        "simulated": axes.errorbar(z, value, sd, color="C0", marker="o", capsize=2, ls="none"),
+    }
+    if (measured := _measured(data)) is not None:
+        handles[f"{_name(data)} ± s.d."] = _line(axes, measured, "q_min", "black")
     axes.set_ylim(bottom=0)
     axes.set_ylabel(Q_MIN)
-    _factors_axis(axes, run)
-    figure.legend(loc="outside upper center", ncols=3)
-    caption(figure, f"Exponent of the norm that varies least over time; {_spread(run)}.")
+    _finish(figure, axes, data, handles, 3)
+    caption(figure, f"Exponent of the norm that varies least over time; {_spread(data)}.")
     return figure
 
 
-def _by_factors(run: StoredRun, quantity: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Collect z, and the means over seeds of a value and of its standard deviation."""
-    found: dict[int, list[tuple[float, float]]] = {}
-    for summary in run.metrics["simulated"]:
-        q = quantity(summary)
-        found.setdefault(summary["factors"], []).append((q["value"], q["sd"]))
-    z = np.array(sorted(found))
-    value, sd = np.array([numbers(found[k]).mean(0) for k in z.tolist()]).T
-    return z, value, sd
+def _by_factors(data: xr.Dataset, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give z, and the means over seeds of a number and of its standard deviation."""
+    found = data[[name, f"{name}_sd"]].mean("seed").sortby("factors").dropna("factors", how="all")
+    return found["factors"].values, found[name].values, found[f"{name}_sd"].values
 
 
-def _line(axes: Axes, value: float, sd: float, colour: str) -> None:
+def _line(axes: Axes, measured: xr.Dataset, name: str, colour: str) -> tuple[Any, Any]:
     """Draw a measured value as a horizontal line with a band of a standard deviation."""
-    axes.axhspan(value - sd, value + sd, color=colour, alpha=0.12, linewidth=0)
-    axes.axhline(value, color=colour, linestyle=":")
+    value, sd = float(measured[name]), float(measured[f"{name}_sd"])
+    band = axes.axhspan(value - sd, value + sd, color=colour, alpha=0.12, linewidth=0)
+    return band, axes.axhline(value, color=colour, linestyle=":")
 
 
-def _factors_axis(axes: Axes, run: StoredRun) -> None:
-    axes.set_xticks(sorted({s["factors"] for s in run.metrics["simulated"]}))
+def _finish(
+    figure: Figure, axes: Axes, data: xr.Dataset, handles: dict[str, Any], columns: int
+) -> None:
+    """Name factors and what is drawn."""
+    axes.set_xticks(sorted(data["factors"].values))
     axes.set_xlabel("factors z of a synapse")
+    figure.legend(handles.values(), handles, loc="outside upper center", ncols=columns)
 
 
-def _slopes_by_lag(run: StoredRun, shown: list[_Shown]) -> Figure:
-    figure, panels = plt.subplots(1, 2, figsize=(6.8, 3.2), sharex=True, sharey=True)
+def _slopes_by_lag(data: xr.Dataset, shown: list[_Shown]) -> Figure:
+    figure, panels = subplots(1, 2, figsize=(6.8, 3.2), sharex=True, sharey=True)
     for axes, direction in zip(panels, DIRECTIONS, strict=True):
         for recording in shown:
-            slopes = numbers(recording.summary["slope_by_lag"][direction])
-            lags = recording.summary["hours"] * np.arange(1, len(slopes) + 1)
-            axes.plot(lags, slopes, label=recording.name, **recording.line)
+            slopes = recording.data["slope_by_lag"].sel(direction=direction)
+            axes.plot(slopes["lag"], slopes, label=recording.name, **recording.line)
         _logarithmic(axes, "x")
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.set_xlabel("time between sizes (h)")
         axes.set_title(direction)
     panels[0].set_ylabel("slope of log |dw| against log w")
     _legend(figure, panels[0])
-    caption(figure, f"Slopes of moving averages over 1/20 of the sorted pairs; {_first_seed(run)}.")
+    caption(
+        figure, f"Slopes of moving averages over 1/20 of the sorted pairs; {_first_seed(data)}."
+    )
     return figure
 
 
@@ -234,19 +256,17 @@ def _legend(figure: Figure, axes: Axes) -> None:
     figure.legend(handles, labels, loc="outside upper center", ncols=min(len(labels), 4))
 
 
-def _variation(run: StoredRun, arrays: Arrays, shown: list[_Shown]) -> Figure:
-    figure, (plain, rescaled) = plt.subplots(1, 2, figsize=(6.8, 3.4))
-    q = arrays["exponents"]
+def _variation(data: xr.Dataset, shown: list[_Shown]) -> Figure:
+    figure, (plain, rescaled) = subplots(1, 2, figsize=(6.8, 3.4))
     for recording in shown:
-        label = recording.name
-        if "r_squared" in recording.summary:
-            label += f" ($R^2$ {_number(recording.summary['r_squared'])})"
-        variation = arrays[f"{recording.key}.variation"]
+        found, label = recording.data, recording.name
+        q, variation, curve = (found[n].values for n in ("exponent", "variation", "curve"))
+        if "r_squared" in found:
+            label += f" ($R^2$ {float(found['r_squared']):.2f})"
         plain.plot(q, np.where(variation > 0, variation, np.nan), label=label, **recording.line)
-        curve = arrays[f"{recording.key}.curve"]
         rescaled.plot(q, curve, **recording.line)
-        if recording.key == "measured":
-            sd = arrays["measured.curve_sd"]
+        if recording.measured:
+            sd = found["curve_sd"].values
             rescaled.fill_between(q, curve - sd, curve + sd, color="black", alpha=0.12, linewidth=0)
     plain.set_yscale("log")
     plain.set_ylabel("coefficient of variation over time")
@@ -257,37 +277,33 @@ def _variation(run: StoredRun, arrays: Arrays, shown: list[_Shown]) -> Figure:
     _legend(figure, plain)
     text = (
         "Left: norms of the population over time. Right: curves of resampled populations, rescaled "
-        f"to [0, 1], means; {_first_seed(run)}."
+        f"to [0, 1], means; {_first_seed(data)}."
     )
-    if run.metrics["measured"] is not None:
+    if shown[-1].measured:
         text += " Band: standard deviation. $R^2$: of the measured mean explained by a simulation."
     caption(figure, text)
     return figure
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
-
-
-def _bootstraps(run: StoredRun, arrays: Arrays, shown: list[_Shown]) -> Figure:
+def _bootstraps(setup: SynNoise, data: xr.Dataset, shown: list[_Shown]) -> Figure:
     """Illustrate how q_min comes about: for the spines, and for z = 2 or the next."""
-    simulated = [r for r in shown if r.key != "measured"]
-    chosen = [r for r in shown if r.key == "measured"]
+    simulated = [r for r in shown if not r.measured]
+    chosen = [r for r in shown if r.measured]
     if simulated:
-        chosen.append(min(simulated, key=lambda r: abs(r.summary["factors"] - 2)))
-    figure, panels = plt.subplots(
+        chosen.append(min(simulated, key=lambda r: abs(int(r.data["factors"]) - 2)))
+    figure, panels = subplots(
         *(len(chosen), 2), figsize=(6.8, 0.9 + 2.1 * len(chosen)), squeeze=False, sharex=True
     )
-    q = arrays["exponents"]
+    q = data["exponent"].values
     bins = np.append(q, q[-1] + 0.1) - 0.05
     for (curves, histogram), recording in zip(panels, chosen, strict=True):
-        for curve in arrays[f"{recording.key}.curves"]:
+        for curve in recording.data["curves"].values:
             curves.plot(q, curve, color="C0", linewidth=0.6, alpha=0.4)
             curves.plot(q[curve.argmin()], 0, "o", color="C1", markersize=3, alpha=0.6, zorder=3)
         curves.set_ylabel("rescaled variation")
         curves.set_title(recording.name)
-        histogram.hist(arrays[f"{recording.key}.minima"], bins, color="C1")
-        q_min, sd = recording.summary["q_min"], recording.summary["q_min_sd"]
+        histogram.hist(recording.data["minima"].values, bins, color="C1")
+        q_min, sd = (float(recording.data[name]) for name in ("q_min", "q_min_sd"))
         histogram.axvline(q_min, color="black", linewidth=1)
         look = {"color": "black", "alpha": 0.1, "linewidth": 0, "zorder": 0}
         histogram.axvspan(q_min - sd, q_min + sd, **look)
@@ -299,9 +315,9 @@ def _bootstraps(run: StoredRun, arrays: Arrays, shown: list[_Shown]) -> Figure:
         axes.set_xlim(0, q[-1] + 0.05)
     caption(
         figure,
-        f"Left: {len(arrays[f'{chosen[0].key}.curves'])} of {run.metrics['bootstraps']:,} "
+        f"Left: {data.sizes['curve_shown']} of {setup.bootstraps:,} "
         "populations resampled with replacement; dots: minima. Right: minima of all, their mean "
-        f"and standard deviation; {_first_seed(run)}.",
+        f"and standard deviation; {_first_seed(data)}.",
     )
     return figure
 
@@ -310,12 +326,11 @@ def _in_words(hours: float) -> str:
     return f"{hours:g} h" if hours >= 0.5 else f"{60 * hours:.3g} min"
 
 
-def _first_seed(run: StoredRun) -> str:
-    return name_seeds(run.record["seeds"][:1])
+def _first_seed(data: xr.Dataset) -> str:
+    return seeds_of(data.isel(seed=slice(1)))
 
 
-def _spread(run: StoredRun) -> str:
+def _spread(data: xr.Dataset) -> str:
     """Say what points and bars are."""
-    seeds = run.record["seeds"]
-    means = "" if len(seeds) == 1 else ", means over seeds"
-    return f"bars: standard deviation over resampled populations{means}; {name_seeds(seeds)}"
+    means = "" if data.sizes["seed"] == 1 else ", means over seeds"
+    return f"bars: standard deviation over resampled populations{means}; {seeds_of(data)}"

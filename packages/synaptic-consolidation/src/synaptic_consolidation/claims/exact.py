@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 
+import xarray as xr
+
 from sharpwave_shared.claims import Claim, Measurement
-from sharpwave_shared.runs import StoredRun
+from synaptic_consolidation.experiments.exact import Exact
 
 BAND = 0.02
 FEWEST_NEURONS, FEWEST_ROWS = 400, 40
@@ -16,26 +18,23 @@ TWO_FACTORS = {0.08: 0.075, 0.33: 0.255, 0.70: 0.42}
 
 
 def _densities(
-    norm: int, expected: Callable[[float], float | None]
-) -> Callable[[StoredRun], Measurement | None]:
+    factors: int, expected: Callable[[float], float | None]
+) -> Callable[[Exact, xr.Dataset], Measurement | None]:
     """Compare the mean densities of the largest network with those expected at its loads."""
 
-    def measure(run: StoredRun) -> Measurement | None:
-        if run.experiment != "exact" or run.metrics["f"] != 0.5 or run.config["exact_activity"]:
+    def measure(setup: Exact, data: xr.Dataset) -> Measurement | None:
+        largest, rows = max(setup.n), data.sizes["seed"] * data.sizes["row"]
+        targets = {load: target for load in setup.loads if (target := expected(load)) is not None}
+        if setup.f != 0.5 or setup.exact_activity or not targets:
             return None
-        largest = max(run.config["n"])
-        compared = [
-            (c, target)
-            for c in run.metrics["conditions"]
-            if (c["norm"], c["n"]) == (norm, largest)
-            and (target := expected(c["load"])) is not None
-        ]
-        if not compared or largest < FEWEST_NEURONS or compared[0][0]["rows"] < FEWEST_ROWS:
+        if largest < FEWEST_NEURONS or rows < FEWEST_ROWS:
             return None
-        measured = {c["load"]: c["density"]["mean"] for c, _ in compared}
-        holds = all(
-            c["separable"] == c["rows"] and abs(c["density"]["mean"] - target) <= BAND
-            for c, target in compared
+        found = data.sel(factors=factors, n=largest, load=list(targets))
+        measured = dict(
+            zip(targets, found["density"].mean(["seed", "row"]).values.tolist(), strict=True)
+        )
+        holds = bool((found["solved"] == 1).all()) and all(
+            abs(measured[load] - target) <= BAND for load, target in targets.items()
         )
         shown = ", ".join(f"{density:.3f} at {load:g}" for load, density in measured.items())
         values = {"n": largest, "loads": list(measured), "densities": list(measured.values())}
@@ -51,7 +50,7 @@ CLAIMS = [
         source="Figure 2, density against load",
         published="0.50",
         band=f"within {BAND} at every load up to {LARGEST_LOAD:g}; N at least {FEWEST_NEURONS}",
-        measure=_densities(2, lambda load: 0.5 if load <= LARGEST_LOAD else None),
+        measure=_densities(1, lambda load: 0.5 if load <= LARGEST_LOAD else None),
     ),
     Claim(
         name="optimal-density-two-factors",
@@ -59,6 +58,6 @@ CLAIMS = [
         source="Figure 2, density against load",
         published=", ".join(f"{d:g} at {load:g}" for load, d in TWO_FACTORS.items()),
         band=f"within {BAND}; N at least {FEWEST_NEURONS}",
-        measure=_densities(1, TWO_FACTORS.get),
+        measure=_densities(2, TWO_FACTORS.get),
     ),
 ]

@@ -1,0 +1,137 @@
+"""A night: memories are replayed, and the network consolidates them by itself (Figure 3)."""
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Bool, Float
+
+from sharpwave_shared.journal import Journal
+from synaptic_consolidation.learning import BLOCK, advance, engine_on
+from synaptic_consolidation.limits import PAPER_N
+from synaptic_consolidation.measures import ROW_MEASURES, labelled, measure_rows
+from synaptic_consolidation.model import Patterns, Rows, Rule
+
+LENGTH = 70.0
+"""Half of the norm sum u^2 of a row of `PAPER_N` inputs; it grows with their number."""
+ETA_FIRST, ETA_LAST, ETA_CYCLES = 1e-2, 0.4, 40.0
+"""The rate of replay rises from the first to the last value, with this time constant."""
+BETA = 20.0
+LOOKS = (100, 500)
+"""Cycles after which it is noted which synapses are pruned, beside the end."""
+EXAMPLES = 60
+"""Synapses whose weights are followed."""
+
+
+def rule_of(n: int) -> Rule:
+    """Give the rule of replay for networks of this size."""
+    return Rule(2, LENGTH * n / PAPER_N, ETA_LAST, ETA_LAST, BETA, error_driven=False)
+
+
+def marks_of(cycles: int) -> list[int]:
+    """Give the cycles at which a night is looked at: 1, 2, 5, 10, ... and the last."""
+    steps = (base * 10**power for power in range(9) for base in (1, 2, 5))
+    return [0, *(step for step in steps if step < cycles), cycles]
+
+
+def rescaled(rows: Rows, rule: Rule) -> Rows:
+    """Give a copy whose factors have the homeostatic norm, and thresholds that fit them."""
+    result = rows.copy()
+    scale = np.sqrt(rule.norm / np.square(rows.factors).sum((1, 2), dtype=float))
+    result.factors *= scale[:, None, None].astype(np.float32)
+    result.theta *= (scale**rule.factors).astype(np.float32)
+    return result
+
+
+def replay_rates(first: int, count: int) -> Float[np.ndarray, " cycles"]:
+    """Give the learning rates of replay cycles."""
+    cycle = np.arange(first, first + count)
+    return ETA_LAST - (ETA_LAST - ETA_FIRST) * np.exp(-cycle / ETA_CYCLES)
+
+
+@dataclass
+class Night:
+    """The course of a night.
+
+    Attributes
+    ----------
+    rows
+        The network.
+    course
+        Measures of all rows, and the weights of some synapses, at each mark so far.
+    living
+        Which synapses are not pruned, by the cycle of a look.
+    """
+
+    rows: Rows
+    course: list[dict[str, np.ndarray]] = field(default_factory=list)
+    living: dict[str, Bool[np.ndarray, "rows inputs"]] = field(default_factory=dict)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give everything, for a checkpoint."""
+        return {**vars(self), "rows": self.rows.state_dict()}
+
+    def load_state_dict(self, state: Any) -> None:
+        """Take back what `state_dict` gave."""
+        self.rows.load_state_dict(state["rows"])
+        self.course, self.living = state["course"], state["living"]
+
+    def describe(self, cycles: int) -> xr.Dataset:
+        """Give the course: `ROW_MEASURES` and `examples` by cycle."""
+        course = {name: np.array([at[name] for at in self.course]) for name in self.course[0]}
+        examples = {"examples": course.pop("examples")}
+        return xr.Dataset(
+            labelled(("cycle", "row"), course, ROW_MEASURES)
+            | labelled(("cycle", "example"), examples, {"examples": "weights of some synapses"}),
+            {
+                "cycle": ("cycle", marks_of(cycles), {"long_name": "replay cycles"}),
+                "example": np.arange(examples["examples"].shape[1]),
+            },
+        )
+
+
+def sleep(
+    evening: Rows,
+    replayed: Patterns,
+    f: float,
+    cycles: int,
+    *,
+    device: torch.device,
+    journal: Journal,
+    description: str = "asleep",
+) -> Night:
+    """Replay patterns for so many cycles, with whatever the network answers; note the course.
+
+    Raises
+    ------
+    DivergenceError
+        If numbers are not finite any more.
+    """
+    rule, marks = rule_of(len(evening)), marks_of(cycles)
+    night = Night(evening.copy())
+    post, pre = np.nonzero(evening.living)
+    chosen = np.linspace(0, len(post) - 1, min(EXAMPLES, len(post))).astype(int)
+
+    def look(cycle: int) -> None:
+        found = measure_rows(night.rows, replayed, replayed, f)
+        night.course.append(found | {"examples": night.rows.weights[post[chosen], pre[chosen]]})
+        if cycle in (*LOOKS, cycles):
+            night.living[str(cycle)] = night.rows.living.copy()
+
+    look(0)
+    blocks = [
+        (first, min(BLOCK, end - first))
+        for start, end in pairwise(marks)
+        for first in range(start, end, BLOCK)
+    ]
+    with engine_on(device, len(evening)) as engine:
+        for number in journal.steps(description, len(blocks), night):
+            first, count = blocks[number]
+            rates = replay_rates(first, count)
+            advance(night.rows, replayed, replayed, rule, rates, rates, engine=engine)
+            if first + count in marks:
+                look(first + count)
+    return night
