@@ -173,11 +173,6 @@ def read_tree(path: Path) -> Any:
 
 def _shape_of(tree: Any, tensors: dict[str, Tensor]) -> list[Any]:
     """Describe a tree as a kind and its content; put tensors aside under numbers."""
-
-    def aside(kind: str, tensor: Tensor) -> list[Any]:
-        tensors[str(len(tensors))] = tensor
-        return [kind, str(len(tensors) - 1)]
-
     if type(tree).__name__ == "Dataset":  # not by its class, whose import takes a second
         return ["dataset", _shape_of(_parts_of(tree), tensors)]
     match tree:
@@ -187,9 +182,10 @@ def _shape_of(tree: Any, tensors: dict[str, Tensor]) -> list[Any]:
         case np.generic() if tree.dtype.kind in "biuf":
             return ["value", tree.item()]
         case Tensor():
-            return aside("tensor", tree)
+            return _aside("tensor", tree, tensors)
         case np.ndarray() if tree.dtype.kind in "biuf":
-            return aside("array", torch.from_numpy(np.array(tree, tree.dtype.newbyteorder("="))))
+            native = np.array(tree, tree.dtype.newbyteorder("="))
+            return _aside("array", torch.from_numpy(native), tensors)
         case np.ndarray() if all(isinstance(text, str) for text in tree.flat):
             return ["texts", np.asarray(tree, dtype=str).tolist()]
         case list() | tuple():
@@ -199,6 +195,12 @@ def _shape_of(tree: Any, tensors: dict[str, Tensor]) -> list[Any]:
                 raise TypeError("keys of a tree must be texts")
             return ["dict", {key: _shape_of(part, tensors) for key, part in tree.items()}]
     raise TypeError(f"a tree cannot hold a {type(tree).__name__}")
+
+
+def _aside(kind: str, tensor: Tensor, tensors: dict[str, Tensor]) -> list[Any]:
+    # No function within `_shape_of`: where types are checked, each call would wrap it anew.
+    tensors[str(len(tensors))] = tensor
+    return [kind, str(len(tensors) - 1)]
 
 
 def _parts_of(data: Any) -> dict[str, Any]:
