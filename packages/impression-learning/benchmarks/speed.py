@@ -14,7 +14,15 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 
-from impression_learning import Group, Member, make_plan, measure_updates
+from impression_learning import (
+    ENGINES,
+    Group,
+    Member,
+    Snr,
+    Standard,
+    VocalDigits,
+    measure_updates,
+)
 from impression_learning.reference import (
     Arrays,
     plain_latent_process,
@@ -45,23 +53,24 @@ def _standard(
     device: torch.device, networks: int, steps: int, repeat: int
 ) -> Iterator[dict[str, object]]:
     """Time one network on one core, and many at once."""
-    setting, process = make_plan("standard").conditions("impression")[0]
-    one = [Group([Member(setting, process, 0)], device)]
+    setting, process = Standard().setting("impression"), Standard().process()
+    one = Group([Member(setting, process, 0)], device)
     members = [Member(setting, process, seed) for seed in range(networks)]
     many = (
         [Group([m], device) for m in members] if device.type == "cpu" else [Group(members, device)]
     )
-    passages = {id(g): g.start("training") for g in one + many}
-    plain = _plain_standard()
-
-    def learn(group: Group) -> None:
-        group.learn(passages[id(group)], steps)
+    passage = one.start("training")
+    passages = [g.start("training") for g in many]
 
     def learn_many() -> None:
         with workers(len(many)) as in_parallel:
-            in_parallel(learn, many)
+            in_parallel(lambda i: many[i].learn(passages[i], steps), range(len(many)))
 
-    sides = {"plain": plain, "one": lambda: learn(one[0]), "many": learn_many}
+    sides = {
+        "plain": _plain_standard(),
+        "one": lambda: one.learn(passage, steps),
+        "many": learn_many,
+    }
     seconds = alternate(sides, repeat, device)
     plain_step = seconds["plain"] / PLAIN_STEPS
     for which, count in (("one", 1), ("many", networks)):
@@ -102,7 +111,7 @@ def _plain_weights(rng: np.random.Generator, n_in: int = 100, n: int = 20) -> Ar
 
 def _speech(steps: int, repeat: int) -> dict[str, object]:
     """Time the two-layer network, on noise of the size of the spectrograms."""
-    setting, _ = make_plan("Vocal_Digits").conditions("impression")[0]
+    setting = VocalDigits().setting("impression")
     rng = np.random.default_rng(0)
     x = 1 + rng.standard_normal((2000, 128))
     group = Group([Member(setting, Sequences({"training": x}), 0)], torch.device("cpu"))
@@ -139,7 +148,7 @@ def _speech(steps: int, repeat: int) -> dict[str, object]:
 
 def _episodes(device: torch.device, repeat: int) -> dict[str, object]:
     """Time the statistics of both rules' updates: episodes of SNR at one point of learning."""
-    setting, process = make_plan("SNR").conditions("impression")[0]
+    setting, process = Snr().setting("impression"), Snr().process()
     group = Group([Member(setting, process, 0)], device)
     x, _, _ = group.worlds[0].read("test", 0, 4, group.worlds[0].start("test"))
     rng = np.random.default_rng(0)
@@ -166,7 +175,7 @@ def _episodes(device: torch.device, repeat: int) -> dict[str, object]:
             total += np.sum(updates, 0)
 
     def fast() -> None:
-        network = group.circuits.parameters
+        network = group.circuits.weights
         measure_updates(network, setting, x, count, Streams(0))
 
     seconds = alternate({"plain": plain, "fast": fast}, repeat, device)
@@ -181,37 +190,15 @@ def _episodes(device: torch.device, repeat: int) -> dict[str, object]:
 
 def _check() -> None:
     """Both sides must learn the same from the same data and noise."""
-    setting, process = make_plan("standard").conditions("impression")[0]
-    group = Group([Member(setting, process, 0)], torch.device("cpu"))
-    start = group.circuits.parameters.clone()
-    weights = {
-        "W_in": start.recognition[0][0].numpy(),
-        "W_out": start.generation[0][0].numpy(),
-        "D": start.transition[0].numpy(),
-        "r": np.zeros(20),
-    }
-    steps = chunk_steps(setting.units)
-    passage = group.start("training")
-    noise = group.noise("training", "inference", 0, steps)[:, 0].double().numpy()
-    x, _, _ = group.worlds[0].read("training", 0, steps, passage.worlds[0])
-    layer = {"s": slice(0, 100), "r": slice(100, 120)}
-    plain_one_layer(
-        weights,
-        x.numpy(),
-        setting.awake(0, steps),
-        lambda name, t, size: noise[t, layer[name[0]]],
-        sigma_gen=process.a,
-        eta=setting.eta,
-    )
-    group.learn(passage, steps)
-    learnt = group.circuits.parameters
-    pairs = (
-        (learnt.recognition[0], "W_in"),
-        (learnt.generation[0], "W_out"),
-        (learnt.transition, "D"),
-    )
-    for tensor, name in pairs:
-        np.testing.assert_allclose(tensor[0].numpy(), weights[name], rtol=1e-7, atol=1e-9)
+    member = Member(Standard().setting("impression"), Standard().process(), 0)
+    learnt = {}
+    for name in ("reference", "fused"):
+        group = Group([member], torch.device("cpu"))
+        group.engine = ENGINES[name]
+        group.learn(group.start("training"), chunk_steps(member.setting.units))
+        learnt[name] = group.circuits.weights.tensors()
+    for name, tensor in learnt["reference"].items():
+        torch.testing.assert_close(learnt["fused"][name], tensor, rtol=1e-7, atol=1e-9)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,21 @@
 """Claims: each holds inside its band and fails outside, on runs with known numbers."""
 
 import json
-from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import xarray as xr
 
-from impression_learning.claims import CLAIMS
-from sharpwave_shared.claims import Claim, Measurement, check_claims, claims_record
+from impression_learning import Snr
+from impression_learning.cli import app
+from impression_learning.experiments.common import Learning
+from sharpwave_shared.claims import Claim, Measurement
 from sharpwave_shared.files import json_values
-from sharpwave_shared.runs import StoredRun
 
-BY_NAME: dict[str, Claim] = {claim.name: claim for claim in CLAIMS}
+CLAIMS: dict[str, Claim] = {
+    claim.name: claim for kind in app.experiments.values() for claim in kind.claims()
+}
 GOOD: dict[str, Any] = {
     "correlation": [0.996, 0.995],
     "r2": [0.99, 0.98],
@@ -20,6 +24,7 @@ GOOD: dict[str, Any] = {
     "transition_sd": [0.002, 0.002],
     "transition_truth": 0.975,
 }
+Stored = tuple[Learning, xr.Dataset]
 
 
 def condition(
@@ -28,45 +33,60 @@ def condition(
     algorithm: str = "impression",
     value: float = 0,
     switch_period: int = 1,
-    dt: float | None = 0.1,
+    dt: float = 0.1,
     **summary: Any,
 ) -> dict[str, Any]:
-    losses = losses or [[100.0, 20.0], [100.0, 20.0]]
-    return {
-        "algorithm": algorithm,
-        "value": value,
-        "eta": 1e-3,
-        "switch_period": switch_period,
-        "dt": dt,
-        "points": [0, 10],
-        "losses": losses,
-        "diverged": [-1] * len(losses),
-        "summary": GOOD | summary,
-    }
+    """What networks of one algorithm and value did; lists are over seeds, None is not known."""
+    given = [len(v) for v in summary.values() if isinstance(v, list)]
+    losses = losses or [[100.0, 20.0]] * (given[0] if given else 2)
+    own = {"losses": losses, "algorithm": algorithm, "value": value}
+    return own | {"switch_period": switch_period, "dt": dt, "summary": GOOD | summary}
 
 
-def run(mode: str, *conditions: dict[str, Any], **metrics: Any) -> StoredRun:
+def run(mode: str, *conditions: dict[str, Any]) -> Stored:
+    """Make the results of a mode out of conditions."""
+    kind: Any = app.experiments[mode]
+    fixed = {n: conditions[0][n] for n in ("switch_period", "dt") if n in kind.model_fields}
+    algorithms = list(dict.fromkeys(c["algorithm"] for c in conditions))
+    parts = [
+        xr.concat([_dataset(c) for c in conditions if c["algorithm"] == name], kind.axis or "only")
+        for name in algorithms
+    ]
+    data = xr.concat(parts, "algorithm").assign_coords(algorithm=algorithms)
+    if not kind.axis:
+        return kind(**fixed), data.isel(only=0)
     values = list(dict.fromkeys(c["value"] for c in conditions))
-    head = {"axis": {"name": "", "values": values}, "conditions": list(conditions)}
-    return StoredRun(Path(), {"experiment": mode, "config": {}}, head | metrics)
+    return kind(**fixed), data.assign_coords({kind.axis: values})
 
 
-def measure(name: str, stored: StoredRun) -> Measurement | None:
-    measurement = BY_NAME[name].measure(stored)
+def _dataset(condition: dict[str, Any]) -> xr.Dataset:
+    losses = np.array(condition["losses"], float)
+    data = xr.Dataset({"loss": (("seed", "point"), losses), "final_loss": ("seed", losses[:, -1])})
+    for name, values in condition["summary"].items():
+        array = np.array(values, float)
+        if array.ndim:
+            array = np.resize(array, len(losses))
+        data[name] = (("seed",) * array.ndim, array)
+    return data
+
+
+def measure(name: str, stored: Stored) -> Measurement | None:
+    experiment, data = stored
+    claims = [claim for claim in experiment.claims() if claim.name == name]
+    measurement = claims[0].measure(experiment, data) if claims else None
     if measurement is not None:  # what is measured can be written down
-        record = claims_record([(BY_NAME[name], measurement)])
-        json.dumps(json_values(record), allow_nan=False)
+        json.dumps(json_values(measurement.values), allow_nan=False)
         assert type(measurement.reproduced) is bool
     return measurement
 
 
-def verdict(name: str, stored: StoredRun) -> bool | None:
+def verdict(name: str, stored: Stored) -> bool | None:
     measurement = measure(name, stored)
     return None if measurement is None else measurement.reproduced
 
 
-def spoken(stored: StoredRun) -> set[str]:
-    return {claim.name for claim, _ in check_claims(CLAIMS, stored)}
+def spoken(stored: Stored) -> set[str]:
+    return {claim.name for claim in stored[0].claims() if measure(claim.name, stored)}
 
 
 SPEECH = {"alternation_correlation": [0.9, 0.9], "band_cosine": [0.995, 0.98]}
@@ -134,7 +154,7 @@ def test_time_constant(means: list, expected: bool) -> None:
 
 
 def test_time_constant_at_every_dt() -> None:
-    def of(*means: float) -> StoredRun:
+    def of(*means: float) -> Stored:
         return run(
             "time_constant",
             *(
@@ -152,7 +172,7 @@ def test_time_constant_at_every_dt() -> None:
 
 
 def test_alternation_is_measured_at_period_1_and_the_datas_time_step() -> None:
-    def periods(first: float, second: float) -> StoredRun:
+    def periods(first: float, second: float) -> Stored:
         return run(
             "switch_period",
             condition(switch_period=4, value=4, alternation_correlation=[first]),
@@ -171,7 +191,7 @@ def test_alternation_is_measured_at_period_1_and_the_datas_time_step() -> None:
     assert verdict("alternation", run("standard", condition(dt=0.2))) is None
 
 
-def periods(correlations: dict[int, list[float | None]], final: float = 10.0) -> StoredRun:
+def periods(correlations: dict[int, list[float | None]], final: float = 10.0) -> Stored:
     return run(
         "switch_period",
         *(
@@ -217,23 +237,28 @@ def test_phase_length_shows_the_shortest_and_the_longest() -> None:
     assert measurement.values["spearman"] == pytest.approx(-1)
 
 
-def updates(**changed: dict[str, Any]) -> StoredRun:
-    """A run of two seeds and three points."""
-
-    def reinforce(snr: float) -> dict[str, Any]:
-        return {
-            "snr": [[snr] * 3] * 2,
-            "norm": [[1.0] * 3] * 2,
-            "inner_product": [[1.0] * 3] * 2,
-            "cosine": [[0.8] * 3] * 2,
-            "cosine_all": [[0.7] * 3] * 2,
-        }
-
-    rules = {f"{third}.{t}": reinforce(1e-4) for third in ("gradient", "released") for t in TRACES}
-    rules["impression"] = {"snr": [[0.1] * 3] * 2, "norm": [[1.0] * 3] * 2}
+def updates(**changed: dict[str, Any]) -> Stored:
+    """A run of two seeds and three points; names are impression or `gradient_cleared`."""
+    shape = np.shape(next((v for c in changed.values() for v in c.values()), np.ones((2, 3))))
+    quantities = {"snr": 1e-4, "norm": 1.0, "inner_product": 1.0, "cosine": 0.8, "cosine_all": 0.7}
+    along = ("algorithm", "third_factor", "traces", "seed", "point")
+    data = xr.Dataset(
+        {name: (along, np.full((1, 2, 2, *shape), value)) for name, value in quantities.items()}
+        | {"impression_snr": (("algorithm", "seed", "point"), np.full((1, *shape), 0.1))},
+        {
+            "algorithm": ["impression"],
+            "third_factor": ["gradient", "released"],
+            "traces": list(TRACES),
+        },
+    )
     for name, values in changed.items():
-        rules[name.replace("_", ".")] |= values
-    return run("SNR", condition(), updates=rules, episodes=200)
+        for quantity, rows in values.items():
+            if name == "impression":
+                data["impression_snr"][0] = np.array(rows, float)
+                continue
+            third, traces = name.split("_")
+            data[quantity].loc[{"third_factor": third, "traces": traces}] = np.array(rows, float)
+    return Snr(), data
 
 
 TRACES = ("cleared", "kept")
@@ -291,7 +316,7 @@ def dimensions(
     impression: list[float | None] | None = None,
     backprop: list[float | None] | None = None,
     sizes: tuple[int, ...] = (2, 4, 8, 16),
-) -> StoredRun:
+) -> Stored:
     """A run of one seed; final losses by dimension."""
     final = {
         "impression": impression or [10.0] * len(sizes),
@@ -353,10 +378,9 @@ def test_dimension_takes_the_mean_over_the_seeds() -> None:
 
 
 def test_dimension_needs_all_three_algorithms() -> None:
-    whole = dimensions([20.0, 30.0, 40.0, 50.0])
+    experiment, whole = dimensions([20.0, 30.0, 40.0, 50.0])
     for absent in ("impression", "reinforce", "backprop"):
-        kept = [c for c in whole.metrics["conditions"] if c["algorithm"] != absent]
-        assert verdict("dimension", run("dimensionality", *kept)) is None
+        assert verdict("dimension", (experiment, whole.drop_sel(algorithm=absent))) is None
 
 
 EXPECTED = {
@@ -368,23 +392,24 @@ EXPECTED = {
 }
 
 
+AXIS = dict.fromkeys(("standard", "Vocal_Digits"), (0,)) | {
+    "switch_period": (1, 4, 7),
+    "time_constant": (1.0, 0.1, 0.01),
+    "lr_optim": (1e-3, 1e-4, 1e-5),
+}
+
+
 @pytest.mark.parametrize("mode", EXPECTED)
 @pytest.mark.filterwarnings("ignore:An input array is constant")
 def test_claims_speak_about_their_modes(mode: str) -> None:
-    dt = None if mode == "Vocal_Digits" else 0.1
-    conditions = [
-        condition(value=p, switch_period=p, dt=dt, band_cosine=[0.99, 0.99]) for p in (1, 4, 7)
-    ]
+    conditions = [condition(value=p, band_cosine=[0.99, 0.99]) for p in AXIS[mode]]
     assert spoken(run(mode, *conditions)) == EXPECTED[mode]
 
 
 @pytest.mark.parametrize("mode", EXPECTED)
 @pytest.mark.parametrize("algorithm", ["reinforce", "backprop"])
 def test_claims_are_about_impression_learning(mode: str, algorithm: str) -> None:
-    others = [
-        condition(algorithm=algorithm, value=p, switch_period=p, band_cosine=[0.99])
-        for p in (1, 4, 7)
-    ]
+    others = [condition(algorithm=algorithm, value=p, band_cosine=[0.99, 0.99]) for p in AXIS[mode]]
     assert spoken(run(mode, *others)) == set()
 
 
@@ -394,8 +419,8 @@ def test_claims_of_the_other_two_modes() -> None:
 
 
 def test_every_claim_is_told_apart_and_says_what_counts() -> None:
-    assert len(BY_NAME) == len(CLAIMS) == 11
-    for claim in CLAIMS:
+    assert len(CLAIMS) == 11
+    for claim in CLAIMS.values():
         assert all((claim.statement, claim.source, claim.published, claim.band))
 
 

@@ -1,44 +1,33 @@
-import functools
-import json
-import math
+"""Figures: all can be drawn, show what they say, and what is not known does not stop them."""
+
 import statistics
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from impression_learning.experiments import run as run_experiment
-from impression_learning.figures import DRAWN, common, draw
-from impression_learning.plans import MODES, make_plan
+from impression_learning.cli import app
+from impression_learning.figures import common
 from impression_learning.speech import BANDS, band_frequencies
-from sharpwave_shared.files import json_values, read_json, write_arrays, write_json
-from sharpwave_shared.plotting import numbers
-from sharpwave_shared.runs import StoredRun, read_run
+from sharpwave_shared import Run
+from sharpwave_shared.execution import draw_run
+from sharpwave_shared.plotting import style
 
 pytestmark = pytest.mark.filterwarnings("error")
 
-SEEDS = [4, 5, 6]
+SEEDS = [3, 1, 2]
 NUMERICAL = {"loss", "final-loss", "direction", "signal-to-noise", "periods", "transition"} | {
     "time-constants",
     "learning-rates",
     "reconstruction-scatter",
 }
 """Figures that show losses and other numbers, which can be unknown."""
-SMALL = {"n_latent": 2, "n_in": 2, "n": 2}
-TINY: dict[str, dict[str, Any]] = {
-    "standard": SMALL,
-    "SNR": {"episodes": 200},
-    "dimensionality": {"dimensions": (1, 2, 3, 4), "steps_backprop": 100},
-    "switch_period": SMALL | {"periods": (1, 4, 31)},
-    "time_constant": SMALL | {"dts": (1.0, 0.1, 0.01)},
-    "lr_optim": {"rates": (1e-3, 1e-4, 1e-5)},
-}
 FIGURES = {
     "standard": {"loss", "reconstruction", "reconstruction-scatter", "autocorrelation", "latents"},
     "SNR": {"loss", "direction", "signal-to-noise"},
@@ -48,99 +37,58 @@ FIGURES = {
     "lr_optim": {"learning-rates"},
     "Vocal_Digits": {"loss", "spectrogram", "correlations", "dreams", "autocorrelation"},
 }
-
-
-@functools.cache
-def results(mode: str, algorithm: str | None = None) -> tuple[str, dict[str, np.ndarray]]:
-    """Run a mode for a moment; give its metrics as JSON, and its arrays."""
-    if mode == "Vocal_Digits":
-        return speech_results()
-    plan = make_plan(mode, algorithm=algorithm, steps=200, points=3, test_steps=200, **TINY[mode])
-    result = run_experiment(plan, SEEDS)
-    return json.dumps(json_values(result.metrics)), result.arrays
-
-
-def speech_results() -> tuple[str, dict[str, np.ndarray]]:
-    """Make up what a run with speech stores: its circuit takes long to compile."""
-    text, arrays = results("standard")
-    metrics = json.loads(text)
-    (condition,) = metrics["conditions"]
-    condition["dt"] = None
-    condition["summary"]["band_cosine"] = [0.9, 0.8, 0.7]
-    metrics["decibels"] = {"offset": 80.0, "scale": 22.0}
-    rng = np.random.default_rng(0)
-    made = {
-        f"0.{name}": rng.uniform(0, 3, (200, BANDS)).astype(np.float32)
-        for name in ("stimulus", "reconstruction", "dream", "dream_before")
-    }
-    made["0.bands"] = rng.uniform(-1, 1, (2, BANDS, BANDS)).astype(np.float32)
-    known = {name: v for name, v in arrays.items() if name != "0.autocorrelation.true"}
-    return json.dumps(metrics), known | made
+MODES = list(FIGURES)
+Results = Callable[[str], xr.Dataset]
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Callable[..., StoredRun]:
-    """Give a function that writes a run directory."""
+def results(finished: Callable[[str], Run]) -> Results:
+    """Give the results of the tiny run of a mode; those of speech are made up."""
 
-    def write(
-        mode: str,
-        algorithm: str | None = None,
-        *,
-        folder: str = "run",
-        seeds: int = len(SEEDS),
-        change: Callable[[dict[str, Any]], None] = lambda metrics: None,
-    ) -> StoredRun:
-        text, arrays = results(mode, algorithm)
-        metrics = json.loads(text)
-        keep_seeds(metrics, seeds)
-        change(metrics)
-        shorter = {
-            name: values[:seeds] if "autocorrelation" in name else values
-            for name, values in arrays.items()
+    def of(mode: str) -> xr.Dataset:
+        if mode != "Vocal_Digits":
+            return finished(mode).data
+        return spoken(finished("standard").data)
+
+    return of
+
+
+def spoken(data: xr.Dataset) -> xr.Dataset:
+    """Make up what a run with speech stores: its circuit takes long to compile."""
+    rng = np.random.default_rng(0)
+    data = data.drop_dims("channel").drop_vars("transition_truth").sel(source=["inferred"])
+    data = xr.concat(
+        [data, data.assign_coords(source=["generated"])], "source", data_vars="minimal"
+    )
+    lead, along = (1, len(SEEDS)), ("algorithm", "seed")
+    for name in ("stimulus", "reconstruction", "dream", "dream_before"):
+        levels = rng.uniform(0, 3, (*lead, 200, BANDS)).astype(np.float32)
+        data[name] = ((*along, "time", "channel"), levels)
+    matrices = rng.uniform(-1, 1, (*lead, 2, BANDS, BANDS)).astype(np.float32)
+    data["band_correlation"] = ((*along, "passage", "channel", "other_channel"), matrices)
+    data["band_cosine"] = (along, [[0.9, 0.8, 0.7]])
+    return data.assign_coords(
+        passage=["data", "dreams"], frequency=("channel", band_frequencies())
+    ).assign_attrs(offset_db=80.0, scale_db=22.0)
+
+
+def unknown(data: xr.Dataset) -> xr.Dataset:
+    """Forget all numbers, but not what is shown over time."""
+    kept = {"time", "source", "passage"}
+    return data.assign(
+        {
+            name: variable * np.nan
+            for name, variable in data.data_vars.items()
+            if not kept & set(variable.dims) and variable.dtype.kind == "f"
         }
-        directory = tmp_path / folder
-        record = {
-            "package": "impression-learning",
-            "experiment": mode,
-            "status": "finished",
-            "label": "label",
-            "seeds": SEEDS[:seeds],
-            "config": {"switch_period": 1},
-            "identity": {},
-        }
-        write_json(directory / "run.json", record)
-        write_json(directory / "metrics.json", metrics)
-        write_arrays(directory / "arrays.npz", **shorter)
-        return read_run(directory, "impression-learning")
-
-    return write
+    )
 
 
-def keep_seeds(metrics: dict[str, Any], seeds: int) -> None:
-    for condition in metrics["conditions"]:
-        for values in (condition, condition.get("summary", {})):
-            for name, value in values.items():
-                if isinstance(value, list) and len(value) == len(SEEDS) and name != "points":
-                    values[name] = value[:seeds]
-    for rule in metrics.get("updates", {}).values():
-        for name, value in rule.items():
-            rule[name] = value[:seeds]
-
-
-def forget_all(metrics: dict[str, Any]) -> None:
-    for condition in metrics["conditions"]:
-        condition["losses"] = [[None for _ in row] for row in condition["losses"]]
-        for name, values in condition.get("summary", {}).items():
-            unknown = [None] * len(values) if isinstance(values, list) else values
-            condition["summary"][name] = unknown
-    for rule in metrics.get("updates", {}).values():
-        for name, rows in rule.items():
-            rule[name] = [[None for _ in row] for row in rows]
-
-
-def build(run: StoredRun) -> dict[str, Figure]:
+def build(mode: str, data: xr.Dataset, **parameters: Any) -> dict[str, Figure]:
     """Build all figures, without files."""
-    return DRAWN[run.experiment](run)
+    kind = app.experiments[mode]
+    with style():
+        return dict(kind.figures()(kind(**parameters), data))
 
 
 @pytest.fixture(autouse=True)
@@ -150,39 +98,28 @@ def _close() -> Any:
 
 
 def test_every_mode_has_figures() -> None:
-    assert DRAWN.keys() == MODES.keys() == FIGURES.keys()
+    assert FIGURES.keys() == app.experiments.keys()
 
 
-def test_files_appear(store: Callable[..., StoredRun]) -> None:
-    run = store("switch_period")
-    before = set(run.directory.iterdir())
-    paths = draw(run, ["png"])
-    booklet = run.directory / "switch_period-label.pdf"
-    assert set(run.directory.iterdir()) - before == {run.directory / "figures", booklet}
-    pictures = {p.stem: p for p in (run.directory / "figures").iterdir()}
-    assert set(pictures) == FIGURES["switch_period"]
-    assert set(paths) == {*pictures.values(), booklet}
-    assert all(p.read_bytes().startswith(b"\x89PNG") for p in pictures.values())
+def test_files_appear(finished: Callable[[str], Run]) -> None:
+    run = finished("lr_optim")
+    assert run.directory is not None
+    booklet = run.directory / "lr_optim-impression-reinforce.pdf"
+    written = []
+    for _ in range(2):  # equal stored data give equal files
+        paths = draw_run(run, ["png"])
+        written.append({p.name: p.read_bytes() for p in paths})
+        assert set(paths) == {booklet, run.directory / "figures" / "learning-rates.png"}
+    assert written[0] == written[1]
     assert not plt.get_fignums()
 
 
-def test_equal_stored_data_give_equal_files(store: Callable[..., StoredRun]) -> None:
-    written = []
-    for folder in ("one", "other"):
-        paths = draw(store("lr_optim", folder=folder), ["svg"])
-        written.append({p.name: p.read_bytes() for p in paths})
-    assert written[0] == written[1]
-    assert set(written[0]) == {"learning-rates.svg", "lr_optim-label.pdf"}
-
-
 @pytest.mark.parametrize("mode", MODES)
-def test_every_mode_can_be_rendered_and_has_labelled_axes(
-    mode: str, store: Callable[..., StoredRun]
-) -> None:
-    figures = build(store(mode))
+def test_every_mode_can_be_rendered_and_has_labelled_axes(mode: str, results: Results) -> None:
+    figures = build(mode, results(mode))
     assert set(figures) == FIGURES[mode]
     for name, figure in figures.items():
-        figure.canvas.draw()
+        figure.draw_without_rendering()
         for axes in figure.axes:
             if axes.get_visible() and axes.get_label() != "<colorbar>":
                 assert axes.get_ylabel() or figure.get_supylabel() or shares_labels(axes, "y"), name
@@ -190,18 +127,18 @@ def test_every_mode_can_be_rendered_and_has_labelled_axes(
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_unknown_numbers(mode: str, store: Callable[..., StoredRun]) -> None:
-    figures = build(store(mode, change=forget_all))
+def test_unknown_numbers(mode: str, results: Results) -> None:
+    figures = build(mode, unknown(results(mode)))
     assert set(figures) == FIGURES[mode]
     for name in NUMERICAL & set(figures):
-        figures[name].canvas.draw()
+        figures[name].draw_without_rendering()
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_one_seed_has_no_error(mode: str, store: Callable[..., StoredRun]) -> None:
-    for figure in build(store(mode, seeds=1)).values():
+def test_one_seed_has_no_spread(mode: str, results: Results) -> None:
+    for figure in build(mode, results(mode).isel(seed=[0])).values():
         texts = " ".join(t.get_text() for t in figure.texts) + figure.get_supxlabel()
-        assert "s.e.m." not in texts
+        assert "s.d." not in texts
         assert f"seed {SEEDS[0]}" in texts
 
 
@@ -214,10 +151,13 @@ def test_one_seed_has_no_error(mode: str, store: Callable[..., StoredRun]) -> No
         ("switch_period", "reinforce", "REINFORCE"),
     ],
 )
-def test_one_algorithm(
-    mode: str, algorithm: str, name: str, store: Callable[..., StoredRun]
-) -> None:
-    figures = build(store(mode, algorithm))
+def test_one_algorithm(mode: str, algorithm: Any, name: str, results: Results) -> None:
+    data = results(mode)
+    if algorithm in data["algorithm"]:
+        data = data.sel(algorithm=[algorithm])
+    else:
+        data = data.assign_coords(algorithm=[algorithm])
+    figures = build(mode, data, algorithm=algorithm)
     assert set(figures) == FIGURES[mode]
     texts = " ".join(t.get_text() for f in figures.values() for t in f.findobj(plt.Text))
     assert name in texts
@@ -240,33 +180,39 @@ def shares_labels(axes: plt.Axes, which: str) -> bool:
     )
 
 
-def test_loss_is_mean_and_standard_error(store: Callable[..., StoredRun]) -> None:
-    run = store("standard")
-    (condition,) = run.metrics["conditions"]
-    axes = build(run)["loss"].axes[0]
+def test_loss_is_mean_and_standard_deviation(results: Results) -> None:
+    data = results("standard")
+    axes = build("standard", data)["loss"].axes[0]
     (line,) = axes.lines
     (band,) = axes.collections
     corners = band.get_paths()[0].vertices
-    assert line.get_xdata().tolist() == condition["points"] == [0, 100, 200]
-    for k, point in enumerate(condition["points"]):
-        values = [row[k] for row in condition["losses"]]
-        mean, error = statistics.fmean(values), statistics.stdev(values) / math.sqrt(3)
+    assert line.get_xdata().tolist() == [0, 200, 400]
+    for k, point in enumerate((0, 200, 400)):
+        values = data["loss"].isel(algorithm=0, point=k).values.tolist()
+        mean, sd = statistics.fmean(values), statistics.stdev(values)
         assert line.get_ydata()[k] == pytest.approx(mean)
         heights = corners[corners[:, 0] == point, 1]
-        assert (heights.min(), heights.max()) == pytest.approx((mean - error, mean + error))
+        assert (heights.min(), heights.max()) == pytest.approx((mean - sd, mean + sd))
 
 
-@given(st.lists(st.one_of(st.none(), st.floats(-1e6, 1e6)), min_size=1, max_size=6))
-def test_mean_and_error_leave_out_what_is_unknown(values: list[float | None]) -> None:
-    mean, error = common.mean_and_error(numbers([[value] for value in values]))
-    known = [value for value in values if value is not None]
-    if not known:
-        assert np.isnan(mean[0])
-        assert np.isnan(error[0])
-        return
-    assert mean[0] == pytest.approx(statistics.fmean(known), abs=1e-6)
-    wanted = statistics.stdev(known) / math.sqrt(len(known)) if len(known) > 1 else 0
-    assert error[0] == pytest.approx(wanted, abs=1e-6)
+def test_on_logarithmic_axes_the_spread_is_of_the_logarithm() -> None:
+    _, axes = plt.subplots()
+    common.plot_mean(axes, np.arange(2), np.array([[1.0, 2.0], [100.0, 8.0]]), "", "C0", log=True)
+    assert axes.lines[0].get_ydata() == pytest.approx([10, 4])
+    heights = axes.collections[0].get_paths()[0].vertices[:, 1]
+    factor = 10 ** statistics.stdev([0, 2])
+    assert (heights.min(), heights.max()) == pytest.approx((10 / factor, 10 * factor))
+
+
+def test_one_line_of_the_updates_is_said_to_be_the_published_one(results: Results) -> None:
+    data = results("SNR")
+    figure = build("SNR", data)["direction"]
+    (legend,) = figure.legends
+    (label,) = [t.get_text() for t in legend.get_texts() if "as published" in t.get_text()]
+    published = data["cosine"].isel(algorithm=0).sel(third_factor="released", traces="kept")
+    (line,) = [line for line in figure.axes[0].lines if line.get_label() == label]
+    np.testing.assert_allclose(line.get_ydata(), published.mean("seed"))
+    assert all(len(axes.lines) == 5 for axes in figure.axes)  # four rules, and zero
 
 
 @given(st.lists(st.booleans(), min_size=1))
@@ -277,53 +223,49 @@ def test_shaded_steps_are_those_asleep(awake: list[bool]) -> None:
     assert all(a % 1 == 0.5 or a == -0.5 for a, _ in spans)
 
 
-def test_latents_at_the_shortest_and_longest_period(store: Callable[..., StoredRun]) -> None:
-    def backwards(metrics: dict[str, Any]) -> None:
-        metrics["conditions"][0]["switch_period"] = 99
-
-    run = store("switch_period")
-    figures = build(run)
-    titles = [axes.get_title() for axes in figures["latents"].axes]
-    assert [title.split(":")[0] for title in titles] == ["switch period 1", "switch period 31"]
-    longest = figures["latents"].axes[1]
-    stored = run.arrays()["2.alternating"][:, 0]
-    shown = next(line for line in longest.lines if line.get_label() == "alternating")
-    assert np.array_equal(shown.get_ydata(), stored[: len(shown.get_ydata())])
-    labels = [t.get_text() for t in figures["loss"].axes[0].get_legend().get_texts()]
-    assert labels == ["switch period 1", "switch period 31"]
-    figures = build(store("switch_period", change=backwards))
-    labels = [t.get_text() for t in figures["loss"].axes[0].get_legend().get_texts()]
-    assert labels == ["switch period 4", "switch period 99"]
+def test_latents_at_the_shortest_and_longest_period(results: Results) -> None:
+    data = results("switch_period")
+    for ordered in (data, data.isel(switch_period=[2, 0, 1])):
+        figures = build("switch_period", ordered)
+        titles = [axes.get_title() for axes in figures["latents"].axes]
+        assert [title.split(":")[0] for title in titles] == ["switch period 1", "switch period 31"]
+        longest = figures["latents"].axes[1]
+        stored = data["alternating"].isel(algorithm=0, seed=0, unit=0).sel(switch_period=31)
+        shown = next(line for line in longest.lines if line.get_label() == "alternating")
+        assert np.array_equal(shown.get_ydata(), stored[: len(shown.get_ydata())])
+        labels = [t.get_text() for t in figures["loss"].axes[0].get_legend().get_texts()]
+        assert labels == ["switch period 1", "switch period 31"]
 
 
-def test_divergence_is_counted_at_the_edge(store: Callable[..., StoredRun]) -> None:
-    def diverge(metrics: dict[str, Any]) -> None:
-        impression, reinforce = metrics["conditions"][0], metrics["conditions"][3]
-        assert (impression["algorithm"], reinforce["algorithm"]) == ("impression", "reinforce")
-        for condition in metrics["conditions"]:
-            condition["losses"] = [[900.0, 800.0, 700.0 + seed] for seed in SEEDS]
-        impression["losses"][0][-1] = None
-        impression["losses"][2][-1] = 1e30
-        for row in reinforce["losses"]:
-            row[-1] = None
-
-    run = store("lr_optim", change=diverge)
-    axes = build(run)["learning-rates"].axes[0]
+def test_divergence_is_counted_at_the_edge(results: Results) -> None:
+    data = results("lr_optim").copy(deep=True)
+    data["loss"][:] = 900.0
+    data["final_loss"][:] = 700.0 + np.array(SEEDS)
+    data["final_loss"][0, 0, 0] = np.nan
+    data["final_loss"][0, 0, 2] = 1e30
+    data["final_loss"][1, 0] = np.nan
+    axes = build("lr_optim", data)["learning-rates"].axes[0]
     assert [t.get_text() for t in axes.texts] == ["2/3", "3/3"]
     marks = [line for line in axes.lines if line.get_marker() == "x"]
-    assert [float(line.get_xdata()[0]) for line in marks] == [1e-3, 1e-3]
+    assert [float(line.get_xdata()[0]) for line in marks] == [1e-7, 1e-7]
     # What remains is the one seed that did not diverge, and lies below the marks.
     line = next(c[0] for c in axes.containers if c.get_label() == "impression learning")
-    kept = run.metrics["conditions"][0]["losses"][1][-1]
-    assert line.get_ydata()[0] == pytest.approx(kept)
+    assert line.get_ydata()[0] == pytest.approx(700 + SEEDS[1])
     to_axes = axes.transScale + axes.transLimits
     heights = to_axes.transform(np.column_stack([line.get_xdata(), line.get_ydata()]))[:, 1]
     assert heights.min() > 0
     assert heights.max() < min(t.get_position()[1] for t in axes.texts) - 0.03
 
 
-def test_frequencies_are_in_hertz(store: Callable[..., StoredRun]) -> None:
-    figures = build(store("Vocal_Digits"))
+def test_bars_of_correlations_are_within_the_axes(results: Results) -> None:
+    data = results("time_constant").copy(deep=True)
+    data["r2"][:] = np.array([[-1.0, -4.0, 0.5]])
+    axes = build("time_constant", data)["time-constants"].axes[0]
+    assert axes.get_ylim()[0] < -1.5 - statistics.stdev([-1.0, -4.0, 0.5])
+
+
+def test_frequencies_are_in_hertz(results: Results) -> None:
+    figures = build("Vocal_Digits", results("Vocal_Digits"))
     spectrogram, matrix = figures["spectrogram"].axes[0], figures["correlations"].axes[0]
     for axis in (spectrogram.yaxis, matrix.xaxis, matrix.yaxis):
         labels = [int(label.get_text()) for label in axis.get_ticklabels()]
@@ -333,12 +275,12 @@ def test_frequencies_are_in_hertz(store: Callable[..., StoredRun]) -> None:
         assert there == pytest.approx(labels, rel=1e-6)
 
 
-def test_levels_are_in_decibels(store: Callable[..., StoredRun]) -> None:
-    run = store("Vocal_Digits")
-    panels = build(run)["spectrogram"].axes
+def test_levels_are_in_decibels(results: Results) -> None:
+    data = results("Vocal_Digits")
+    panels = build("Vocal_Digits", data)["spectrogram"].axes
     for axes, name in zip(panels, ("stimulus", "reconstruction"), strict=False):
         shown = np.asarray(axes.images[0].get_array())
-        stored = run.arrays()[f"0.{name}"][: shown.shape[1]] * 22.0 - 80.0
+        stored = data[name].values[0, 0, : shown.shape[1]] * 22.0 - 80.0
         assert np.allclose(shown, stored.T, atol=1e-3)
         assert axes.images[0].get_clim() == (-80.0, 0.0)
 
@@ -353,7 +295,8 @@ def test_loss_axis_is_logarithmic_where_the_range_asks_for_it() -> None:
     assert scales == ["log", "linear"]
 
 
-def test_metrics_stay_as_they_are(store: Callable[..., StoredRun]) -> None:
-    run = store("dimensionality")
-    build(run)
-    assert run.metrics == read_json(run.directory / "metrics.json")
+def test_results_stay_as_they_are(results: Results) -> None:
+    data = results("dimensionality")
+    before = data.copy(deep=True)
+    build("dimensionality", data)
+    assert data.identical(before)

@@ -5,25 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from impression_learning.claims import CLAIMS
-from impression_learning.experiments import run
-from impression_learning.plans import make_plan
-from impression_learning.speech import load_speech
-from sharpwave_shared.claims import check_claims
-from sharpwave_shared.runs import StoredRun
+from impression_learning import Snr, Standard, SwitchPeriod, VocalDigits
+from impression_learning.experiments.common import Learning
+from sharpwave_shared import open_run
+
+DATA = os.environ.get("SHARPWAVE_DATA")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", ["standard", "switch_period", "SNR", "Vocal_Digits"])
-def test_claims_hold(mode: str, tmp_path: Path) -> None:
-    speech = None
-    if mode == "Vocal_Digits":
-        if "SHARPWAVE_DATA" not in os.environ:
-            pytest.skip("SHARPWAVE_DATA is not set")
-        speech = load_speech()
-    plan = make_plan(mode, episodes=200_000)
-    result = run(plan, [0], speech=speech)
-    stored = StoredRun(tmp_path, {"experiment": mode, "config": plan.config()}, result.metrics)
-    verdicts = check_claims(CLAIMS, stored)
+@pytest.mark.parametrize(
+    "experiment", [Standard(), SwitchPeriod(), Snr(episodes=200_000), VocalDigits()], ids=repr
+)
+def test_claims_hold(experiment: Learning, tmp_path: Path) -> None:
+    if experiment.reads_data and DATA is None:
+        pytest.skip("SHARPWAVE_DATA is not set")
+    experiment.run(0, out=tmp_path / "run", data_dir=DATA)
+    verdicts = open_run(tmp_path / "run").verify()
     assert len(verdicts) >= 2
-    assert [claim.name for claim, measured in verdicts if not measured.reproduced] == []
+    assert [verdict.claim.name for verdict in verdicts if not verdict.holds] == []

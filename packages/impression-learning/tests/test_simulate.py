@@ -1,6 +1,7 @@
 """Learning in chunks: groupings, threads, checkpoints, divergence; and what is measured after."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,21 +13,22 @@ from impression_learning.analysis import (
     correlation,
     run_trials,
 )
-from impression_learning.experiments import run
+from impression_learning.engines import ENGINES
 from impression_learning.model import one_layer
-from impression_learning.plans import make_plan
 from impression_learning.simulate import (
     Group,
     Learnt,
     Member,
     choose_device,
     chunk_steps,
+    group,
     learn,
 )
 from impression_learning.stimuli import LatentProcess
+from sharpwave_shared import journal as journals
 from sharpwave_shared.errors import DivergenceError, InvalidInputError
-from sharpwave_shared.runs import Journal
-from sharpwave_shared.testing import KilledError, MemoryJournal
+from sharpwave_shared.journal import Journal
+from sharpwave_shared.testing import KilledError
 
 CPU = torch.device("cpu")
 PROCESS = LatentProcess(2, 4)
@@ -46,7 +48,7 @@ def do_learn(journal: Journal, members: list[Member], **more: object) -> Learnt:
 
 
 def weights(learnt: Learnt) -> list[dict[str, torch.Tensor]]:
-    return [g.circuits.tensors() for g in learnt.groups]
+    return [g.circuits.state_dict() for g in learnt.groups]
 
 
 def test_a_network_learns_alone_what_it_learns_beside_others() -> None:
@@ -62,24 +64,30 @@ def test_a_network_learns_alone_what_it_learns_beside_others() -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["impression", "reinforce", "backprop"])
-def test_one_group_of_many_equals_many_groups_of_one(algorithm: str) -> None:
+def test_one_group_of_many_equals_many_groups_of_one(
+    algorithm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A batch, as accelerators compute it, runs through the same chunks to the same weights."""
     eta = {"impression": 1e-3, "reinforce": 1e-8, "backprop": 1e-2}[algorithm]
     members = [member(0, algorithm, eta), member(1, algorithm, eta / 2, period=2)]
+    chunk = 64
+    monkeypatch.setattr("impression_learning.simulate.chunk_steps", lambda units: chunk)
     batch = Group(members, CPU)
+    batch.engine = ENGINES["batched"]
     passage = batch.start("training")
-    batch.learn(passage, CHUNK // 2)
-    batch.learn(passage, CHUNK)
+    batch.learn(passage, chunk // 2)
+    batch.learn(passage, chunk)
+    tested = batch.test(100)
     for index, m in enumerate(members):
         single = Group([m], CPU)
         own = single.start("training")
-        single.learn(own, CHUNK + CHUNK // 2)
+        single.learn(own, chunk + chunk // 2)
         assert own.step == passage.step
-        for name, tensor in single.circuits.tensors().items():
+        for name, tensor in single.circuits.state_dict().items():
             torch.testing.assert_close(
-                tensor[0], batch.circuits.tensors()[name][index], equal_nan=True
+                tensor[0], batch.circuits.state_dict()[name][index], equal_nan=True
             )
-        np.testing.assert_allclose(single.test(200)[0], batch.test(200)[index])
+        np.testing.assert_allclose(single.test(100)[0], tested[index])
 
 
 def test_pieces_do_not_change_the_numbers() -> None:
@@ -88,50 +96,34 @@ def test_pieces_do_not_change_the_numbers() -> None:
     passage = parts.start("training")
     for count in (3, CHUNK - 3, 1, CHUNK, 9):
         parts.learn(passage, count)
-    for name, tensor in whole.circuits.tensors().items():
+    for name, tensor in whole.circuits.state_dict().items():
         torch.testing.assert_close(
-            tensor, parts.circuits.tensors()[name], rtol=0, atol=0, equal_nan=True
+            tensor, parts.circuits.state_dict()[name], rtol=0, atol=0, equal_nan=True
         )
 
 
-@pytest.mark.parametrize("lives", [1, 3, 6])
-def test_killed_and_resumed_learns_the_same(lives: int) -> None:
+@pytest.mark.parametrize("lives", [1, 2, 4])
+def test_killed_and_resumed_learns_the_same(
+    lives: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     members = [member(0), member(1, "reinforce", 1e-8)]
-    whole = do_learn(Journal(), members, steps=40 * CHUNK)
-    journal = MemoryJournal(lives)
+    whole = do_learn(Journal(), members, steps=40 * CHUNK, points=3)
+    monkeypatch.setattr(journals, "CHECKPOINT_INTERVAL", 0.0)
+    saved = 0
+
+    def kill() -> None:
+        nonlocal saved
+        saved += 1
+        if saved == lives:
+            raise KilledError
+
     with pytest.raises(KilledError):
-        do_learn(journal, members, steps=40 * CHUNK)
-    journal.lives = -1
-    resumed = do_learn(journal, members, steps=40 * CHUNK)
+        do_learn(Journal(folder=tmp_path, saved=kill), members, steps=40 * CHUNK, points=3)
+    resumed = do_learn(Journal(folder=tmp_path), members, steps=40 * CHUNK, points=3)
     np.testing.assert_array_equal(whole.losses, resumed.losses)
     for one, other in zip(weights(whole), weights(resumed), strict=True):
         for name in one:
             torch.testing.assert_close(one[name], other[name], rtol=0, atol=0, equal_nan=True)
-
-
-@pytest.mark.parametrize("mode", ["SNR", "dimensionality", "switch_period"])
-@pytest.mark.parametrize("lives", [2, 4])
-def test_killed_and_resumed_experiments_give_the_same(mode: str, lives: int) -> None:
-    plan = make_plan(
-        mode,
-        steps=3000,
-        points=3,
-        test_steps=200,
-        episodes=200,
-        dimensions=(0, 1),
-        steps_backprop=2000,
-        periods=(1, 4),
-    )
-    whole = run(plan, [0, 1])
-    journal = MemoryJournal(lives)
-    with pytest.raises(KilledError):
-        run(plan, [0, 1], journal=journal)
-    journal.lives = -1
-    resumed = run(plan, [0, 1], journal=journal)
-    assert resumed.metrics == whole.metrics
-    assert resumed.arrays.keys() == whole.arrays.keys()
-    for name, values in whole.arrays.items():
-        np.testing.assert_array_equal(values, resumed.arrays[name])
 
 
 def test_divergence_names_the_step_and_helps() -> None:
@@ -153,7 +145,7 @@ def test_learning_lowers_the_loss_and_finds_the_time_constant() -> None:
         (trial,) = run_trials(learnt.groups[0], 5000)
         assert trial.summary()["r2"] > 0.97
         assert trial.summary()["alternation_correlation"] > 0.85
-        transition = learnt.groups[0].circuits.parameters.transition
+        transition = learnt.groups[0].circuits.weights.transition
         assert float(transition.mean()) == pytest.approx(PROCESS.decay, abs=0.01)
 
 
@@ -195,11 +187,21 @@ def test_devices() -> None:
         choose_device("tpu", 1)
 
 
-def test_experiments_need_seeds_and_speech() -> None:
-    with pytest.raises(InvalidInputError, match="--seeds"):
-        run(make_plan(), [])
-    with pytest.raises(InvalidInputError, match="speech"):
-        run(make_plan("Vocal_Digits"), [0])
+def test_members_of_a_kind_are_put_together_and_found_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on an accelerator, with kinds that take turns, and equal members."""
+
+    def keep(self: Group, members: list[Member], device: torch.device) -> None:
+        self.members = members
+
+    monkeypatch.setattr(Group, "__init__", keep)
+    members = [member(0), member(1, "reinforce"), member(0), member(2, "reinforce"), member(3)]
+    groups, places = group(members, torch.device("meta"))
+    assert len(groups) == 2
+    assert [groups[g].members[i] for g, i in places] == members
+    groups, places = group(members, CPU)
+    assert places == [(i, 0) for i in range(5)]
 
 
 @pytest.mark.gpu

@@ -29,15 +29,19 @@ from sharpwave_shared import data
 from sharpwave_shared.data import FSDD_SPEAKERS, DataWarning, Recording, cache_dir
 from sharpwave_shared.errors import InvalidInputError
 
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SHARPWAVE_CACHE", str(tmp_path_factory.mktemp("cache")))
+DATA = Path(os.environ["SHARPWAVE_DATA"]) if "SHARPWAVE_DATA" in os.environ else None
 
 
 @pytest.fixture(scope="module")
 def recordings() -> tuple[Recording, ...]:
     return synthetic_spoken_digits(7).recordings
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> speech.Speech:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SHARPWAVE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        return load_speech("synthetic", takes=7)
 
 
 def chirp() -> np.ndarray:
@@ -103,12 +107,11 @@ def test_digital_silence_has_finite_levels() -> None:
 # Loading
 
 
-def test_split_and_normalisation(recordings: tuple[Recording, ...]) -> None:
-    loaded = load_speech("synthetic", takes=7)
+def test_split_and_normalisation(recordings: tuple[Recording, ...], loaded: speech.Speech) -> None:
     for parts, takes in ((loaded.test, range(5)), (loaded.train, (5, 6))):
         expected = [recording for recording in recordings if recording.index in takes]
         assert len(parts) == len(expected) == 60 * len(takes)
-        for part, recording in zip(parts, expected, strict=True):
+        for part, recording in list(zip(parts, expected, strict=True))[::11]:
             levels = mel_levels(recording.waveform, recording.sample_rate)
             np.testing.assert_allclose(decibels(loaded, part), levels, atol=1e-3)
     train = np.concatenate(loaded.train).astype(float)
@@ -121,14 +124,16 @@ def test_split_and_normalisation(recordings: tuple[Recording, ...]) -> None:
 
 
 @pytest.mark.parametrize("takes", [-1, 0, 5, 51])
-def test_bad_takes_name_the_option(takes: int) -> None:
-    with pytest.raises(InvalidInputError, match=f"--takes {takes}: must be from 6 to 50"):
+def test_bad_takes_are_refused(takes: int) -> None:
+    with pytest.raises(
+        InvalidInputError, match=f"takes: got {takes}, expected a whole number from 6 to 50"
+    ):
         load_speech("synthetic", takes=takes)
 
 
-@pytest.mark.skipif("SHARPWAVE_DATA" not in os.environ, reason="SHARPWAVE_DATA is not set")
+@pytest.mark.skipif(DATA is None, reason="SHARPWAVE_DATA is not set")
 def test_real_recordings() -> None:
-    loaded = load_speech(takes=6)
+    loaded = load_speech(takes=6, data_dir=DATA)
     assert (len(loaded.train), len(loaded.test)) == (60, 300)
     assert loaded.record.name == "fsdd"
     assert loaded.offset_db == 80
@@ -163,9 +168,9 @@ def test_the_order_depends_on_the_seed() -> None:
 def folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recordings: tuple[Recording, ...]
 ) -> Path:
-    """A directory with a data set of two speakers and seven takes, in the form of the real one."""
+    """A directory with a data set of a speaker and seven takes, in the form of the real one."""
     monkeypatch.delenv("SHARPWAVE_DATA", raising=False)
-    monkeypatch.setattr(data, "FSDD_SPEAKERS", ("synthetic-1", "synthetic-2"))
+    monkeypatch.setattr(data, "FSDD_SPEAKERS", ("synthetic-1",))
     monkeypatch.setattr(data, "FSDD_TAKES", 7)
     for one in recordings:
         if one.speaker in data.FSDD_SPEAKERS:
@@ -180,12 +185,12 @@ def folder(
 
 def test_takes_are_chosen_by_their_index(folder: Path) -> None:
     whole, fewer = load_speech(data_dir=folder), load_speech(data_dir=folder, takes=6)
-    assert [len(part.train) for part in (whole, fewer)] == [40, 20]
+    assert [len(part.train) for part in (whole, fewer)] == [20, 10]
     assert whole.record.source == "--data-dir"
     np.testing.assert_allclose(
-        decibels(whole, whole.train[38]), decibels(fewer, fewer.train[19]), atol=1e-3
+        decibels(whole, whole.train[18]), decibels(fewer, fewer.train[9]), atol=1e-3
     )
-    assert len(whole.test) == len(fewer.test) == 100
+    assert len(whole.test) == len(fewer.test) == 50
 
 
 def _empty(folder: Path) -> None:
@@ -209,9 +214,9 @@ def _change(name: str, content: bytes | None):
     ("damage", "named"),
     [
         (_empty, "recordings are missing: 0_synthetic-1_0.wav"),
-        (_change("3_synthetic-2_1.wav", None), "1 of 140 .* missing: 3_synthetic-2_1.wav"),
-        (_change("3_synthetic-2_1.wav", b""), "1 of 140 .* damaged: 3_synthetic-2_1.wav"),
-        (_change("9_synthetic-1_6.wav", b"text"), "1 of 140 .* damaged: 9_synthetic-1_6.wav"),
+        (_change("3_synthetic-1_1.wav", None), "1 of 70 .* missing: 3_synthetic-1_1.wav"),
+        (_change("3_synthetic-1_1.wav", b""), "1 of 70 .* damaged: 3_synthetic-1_1.wav"),
+        (_change("9_synthetic-1_6.wav", b"text"), "1 of 70 .* damaged: 9_synthetic-1_6.wav"),
     ],
 )
 def test_damaged_recordings_are_refused_though_spectrograms_are_cached(
@@ -249,11 +254,11 @@ def test_spectrograms_are_computed_once_for_each_number_of_takes(
     folder: Path, count_computed: list[int]
 ) -> None:
     first = load_speech(data_dir=folder)
-    assert len(count_computed) == 140
+    assert len(count_computed) == 70
     assert_same(first, load_speech(data_dir=folder))
-    assert len(count_computed) == 140
+    assert len(count_computed) == 70
     load_speech(data_dir=folder, takes=6)
-    assert len(count_computed) == 140 + 120
+    assert len(count_computed) == 70 + 60
 
 
 def _flip(content: bytes) -> bytes:
@@ -276,9 +281,9 @@ def test_a_damaged_cache_is_made_anew(folder: Path, count_computed: list[int], d
     (cached,) = cache_dir().rglob("*.npz")
     cached.write_bytes(damage(cached.read_bytes()))
     assert_same(first, load_speech(data_dir=folder))
-    assert len(count_computed) == 280
+    assert len(count_computed) == 140
     assert_same(first, load_speech(data_dir=folder))
-    assert len(count_computed) == 280
+    assert len(count_computed) == 140
     assert [path for path in cache_dir().rglob("*") if path.is_file()] == [cached]
 
 
@@ -300,7 +305,7 @@ def test_sound_archives_with_wrong_content_are_made_anew(
         np.savez(cached, **wrong)
         del count_computed[:]
         assert_same(first, load_speech(data_dir=folder))
-        assert len(count_computed) == 140
+        assert len(count_computed) == 70
 
 
 def test_an_unusable_cache_is_a_warning(
@@ -341,14 +346,16 @@ def test_sound_has_the_spectrogram_that_it_was_made_from(
 
 
 def test_sound_depends_on_the_seed_alone(recordings: tuple[Recording, ...]) -> None:
-    levels = mel_levels(recordings[0].waveform, 8000)
+    levels = mel_levels(recordings[0].waveform, 8000)[:8]
     first, again, other = (to_sound(levels, np.random.default_rng(s), 4) for s in (3, 3, 4))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
 
 
 def test_levels_out_of_range_are_clipped(recordings: tuple[Recording, ...]) -> None:
-    levels = mel_levels(recordings[0].waveform, 8000).astype(float)
+    levels = mel_levels(recordings[0].waveform, 8000)[:8].astype(float)
+    assert (levels == -80).any()
+    assert (levels > -30).any()
     beyond = np.where(levels == -80, -1e6, np.where(levels > -30, 200.0, levels))
     within = np.where(levels > -30, 0.0, levels)
     np.testing.assert_array_equal(
@@ -407,8 +414,7 @@ def test_synthetic_recordings_are_the_same_every_time(recordings: tuple[Recordin
     assert len({waveform.tobytes() for waveform in known.values()}) == len(known)
 
 
-def test_synthetic_digits_can_be_told_apart() -> None:
-    loaded = load_speech("synthetic", takes=8)
+def test_synthetic_digits_can_be_told_apart(loaded: speech.Speech) -> None:
     train = np.stack([part.mean(axis=0) for part in loaded.train]).reshape(10, -1, 128)
     test = np.stack([part.mean(axis=0) for part in loaded.test])
     distances = np.linalg.norm(test[:, None] - train.mean(axis=1), axis=-1)

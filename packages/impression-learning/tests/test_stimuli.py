@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from impression_learning.model import Setting
 from impression_learning.reference import plain_latent_process
 from impression_learning.stimuli import LatentProcess, Sequences
-from sharpwave_shared.errors import InvalidInputError
+from sharpwave_shared.errors import InvalidInputError, ParameterError
 from sharpwave_shared.seeding import Streams
 
 CPU = torch.device("cpu")
@@ -76,13 +77,39 @@ def test_sequences_repeat_without_end() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((0, 5), "--n-latent 0"),
-        ((3, 0), "--n-in 0"),
-        ((3, 5, 0.0), "--dt 0"),
-        ((3, 5, 1.5), "--dt 1.5"),
-        ((3, 5, float("nan")), "--dt nan"),
+        ((0, 5), "n_latent: got 0"),
+        ((3, 0), "n_in: got 0"),
+        ((3, 5, 0.0), "dt: got 0"),
+        ((3, 5, 1.5), "dt: got 1.5"),
+        ((3, 5, float("nan")), "dt: got nan"),
     ],
 )
 def test_bad_parameters(arguments: tuple, message: str) -> None:
-    with pytest.raises(InvalidInputError, match=message):
+    with pytest.raises(ParameterError, match=message):
         LatentProcess(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"sizes": (0, 2)}, "n_in: got 0, expected a whole number, at least 1"),
+        ({"sizes": (2, 0)}, "n: got 0"),
+        ({"sizes": (2, 2, 2)}, "every layer needs a size and two noise levels"),
+        ({"sigma_inf": (0.0, 0.1)}, "sigma_in: got 0, expected a number above 0"),
+        ({"sigma_inf": (0.1, float("inf"))}, "sigma_inf: got inf"),
+        ({"sigma_gen": (float("nan"), 0.1)}, "sigma_obs: got nan"),
+        ({"sigma_gen": (0.1, -1.0)}, "sigma_gen: got -1"),
+        ({"eta": -1.0}, "eta: got -1, expected a number, at least 0"),
+        ({"eta": float("nan")}, "eta: got nan"),
+        ({"switch_period": -1}, "switch_period: got -1"),
+    ],
+)
+def test_bad_settings(changed: dict, message: str) -> None:
+    good = {"sizes": (3, 2), "sigma_inf": (0.1, 0.1), "sigma_gen": (0.1, 0.1), "eta": 0.1}
+    with pytest.raises(InvalidInputError, match=message):
+        Setting(**(good | changed))
+
+
+def test_backpropagation_is_for_one_latent_layer() -> None:
+    with pytest.raises(ParameterError, match="algorithm: got backprop"):
+        Setting((3, 2, 2), (0.1,) * 3, (0.1,) * 3, 0.1, algorithm="backprop")

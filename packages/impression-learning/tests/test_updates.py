@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from impression_learning.model import THIRD_FACTORS, Parameters, Setting, initialise, one_layer
+from impression_learning.model import THIRD_FACTORS, Setting, Weights, initialise, one_layer
 from impression_learning.reference import plain_one_layer
 from impression_learning.updates import (
     CHUNK,
+    QUANTITIES,
     TRACES,
     Moments,
     compare_rules,
@@ -25,7 +26,7 @@ STIMULUS = torch.tensor(
 IN_W, PARAMETERS = 6, 14
 
 
-def network(seed: int = 1) -> Parameters:
+def network(seed: int = 1) -> Weights:
     drawn = initialise(SETTING.sizes, [Streams(seed)])
     drawn.recognition[0] *= 2
     drawn.generation[0] *= 2
@@ -105,7 +106,7 @@ def test_reinforce_descends_the_gradient_of_the_expected_loss() -> None:
     """
     xi = noise(60_000)
 
-    def loss(parameters: Parameters) -> float:
+    def loss(parameters: Weights) -> float:
         return float(run_episodes(parameters, SETTING, STIMULUS, xi).losses.sum(0).mean())
 
     slopes = []
@@ -154,22 +155,18 @@ def test_more_episodes_are_the_same_episodes_and_more() -> None:
 def test_comparison_of_the_rules() -> None:
     rng = np.random.default_rng(0)
     moments = {"u": rng.normal(size=(2, 3, 5)), "uu": rng.normal(size=(2, 3, 5)) ** 2 + 20}
-    for traces in TRACES:
-        moments |= {
-            f"w.{traces}": -2 * moments["u"],
-            f"ww.{traces}": 4 * moments["uu"],
-            f"uw.{traces}": -2 * moments["uu"],
-        }
+    for name, factor, of in (("w", -2, "u"), ("ww", 4, "uu"), ("uw", -2, "uu")):
+        moments[name] = np.stack([factor * moments[of]] * len(TRACES), 2)
     compared = compare_rules(moments, 4)
     # u - w / 2 is 2 u; u + w is -u.
-    for name, factor in (("gradient", 2.0), ("released", -1.0)):
-        for traces in TRACES:
-            found = compared[f"{name}.{traces}"]
+    norm = np.linalg.norm(moments["u"][..., :4], axis=-1)
+    for place, factor in enumerate((2.0, -1.0)):
+        for traces in range(len(TRACES)):
+            found = {name: compared[name][place, traces] for name in QUANTITIES}
             np.testing.assert_allclose(found["cosine"], np.sign(factor))
             np.testing.assert_allclose(found["cosine_all"], np.sign(factor))
-            np.testing.assert_allclose(found["snr"], compared["impression"]["snr"])
-            norm = np.linalg.norm(moments["u"][..., :4], axis=-1)
+            np.testing.assert_allclose(found["snr"], compared["impression_snr"])
             np.testing.assert_allclose(found["norm"], abs(factor) * norm)
             np.testing.assert_allclose(found["inner_product"], factor * norm**2)
     u, uu = moments["u"][..., :4], moments["uu"][..., :4]
-    np.testing.assert_allclose(compared["impression"]["snr"], (u**2 / (uu - u**2)).mean(-1))
+    np.testing.assert_allclose(compared["impression_snr"], (u**2 / (uu - u**2)).mean(-1))

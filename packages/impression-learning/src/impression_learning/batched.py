@@ -5,43 +5,40 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
-from impression_learning.model import MEAN_DECAY, TRACE_DECAY, Parameters, Setting
+from impression_learning.circuits import Circuits, Inputs
+from impression_learning.model import MEAN_DECAY, TRACE_DECAY, Setting, Weights
 
 
 def advance(
-    settings: Sequence[Setting],
-    parameters: Parameters,
-    traces: Parameters | None,
-    loss_mean: Float[Tensor, " networks"],
+    circuits: Circuits,
     state: Float[Tensor, "networks units"],
-    was_awake: Bool[np.ndarray, " networks"],
-    stimulus: Float[Tensor, "steps networks n_in"],
-    noise_inf: Float[Tensor, "steps networks units"],
-    noise_gen: Float[Tensor, "steps networks units"],
-    awake: Bool[np.ndarray, "steps networks"],
+    inputs: Inputs,
+    *,
     learn: bool,
-    record: bool,
+    record: bool = False,
 ) -> tuple[Float[Tensor, "steps networks"], Float[Tensor, "_ networks units"]]:
-    """Run steps; see `circuits.Circuits.advance`."""
-    step = _Step(settings, parameters, state)
-    before_awake = np.concatenate([was_awake[None], awake[:-1]])
+    """Run steps; see `circuits.Engine`."""
+    step = _Step(circuits.settings, circuits.weights, state)
+    awake = inputs.awake
+    before_awake = np.concatenate([inputs.was_awake[None], awake[:-1]])
     waking = torch.from_numpy(awake).to(state.device)[..., None]
     after_sleep = torch.from_numpy(awake & ~before_awake).to(state.device)[..., None]
     losses = torch.empty(awake.shape, dtype=state.dtype, device=state.device)
     states = state.new_empty(len(awake) if record else 0, *state.shape)
-    algorithm = settings[0].algorithm
+    algorithm = circuits.settings[0].algorithm
     for t in range(len(awake)):
         phase = waking[t], after_sleep[t]
-        losses[t] = step.act(stimulus[t], noise_inf[t], noise_gen[t], *phase)
+        x, noise = inputs.stimulus[t], inputs.noise_inf[t]
+        losses[t] = step.act(x, noise, inputs.noise_gen[t], *phase)
         if record:
             states[t] = step.h
         if learn and algorithm == "backprop":
-            step.descend(stimulus[t], noise_inf[t], *phase)
+            step.descend(x, noise, *phase)
         elif learn:
-            step.learn(traces, loss_mean, losses[t], stimulus[t], *phase)
+            step.learn(circuits.traces, circuits.loss_mean, losses[t], x, *phase)
         step.before = step.h
     state.copy_(step.before)
     return losses, states
@@ -58,7 +55,7 @@ def _apply(matrices: Tensor, vectors: Tensor) -> Tensor:
 class _Step:
     """A step of all networks: `h`, and what the layers below and above tell, side by side."""
 
-    def __init__(self, settings: Sequence[Setting], parameters: Parameters, state: Tensor):
+    def __init__(self, settings: Sequence[Setting], weights: Weights, state: Tensor):
         sizes = settings[0].sizes
 
         def per_unit(values: list[tuple[float, ...]]) -> Tensor:
@@ -68,7 +65,7 @@ class _Step:
         def per_network(values: list[float]) -> Tensor:
             return torch.tensor(values, dtype=state.dtype, device=state.device)[:, None]
 
-        self.parameters, self.before = parameters, state
+        self.weights, self.before = weights, state
         self.sigma_inf = per_unit([s.sigma_inf for s in settings])
         self.sigma_gen = per_unit([s.sigma_gen for s in settings])
         self.eta = per_network([s.eta for s in settings])
@@ -82,7 +79,7 @@ class _Step:
         self, x: Tensor, noise_inf: Tensor, noise_gen: Tensor, awake: Tensor, after_sleep: Tensor
     ) -> Tensor:
         """Compute activity and predictions; give the loss."""
-        p = self.parameters
+        p = self.weights
         pushed_inf, pushed_gen = self.sigma_inf * noise_inf, self.sigma_gen * noise_gen
         top = len(self.layers) - 1
         inferred = [x + pushed_inf[:, self.layers[0]]]
@@ -111,7 +108,7 @@ class _Step:
 
     def learn(
         self,
-        traces: Parameters | None,
+        traces: Weights | None,
         loss_mean: Tensor,
         loss: Tensor,
         x: Tensor,
@@ -119,7 +116,7 @@ class _Step:
         after_sleep: Tensor,
     ) -> None:
         """Change the weights by impression learning, or by REINFORCE if there are traces."""
-        p, h, top = self.parameters, self.h, len(self.layers) - 1
+        p, h, top = self.weights, self.h, len(self.layers) - 1
         waking = awake.to(h.dtype)
         sleeping = 1 - waking
         settled = waking * ~after_sleep
@@ -180,9 +177,9 @@ class _Step:
         W, V, D = (
             t.detach().requires_grad_()
             for t in (
-                self.parameters.recognition[0],
-                self.parameters.generation[0],
-                self.parameters.transition,
+                self.weights.recognition[0],
+                self.weights.generation[0],
+                self.weights.transition,
             )
         )
         lower, upper = self.layers
@@ -199,6 +196,6 @@ class _Step:
             loss = torch.where(awake[:, 0], waking, sleeping).sum()
             gradients = torch.autograd.grad(loss, (W, V, D))
         rate = self.eta * sigma_inf[:, :1].square()
-        self.parameters.recognition[0] -= rate[..., None] * gradients[0]
-        self.parameters.generation[0] -= rate[..., None] * gradients[1]
-        self.parameters.transition -= self.eta * sigma_gen.square() * gradients[2]
+        self.weights.recognition[0] -= rate[..., None] * gradients[0]
+        self.weights.generation[0] -= rate[..., None] * gradients[1]
+        self.weights.transition -= self.eta * sigma_gen.square() * gradients[2]

@@ -1,15 +1,15 @@
-"""Networks on their way through a simulation, and the two engines that move them."""
+"""Networks on their way through a simulation, and what an engine that moves them is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from impression_learning import batched, fused
-from impression_learning.model import Parameters, Setting, initialise
+from impression_learning.model import Setting, Weights, initialise
 from sharpwave_shared.seeding import Streams
 
 
@@ -21,8 +21,8 @@ class Circuits:
     ----------
     settings
         One for each network; `sizes` and `algorithm` agree.
-    parameters
-        The weights; learning changes them in place.
+    weights
+        Learning changes them in place.
     traces
         Eligibility traces of REINFORCE; None for other algorithms.
     loss_mean
@@ -30,8 +30,8 @@ class Circuits:
     """
 
     settings: Sequence[Setting]
-    parameters: Parameters
-    traces: Parameters | None
+    weights: Weights
+    traces: Weights | None
     loss_mean: Float[Tensor, " networks"]
 
     @classmethod
@@ -42,36 +42,66 @@ class Circuits:
         (sizes,) = {s.sizes for s in settings}
         (algorithm,) = {s.algorithm for s in settings}
         dtype = precision(device)
-        parameters = initialise(sizes, streams).map(lambda t: t.to(device, dtype))
-        traces = parameters.zeros() if algorithm == "reinforce" else None
+        weights = initialise(sizes, streams).map(lambda t: t.to(device, dtype))
+        traces = weights.zeros() if algorithm == "reinforce" else None
         unknown = torch.full((len(settings),), torch.nan, device=device, dtype=dtype)
-        return cls(settings, parameters, traces, unknown)
+        return cls(settings, weights, traces, unknown)
 
     @property
     def device(self) -> torch.device:
         """Where the networks are."""
         return self.loss_mean.device
 
-    def tensors(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """Name all that learning changes."""
-        named = {"loss_mean": self.loss_mean} | self.parameters.tensors()
+        named = {"loss_mean": self.loss_mean} | self.weights.tensors()
         if self.traces is not None:
             named |= {f"trace.{name}": t for name, t in self.traces.tensors().items()}
         return named
 
-    def load(self, tensors: dict[str, Tensor]) -> None:
-        """Take over what `tensors` gave."""
-        for name, tensor in self.tensors().items():
-            tensor.copy_(tensors[name])
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take over what `state_dict` gave."""
+        for name, tensor in self.state_dict().items():
+            tensor.copy_(state[name])
 
-    def advance(
+
+@dataclass(frozen=True)
+class Inputs:
+    """What B networks meet in some steps.
+
+    Attributes
+    ----------
+    stimulus
+        The data x.
+    noise_inf, noise_gen
+        Standard normal variates of inference and of generation. A step needs one of the two, so
+        that the same variates may stand for both.
+    awake
+        Which steps are awake.
+    was_awake
+        Whether the step before was awake.
+    """
+
+    stimulus: Float[Tensor, "steps networks n_in"]
+    noise_inf: Float[Tensor, "steps networks units"]
+    noise_gen: Float[Tensor, "steps networks units"]
+    awake: Bool[np.ndarray, "steps networks"]
+    was_awake: Bool[np.ndarray, " networks"]
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """What moves networks; all engines compute the same.
+
+    `reference` is the plain transcription of the equations, `fused` one compiled loop for each
+    network on the CPU, `batched` has all networks in every operation, on any device.
+    """
+
+    def __call__(
         self,
+        circuits: Circuits,
         state: Float[Tensor, "networks units"],
-        was_awake: Bool[np.ndarray, " networks"],
-        stimulus: Float[Tensor, "steps networks n_in"],
-        noise_inf: Float[Tensor, "steps networks units"],
-        noise_gen: Float[Tensor, "steps networks units"],
-        awake: Bool[np.ndarray, "steps networks"],
+        inputs: Inputs,
         *,
         learn: bool,
         record: bool = False,
@@ -80,15 +110,12 @@ class Circuits:
 
         Parameters
         ----------
+        circuits
+            The networks; learning changes them in place.
         state
             Activity of the step before, layers side by side; changed in place.
-        was_awake
-            Whether that step was awake.
-        stimulus, noise_inf, noise_gen
-            The data x, and standard normal variates of inference and of generation. A step needs
-            one of the two, so that the same variates may stand for both.
-        awake
-            Which steps are awake.
+        inputs
+            What they meet.
         learn
             Whether weights change.
         record
@@ -101,21 +128,7 @@ class Circuits:
         states
             Activity, layers side by side; no steps unless `record`.
         """
-        engine = fused if self.device.type == "cpu" else batched
-        return engine.advance(
-            self.settings,
-            self.parameters,
-            self.traces,
-            self.loss_mean,
-            state,
-            was_awake,
-            stimulus,
-            noise_inf,
-            noise_gen,
-            awake,
-            learn,
-            record,
-        )
+        ...
 
 
 def precision(device: torch.device) -> torch.dtype:

@@ -5,17 +5,19 @@ as it was drawn.
 """
 
 import math
-from collections.abc import Sequence
+from typing import get_args
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
-from impression_learning.model import MEAN_DECAY, TRACE_DECAY, Parameters, Setting
+from impression_learning.circuits import Circuits, Inputs
+from impression_learning.kinds import Algorithm
+from impression_learning.model import MEAN_DECAY, TRACE_DECAY, Weights
 from sharpwave_shared.compiled import jit
 
-ALGORITHMS = ("impression", "reinforce", "backprop")
+ALGORITHMS = get_args(Algorithm)
 IMPRESSION, REINFORCE, BACKPROP = range(3)
 
 
@@ -79,36 +81,31 @@ def _add_scaled(matrix, factor, other):
 
 
 def advance(
-    settings: Sequence[Setting],
-    parameters: Parameters,
-    traces: Parameters | None,
-    loss_mean: Float[Tensor, " networks"],
+    circuits: Circuits,
     state: Float[Tensor, "networks units"],
-    was_awake: Bool[np.ndarray, " networks"],
-    stimulus: Float[Tensor, "steps networks n_in"],
-    noise_inf: Float[Tensor, "steps networks units"],
-    noise_gen: Float[Tensor, "steps networks units"],
-    awake: Bool[np.ndarray, "steps networks"],
+    inputs: Inputs,
+    *,
     learn: bool,
-    record: bool,
+    record: bool = False,
 ) -> tuple[Float[Tensor, "steps networks"], Float[Tensor, "_ networks units"]]:
-    """Run steps; see `circuits.Circuits.advance`."""
-    losses = np.full(awake.shape, np.nan)
-    states = np.zeros((len(awake) if record else 0, *state.shape))
-    for index, setting in enumerate(settings):
-        own_losses = np.full(len(awake), np.nan)
+    """Run steps; see `circuits.Engine`."""
+    steps = len(inputs.awake)
+    losses = np.full(inputs.awake.shape, np.nan)
+    states = np.zeros((steps if record else 0, *state.shape))
+    for index, setting in enumerate(circuits.settings):
+        own_losses = np.full(steps, np.nan)
         own_states = np.zeros((len(states), state.shape[1]))
         _advance(
-            *_arrays(parameters, index),
-            *_arrays(traces or parameters, index),  # without REINFORCE they are not looked at
-            loss_mean[index : index + 1].numpy(),
+            *_arrays(circuits.weights, index),
+            *_arrays(circuits.traces or circuits.weights, index),  # looked at by REINFORCE only
+            circuits.loss_mean[index : index + 1].numpy(),
             np.concatenate([[0], np.cumsum(setting.sizes)]),
             state[index].numpy(),
-            np.ascontiguousarray(stimulus[:, index].numpy()),
-            np.ascontiguousarray(noise_inf[:, index].numpy()),
-            np.ascontiguousarray(noise_gen[:, index].numpy()),
-            np.ascontiguousarray(awake[:, index]),
-            bool(was_awake[index]),
+            np.ascontiguousarray(inputs.stimulus[:, index].numpy()),
+            np.ascontiguousarray(inputs.noise_inf[:, index].numpy()),
+            np.ascontiguousarray(inputs.noise_gen[:, index].numpy()),
+            np.ascontiguousarray(inputs.awake[:, index]),
+            bool(inputs.was_awake[index]),
             np.array(setting.sigma_inf),
             np.array(setting.sigma_gen),
             setting.eta if learn else 0.0,
@@ -122,41 +119,41 @@ def advance(
     return torch.from_numpy(losses), torch.from_numpy(states)
 
 
-def _arrays(parameters: Parameters, index: int) -> tuple:
+def _arrays(weights: Weights, index: int) -> tuple:
     """Give one network's arrays, sharing memory: what the compiled loop takes."""
-    p = parameters
-    layers = (p.recognition, p.recognition_bias, p.generation, p.generation_bias)
+    w = weights
+    layers = (w.recognition, w.recognition_bias, w.generation, w.generation_bias)
     tuples = (tuple(tensor[index].numpy() for tensor in layer) for layer in layers)
-    return (*tuples, p.transition[index].numpy())
+    return (*tuples, w.transition[index].numpy())
 
 
 @jit
 def _advance(
-    W,
-    b,
-    V,
-    c,
-    D,
-    trace_W,
+    W,  # for each layer k above 0: n_k x n_(k-1)
+    b,  # n_k
+    V,  # for each layer k below the top: n_k x n_(k+1)
+    c,  # n_k
+    D,  # n_L
+    trace_W,  # traces: as the weights
     trace_b,
     trace_V,
     trace_c,
     trace_D,
-    loss_mean,
-    offsets,
-    state,
-    x,
-    noise_inf,
-    noise_gen,
-    awake,
+    loss_mean,  # 1
+    offsets,  # layers + 1
+    state,  # units
+    x,  # steps x n_0
+    noise_inf,  # steps x units
+    noise_gen,  # steps x units
+    awake,  # steps
     was_awake,
-    sigma_inf,
-    sigma_gen,
+    sigma_inf,  # layers
+    sigma_gen,  # layers
     eta,
     algorithm,
     third,
-    losses,
-    states,
+    losses,  # steps
+    states,  # steps x units, or 0 x units
 ):
     """Run steps of one network; stop where the loss overflows.
 
@@ -166,7 +163,7 @@ def _advance(
     steps = x.shape[0]
     top = len(W)
     units = state.size
-    h = np.empty(units)
+    h = np.empty(units)  # activity
     below = np.empty(units)  # what the layer below tells: m, and x in layer 0
     above = np.empty(units)  # what the layer above tells: g
     delta = np.empty(units)

@@ -24,18 +24,16 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from sharpwave_shared.errors import InvalidInputError
+from impression_learning.kinds import NOISE, Algorithm, ThirdFactor
+from sharpwave_shared.errors import InvalidInputError, ParameterError
 from sharpwave_shared.seeding import Streams
-
-Algorithm = Literal["impression", "reinforce", "backprop"]
-ThirdFactor = Literal["gradient", "released"]
 
 THIRD_FACTORS: dict[str, float] = {"gradient": -0.5, "released": 1.0}
 """What multiplies (loss - mean loss) x trace in REINFORCE. The recorded loss is to be minimised,
@@ -71,8 +69,8 @@ class Setting:
 
     Raises
     ------
-    InvalidInputError
-        If a value is out of range; the message names the option of the command.
+    ParameterError
+        If a value is out of range.
     """
 
     sizes: tuple[int, ...]
@@ -84,29 +82,26 @@ class Setting:
     third_factor: ThirdFactor = "gradient"
 
     def __post_init__(self) -> None:
-        names = ("--n-in", *("--n" for _ in self.sizes[1:]))
-        for name, size in zip(names, self.sizes, strict=True):
-            if size < 1:
-                raise InvalidInputError(f"{name} {size}: at least 1 is needed")
         if not len(self.sizes) == len(self.sigma_inf) == len(self.sigma_gen) >= 2:
             raise InvalidInputError("every layer needs a size and two noise levels")
-        check_noise("--sigma-in", self.sigma_inf[0])
-        check_noise("--sigma-obs", self.sigma_gen[0])
-        for sigma in self.sigma_inf[1:]:
-            check_noise("--sigma-inf", sigma)
-        for sigma in self.sigma_gen[1:]:
-            check_noise("--sigma-gen", sigma)
+        for k, (size, inf, gen) in enumerate(
+            zip(self.sizes, self.sigma_inf, self.sigma_gen, strict=True)
+        ):
+            if size < 1:
+                raise ParameterError("n" if k else "n_in", size, "a whole number, at least 1")
+            _check_noise("sigma_inf" if k else "sigma_in", inf)
+            _check_noise("sigma_gen" if k else "sigma_obs", gen)
         if not (self.eta >= 0 and math.isfinite(self.eta)):
-            raise InvalidInputError(f"--eta {self.eta:g}: a number from 0 is allowed")
+            raise ParameterError("eta", self.eta, "a number, at least 0")
         if self.switch_period < 0:
-            raise InvalidInputError(
-                f"--switch-period {self.switch_period}: 0 (phases of one step) or more is allowed"
-            )
+            raise ParameterError("switch_period", self.switch_period, "a whole number, at least 0")
         if self.algorithm not in get_args(Algorithm):
             allowed = ", ".join(get_args(Algorithm))
-            raise InvalidInputError(f"--algorithm {self.algorithm}: must be one of {allowed}")
+            raise ParameterError("algorithm", self.algorithm, f"one of {allowed}")
         if self.algorithm == "backprop" and len(self.sizes) > 2:
-            raise InvalidInputError("--algorithm backprop: only for networks of one latent layer")
+            raise ParameterError(
+                "algorithm", "backprop", "impression or reinforce: it is for one latent layer"
+            )
 
     @property
     def units(self) -> int:
@@ -123,10 +118,10 @@ class Setting:
         return (np.arange(start, start + steps) // (self.switch_period + 1)) % 2 == 0
 
 
-def check_noise(option: str, sigma: float) -> None:
+def _check_noise(name: str, sigma: float) -> None:
     """Refuse a noise level by which the loss cannot be divided, or that is none."""
     if not (sigma > 0 and math.isfinite(sigma)):
-        raise InvalidInputError(f"{option} {sigma:g}: a noise level is a number above 0")
+        raise ParameterError(name, sigma, "a number above 0")
 
 
 def one_layer(
@@ -135,9 +130,9 @@ def one_layer(
     *,
     eta: float,
     sigma_gen: float,
-    sigma_inf: float = 0.01,
-    sigma_obs: float = 0.01,
-    sigma_in: float = 0.01,
+    sigma_inf: float = NOISE,
+    sigma_obs: float = NOISE,
+    sigma_in: float = NOISE,
     switch_period: int = 1,
     algorithm: Algorithm = "impression",
     third_factor: ThirdFactor = "gradient",
@@ -155,7 +150,7 @@ def one_layer(
 
 
 @dataclass
-class Parameters:
+class Weights:
     """Weights of B networks of equal sizes, or anything of the same shape (eligibility traces).
 
     Attributes
@@ -193,14 +188,9 @@ class Parameters:
             named |= {f"{name}.{k}": tensor for k, tensor in enumerate(getattr(self, name))}
         return named
 
-    def load(self, tensors: dict[str, Tensor]) -> None:
-        """Take over the values that `tensors` of equal parameters gave."""
-        for name, tensor in self.tensors().items():
-            tensor.copy_(tensors[name])
-
-    def map(self, function: Callable[[Tensor], Tensor]) -> "Parameters":
+    def map(self, function: Callable[[Tensor], Tensor]) -> "Weights":
         """Apply a function to every tensor."""
-        return Parameters(
+        return Weights(
             [function(t) for t in self.recognition],
             [function(t) for t in self.recognition_bias],
             [function(t) for t in self.generation],
@@ -208,20 +198,20 @@ class Parameters:
             function(self.transition),
         )
 
-    def clone(self) -> "Parameters":
+    def clone(self) -> "Weights":
         """Copy."""
         return self.map(torch.clone)
 
-    def zeros(self) -> "Parameters":
+    def zeros(self) -> "Weights":
         """Give parameters of the same shapes that are all zero."""
         return self.map(torch.zeros_like)
 
-    def network(self, index: int) -> "Parameters":
+    def network(self, index: int) -> "Weights":
         """Give one network, as a batch of one that shares memory with this."""
         return self.map(lambda tensor: tensor[index : index + 1])
 
 
-def initialise(sizes: Sequence[int], streams: Sequence[Streams]) -> Parameters:
+def initialise(sizes: Sequence[int], streams: Sequence[Streams]) -> Weights:
     """Draw initial weights, one network for each seed, in float64 on the CPU.
 
     Weights are normal with standard deviation 1 / (number of inputs), biases 0, D is 0.6.
@@ -236,7 +226,7 @@ def initialise(sizes: Sequence[int], streams: Sequence[Streams]) -> Parameters:
         return torch.zeros(len(generators), units, dtype=torch.float64)
 
     pairs = list(itertools.pairwise(sizes))
-    return Parameters(
+    return Weights(
         [draw(above, below) for below, above in pairs],
         [zeros(above) for _, above in pairs],
         [draw(below, above) for below, above in pairs],

@@ -3,9 +3,16 @@
 It serves as the oracle of the tests and as the baseline of the benchmark. Nothing else uses it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from impression_learning.circuits import Circuits, Inputs
+from impression_learning.kinds import Algorithm
+from impression_learning.model import MEAN_DECAY, THIRD_FACTORS, TRACE_DECAY
 
 Draw = Callable[[str, int, int], np.ndarray]
 """Gives the standard normal vector of a name, at a step, of a size."""
@@ -36,9 +43,10 @@ def plain_one_layer(
     sigma_in: float = 0.01,
     sigma_gen: float = 0.158,
     eta: float = 0.0,
-    algorithm: str = "impression",
-    third_factor: float = -0.5,
-    decay: float = 0.9,
+    was_awake: bool = True,
+    algorithm: Algorithm = "impression",
+    third_factor: float = THIRD_FACTORS["gradient"],
+    decay: float = TRACE_DECAY,
     updates: list[np.ndarray] | None = None,
 ) -> Arrays:
     """Run the one-layer network over a stimulus (steps x n_in), learning in place if eta > 0.
@@ -55,7 +63,6 @@ def plain_one_layer(
     W_in, W_out, D = weights["W_in"], weights["W_out"], weights["D"]
     n, n_in = W_in.shape
     losses, rs, ss = [], [], []
-    was_awake = True
     for t, x in enumerate(stimulus):
         r_before = weights["r"]
         lam = 1.0 if awake[t] else 0.0
@@ -94,7 +101,7 @@ def plain_one_layer(
             if np.isnan(weights["loss_mean"]):
                 weights["loss_mean"] = loss
             surprise = loss - weights["loss_mean"]
-            weights["loss_mean"] = 0.99 * weights["loss_mean"] + 0.01 * loss
+            weights["loss_mean"] = MEAN_DECAY * weights["loss_mean"] + (1 - MEAN_DECAY) * loss
             weights["e_in"] = lam * d_in + decay * weights["e_in"]
             weights["e_out"] = (1 - lam) * d_out + decay * weights["e_out"]
             weights["e_D"] = (1 - lam) * d_D + decay * weights["e_D"]
@@ -124,6 +131,7 @@ def plain_two_layers(
     sigma: float = 0.01,
     sigma_gen: float = 0.13,
     eta: float = 0.0,
+    was_awake: bool = True,
 ) -> Arrays:
     """Run the two-layer network with impression learning (in place if eta > 0).
 
@@ -139,7 +147,6 @@ def plain_two_layers(
     n_2, n_1 = w["W_2"].shape
     n_in = w["W_in"].shape[1]
     record: dict[str, list] = {"loss": [], "r1": [], "r2": [], "s": []}
-    was_awake = True
     for t, x in enumerate(stimulus):
         r1_before, r2_before = w["r1"], w["r2"]
         after_sleep = bool(awake[t]) and not was_awake
@@ -199,3 +206,112 @@ def plain_two_layers(
         for name, value in (("loss", loss), ("r1", r1), ("r2", r2), ("s", s)):
             record[name].append(value)
     return {name: np.array(values) for name, values in record.items()}
+
+
+def advance(
+    circuits: Circuits,
+    state: Float[Tensor, "networks units"],
+    inputs: Inputs,
+    *,
+    learn: bool,
+    record: bool = False,
+) -> tuple[Float[Tensor, "steps networks"], Float[Tensor, "_ networks units"]]:
+    """Run steps; see `circuits.Engine`.
+
+    Raises
+    ------
+    NotImplementedError
+        For networks that the plain loops do not have: of more than two latent layers, of two that
+        learn by anything but impression learning, and those that learn by backpropagation.
+    """
+    losses, states = [], []
+    for index, setting in enumerate(circuits.settings):
+        one_layer = len(setting.sizes) == 2
+        plain = ("impression", "reinforce") if one_layer else ("impression",)
+        if len(setting.sizes) > 3 or (learn and setting.algorithm not in plain):
+            raise NotImplementedError(f"a plain loop for {setting}")
+        run = _advance_one_layer if one_layer else _advance_two_layers
+        found, activity = run(circuits, index, state[index], inputs, learn)
+        state[index] = torch.from_numpy(activity[-1])
+        losses.append(found["loss"])
+        states.append(activity if record else activity[:0])
+    return torch.from_numpy(np.stack(losses, 1)), torch.from_numpy(np.stack(states, 1))
+
+
+def _draw_from(inputs: Inputs, index: int, layers: Mapping[str, slice]) -> Draw:
+    """Draw a network's given variates; names are those of a layer, then `inf` or `gen`."""
+    kinds = {"inf": inputs.noise_inf[:, index], "gen": inputs.noise_gen[:, index]}
+
+    def draw(name: str, t: int, size: int) -> np.ndarray:
+        layer, kind = name.split("_")
+        return kinds[kind][t, layers[layer]].double().numpy()
+
+    return draw
+
+
+def _advance_one_layer(
+    circuits: Circuits, index: int, state: Tensor, inputs: Inputs, learn: bool
+) -> tuple[Arrays, np.ndarray]:
+    setting, traces = circuits.settings[index], circuits.traces
+    n_in = setting.sizes[0]
+    own = circuits.weights.network(index)
+    weights = {
+        "W_in": own.recognition[0][0].numpy(),  # shares memory: learns in place
+        "W_out": own.generation[0][0].numpy(),
+        "D": own.transition[0].numpy(),
+        "r": state[n_in:].numpy().copy(),
+        "loss_mean": circuits.loss_mean[index].numpy().copy(),
+    }
+    kept = {}
+    if learn and traces is not None:
+        own = traces.network(index)
+        kept = {"e_in": own.recognition[0][0], "e_out": own.generation[0][0]}
+        kept |= {"e_D": own.transition[0], "loss_mean": circuits.loss_mean[index]}
+        weights |= {name: tensor.numpy().copy() for name, tensor in kept.items()}
+    found = plain_one_layer(
+        weights,
+        inputs.stimulus[:, index].numpy(),
+        inputs.awake[:, index],
+        _draw_from(inputs, index, {"s": slice(0, n_in), "r": slice(n_in, None)}),
+        sigma_inf=setting.sigma_inf[1],
+        sigma_obs=setting.sigma_gen[0],
+        sigma_in=setting.sigma_inf[0],
+        sigma_gen=setting.sigma_gen[1],
+        eta=setting.eta if learn else 0.0,
+        was_awake=bool(inputs.was_awake[index]),
+        algorithm=setting.algorithm if learn else "impression",
+        third_factor=setting.third,
+    )
+    for name, tensor in kept.items():
+        tensor.copy_(torch.as_tensor(weights[name]))
+    return found, np.concatenate([found["s"], found["r"]], 1)
+
+
+def _advance_two_layers(
+    circuits: Circuits, index: int, state: Tensor, inputs: Inputs, learn: bool
+) -> tuple[Arrays, np.ndarray]:
+    setting, own = circuits.settings[index], circuits.weights.network(index)
+    a, b = setting.sizes[0], setting.sizes[0] + setting.sizes[1]
+    (sigma,) = {*setting.sigma_inf, *setting.sigma_gen[:2]}  # the plain loop has one for all
+    weights = {
+        "W_in": own.recognition[0][0].numpy(),
+        "b": own.recognition_bias[0][0].numpy(),
+        "W_2": own.recognition[1][0].numpy(),
+        "W_out": own.generation[0][0].numpy(),
+        "V": own.generation[1][0].numpy(),
+        "c": own.generation_bias[1][0].numpy(),
+        "D": own.transition[0].numpy(),
+        "r1": state[a:b].numpy().copy(),
+        "r2": state[b:].numpy().copy(),
+    }
+    found = plain_two_layers(
+        weights,
+        inputs.stimulus[:, index].numpy(),
+        inputs.awake[:, index],
+        _draw_from(inputs, index, {"s": slice(0, a), "r1": slice(a, b), "r2": slice(b, None)}),
+        sigma=sigma,
+        sigma_gen=setting.sigma_gen[2],
+        eta=setting.eta if learn else 0.0,
+        was_awake=bool(inputs.was_awake[index]),
+    )
+    return found, np.concatenate([found["s"], found["r1"], found["r2"]], 1)

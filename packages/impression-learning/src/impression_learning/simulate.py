@@ -1,21 +1,22 @@
 """Learning and testing: networks move through passages of data, in chunks that can be resumed."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from impression_learning.circuits import Circuits, precision
+from impression_learning.circuits import Circuits, Inputs, precision
+from impression_learning.engines import engine_for
 from impression_learning.model import Setting
 from impression_learning.stimuli import Stimulus
 from sharpwave_shared.compiled import workers
 from sharpwave_shared.devices import resolve_device
 from sharpwave_shared.errors import DivergenceError
-from sharpwave_shared.runs import Journal
+from sharpwave_shared.journal import Journal
 from sharpwave_shared.seeding import Streams
 
 Phases = Literal["alternating", "awake", "asleep"]
@@ -67,21 +68,20 @@ class Passage:
     was_awake: np.ndarray
     worlds: list[Tensor]
 
-    def tensors(self) -> dict[str, Tensor]:
-        """Give all that changes, for a checkpoint."""
-        worlds = {f"world.{i}": world for i, world in enumerate(self.worlds)}
+    def state_dict(self) -> dict[str, Any]:
+        """Give all that changes."""
         return {
-            "step": torch.tensor(self.step),
+            "step": self.step,
             "state": self.state,
-            "was_awake": torch.from_numpy(self.was_awake.copy()),
-        } | worlds
+            "was_awake": self.was_awake,
+            "worlds": self.worlds,
+        }
 
-    def load(self, tensors: dict[str, Tensor]) -> None:
-        """Take over what `tensors` gave."""
-        self.step = int(tensors["step"])
-        self.state.copy_(tensors["state"])
-        self.was_awake = tensors["was_awake"].numpy().copy()
-        self.worlds = [tensors[f"world.{i}"].to(w) for i, w in enumerate(self.worlds)]
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` gave."""
+        self.step, self.was_awake = state["step"], state["was_awake"]
+        self.state.copy_(state["state"])
+        self.worlds = [kept.to(own) for kept, own in zip(state["worlds"], self.worlds, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -101,12 +101,22 @@ class Group:
         self.members = list(members)
         self.streams = [Streams(m.seed) for m in members]
         self.circuits = Circuits.new([m.setting for m in members], self.streams, device)
+        self.engine = engine_for(device)
         self.worlds = [
             m.stimulus.world(s, device, precision(device))
             for m, s in zip(members, self.streams, strict=True)
         ]
         self.diverged = np.full(len(members), -1)
         """Step at which the loss of a network was not finite, or -1."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give all that learning changes."""
+        return {"circuits": self.circuits.state_dict(), "diverged": self.diverged}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` gave."""
+        self.circuits.load_state_dict(state["circuits"])
+        self.diverged = state["diverged"]
 
     def start(self, name: str) -> Passage:
         """Begin a passage of the data, at rest."""
@@ -149,15 +159,9 @@ class Group:
                 awake = np.stack([s.awake(passage.step, count) for s in settings], 1)
             else:
                 awake = np.full((count, len(settings)), phases == "awake")
-            losses, states = self.circuits.advance(
-                passage.state,
-                passage.was_awake,
-                stimulus,
-                noise_inf,
-                noise_gen,
-                awake,
-                learn=learn,
-                record=record,
+            inputs = Inputs(stimulus, noise_inf, noise_gen, awake, passage.was_awake)
+            losses, states = self.engine(
+                self.circuits, passage.state, inputs, learn=learn, record=record
             )
             passage.was_awake = awake[-1]
             passage.step += count
@@ -204,14 +208,26 @@ def _side_by_side(values: list[Tensor]) -> Tensor:
     return values[0][:, None] if len(values) == 1 else torch.stack(values, 1)
 
 
-def group(members: Sequence[Member], device: torch.device) -> list[Group]:
-    """Put members into groups that are computed together, in the order of the members."""
+def group(
+    members: Sequence[Member], device: torch.device
+) -> tuple[list[Group], list[tuple[int, int]]]:
+    """Put members into groups that are computed together.
+
+    Returns
+    -------
+    tuple
+        The groups; and for each member the number of its group, and its place in the group.
+    """
     if device.type == "cpu":
-        return [Group([member], device) for member in members]
+        return [Group([m], device) for m in members], [(i, 0) for i in range(len(members))]
     kinds: dict[tuple, list[Member]] = {}
+    places = []
     for member in members:
-        kinds.setdefault((member.setting.sizes, member.setting.algorithm), []).append(member)
-    return [Group(same, device) for same in kinds.values()]
+        kind = (member.setting.sizes, member.setting.algorithm)
+        same = kinds.setdefault(kind, [])
+        places.append((list(kinds).index(kind), len(same)))
+        same.append(member)
+    return [Group(same, device) for same in kinds.values()], places
 
 
 def choose_device(name: str, networks: int) -> torch.device:
@@ -234,25 +250,99 @@ class Learnt:
 
     Attributes
     ----------
-    groups
-        The networks.
+    groups, places
+        The networks, see `group`.
     points
         Steps after which the test loss was measured.
     losses
         Mean loss over the test passage; NaN after a divergence.
     diverged
         Step of divergence, or -1.
+    measured
+        What else was measured, for each point: names, networks first.
     """
 
     groups: list[Group]
+    places: list[tuple[int, int]]
     points: Int[np.ndarray, " points"]
     losses: Float[np.ndarray, "members points"]
     diverged: Int[np.ndarray, " members"]
-    places: list[tuple[Group, int]] = field(repr=False)
-    """Group and place in the group, for each member."""
+    measured: list[dict[str, Tensor]]
+
+    def weights(self) -> dict[str, Tensor]:
+        """Give the weights of networks of equal sizes, by name, networks first."""
+        named = [g.circuits.weights.tensors() for g in self.groups]
+        return {name: torch.stack([named[g][name][i] for g, i in self.places]) for name in named[0]}
 
 
-AtPoint = Callable[[int, list[Group]], None]
+Measure = Callable[[int, Group], list[dict[str, Tensor]]]
+"""Measures more at a point, given its number, a row for each network of a group."""
+
+
+class _Course:
+    """Networks on their way through learning: what a checkpoint keeps."""
+
+    def __init__(
+        self, members: Sequence[Member], device: torch.device, points: int, *, may_diverge: bool
+    ):
+        self.may_diverge = may_diverge
+        self.groups, self.places = group(members, device)
+        self.passages = [g.start("training") for g in self.groups]
+        self.losses = torch.full((len(members), points), torch.nan, dtype=torch.float64)
+        self.measured: list[dict[str, Tensor]] = []
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "groups": [g.state_dict() for g in self.groups],
+            "passages": [passage.state_dict() for passage in self.passages],
+            "losses": self.losses,
+            "measured": self.measured,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        for own, kept in zip(
+            [*self.groups, *self.passages], [*state["groups"], *state["passages"]], strict=True
+        ):
+            own.load_state_dict(kept)
+        self.losses, self.measured = state["losses"], state["measured"]
+
+    def go(self, steps: int, in_parallel: Callable) -> None:
+        """Learn from some more steps."""
+        end = self.passages[0].step + steps
+        in_parallel(
+            lambda pair: pair[0].learn(pair[1], steps),
+            list(zip(self.groups, self.passages, strict=True)),
+        )
+        for passage in self.passages:
+            passage.step = end  # networks that have diverged stand still
+        self._refuse_divergence()
+
+    def test(self, number: int, steps: int, measure: Measure, in_parallel: Callable) -> None:
+        """Test the networks at a point of learning, and measure more."""
+        losses = in_parallel(lambda g: g.test(steps), self.groups)
+        for g, row in zip(self.groups, losses, strict=True):
+            g.diverged[~np.isfinite(row) & (g.diverged < 0)] = self.passages[0].step
+        self._refuse_divergence()
+        self.losses[:, number] = torch.tensor(self.in_order(losses))
+        rows = self.in_order(in_parallel(lambda g: measure(number, g), self.groups))
+        self.measured.append({k: torch.stack([row[k] for row in rows]).cpu() for k in rows[0]})
+
+    def in_order(self, of_groups: Sequence[Any]) -> list[Any]:
+        """Put what groups gave, a value for each network, in the order of the members."""
+        return [of_groups[g][i] for g, i in self.places]
+
+    def _refuse_divergence(self) -> None:
+        for g in [] if self.may_diverge else self.groups:
+            for member, step in zip(g.members, g.diverged, strict=True):
+                if step >= 0:
+                    raise DivergenceError(
+                        f"{member}: the loss is not finite after step {step:,} of learning; "
+                        f"a learning rate below {member.setting.eta:g} may help"
+                    )
+
+
+def _nothing_more(number: int, group: Group) -> list[dict[str, Tensor]]:
+    return [{} for _ in group.members]
 
 
 def learn(
@@ -264,7 +354,7 @@ def learn(
     test_steps: int,
     device: torch.device,
     may_diverge: bool = False,
-    at_point: AtPoint | None = None,
+    measure: Measure = _nothing_more,
 ) -> Learnt:
     """Let networks learn; test them at points of learning.
 
@@ -284,90 +374,41 @@ def learn(
         Where to compute.
     may_diverge
         Whether a divergence is a result; otherwise it is an error.
-    at_point
-        Called at each point with its number and the groups; anything else to be measured there.
+    measure
+        Measures more than the loss at every point.
 
     Raises
     ------
     DivergenceError
         If the loss of a network is not finite and `may_diverge` is not set.
     """
-    groups = group(members, device)
-    passages = [g.start("training") for g in groups]
-    order = {id(m): (g, i) for g in groups for i, m in enumerate(g.members)}
-    places = [order[id(m)] for m in members]
     when = np.unique(np.linspace(0, steps, points).round().astype(int))
-    losses = torch.full((len(members), len(when)), torch.nan, dtype=torch.float64)
-    done = _restore(journal, groups, passages, losses)
+    course = _Course(members, device, len(when), may_diverge=may_diverge)
     segment = SEGMENT_CHUNKS * min(chunk_steps(m.setting.units) for m in members)
-    total = len(members) * steps
-    with (
-        workers(len(groups)) as in_parallel,
-        torch.no_grad(),
-        journal.reporter.progress("learning", total, len(members) * passages[0].step) as advance,
-    ):
-        for number in range(done, len(when)):
-            while (left := int(when[number]) - (start := passages[0].step)) > 0:
-                count = min(segment, left)
-                in_parallel(
-                    lambda pair, n=count: pair[0].learn(pair[1], n),
-                    list(zip(groups, passages, strict=True)),
-                )
-                for passage in passages:
-                    passage.step = start + count  # networks that have diverged stand still
-                if not may_diverge:
-                    _refuse_divergence(groups)
-                advance(count * len(members))
-                if journal.checkpoint_due():
-                    _save(journal, groups, passages, losses, number)
-            measured = in_parallel(lambda g: g.test(test_steps), groups)
-            for g, row in zip(groups, measured, strict=True):
-                g.diverged[~np.isfinite(row) & (g.diverged < 0)] = when[number]
-            if not may_diverge:
-                _refuse_divergence(groups)
-            of_group = dict(zip(map(id, groups), measured, strict=True))
-            losses[:, number] = torch.tensor([of_group[id(g)][i] for g, i in places])
-            if at_point is not None:
-                at_point(number, groups)
-            if journal.checkpoint_due():
-                _save(journal, groups, passages, losses, number + 1)
-    diverged = np.array([g.diverged[i] for g, i in places])
-    return Learnt(groups, when, losses.numpy(), diverged, places)
+    stretches = _stretches(when, segment)
+    with workers(len(course.groups)) as in_parallel, torch.no_grad():
+        for stretch in journal.steps("learning", len(stretches), course):
+            count, point = stretches[stretch]
+            course.go(count, in_parallel)
+            if point is not None:
+                course.test(point, test_steps, measure, in_parallel)
+    diverged = np.array(course.in_order([g.diverged for g in course.groups]))
+    return Learnt(
+        course.groups, course.places, when, course.losses.numpy(), diverged, course.measured
+    )
 
 
-def _refuse_divergence(groups: list[Group]) -> None:
-    for g in groups:
-        for member, step in zip(g.members, g.diverged, strict=True):
-            if step >= 0:
-                raise DivergenceError(
-                    f"{member}: the loss is not finite after step {step:,} of learning; "
-                    f"a learning rate below {member.setting.eta:g} may help"
-                )
+def _stretches(points: Int[np.ndarray, " points"], segment: int) -> list[tuple[int, int | None]]:
+    """Cut learning into stretches of a segment at most.
 
-
-def _save(
-    journal: Journal, groups: list[Group], passages: list[Passage], losses: Tensor, number: int
-) -> None:
-    tensors = {"losses": losses, "number": torch.tensor(number)}
-    for i, (g, passage) in enumerate(zip(groups, passages, strict=True)):
-        parts = g.circuits.tensors() | {f"passage.{k}": t for k, t in passage.tensors().items()}
-        parts["diverged"] = torch.from_numpy(g.diverged.copy())
-        tensors |= {f"{i}.{name}": tensor for name, tensor in parts.items()}
-    journal.save_checkpoint(tensors)
-
-
-def _restore(journal: Journal, groups: list[Group], passages: list[Passage], losses: Tensor) -> int:
-    """Go back to the checkpoint, if there is one; give the number of the next point."""
-    found = journal.load_checkpoint()
-    if found is None:
-        return 0
-    tensors, _ = found
-    losses.copy_(tensors["losses"])
-    for i, (g, passage) in enumerate(zip(groups, passages, strict=True)):
-        own = {
-            name.removeprefix(f"{i}."): t for name, t in tensors.items() if name.startswith(f"{i}.")
-        }
-        g.circuits.load(own)
-        passage.load({k.removeprefix("passage."): t for k, t in own.items()})
-        g.diverged = own["diverged"].numpy().copy()
-    return int(tensors["number"])
+    Give the steps of each, and the number of the point that it ends at, if it does.
+    """
+    stretches: list[tuple[int, int | None]] = []
+    done = 0
+    for number, end in enumerate(points.tolist()):
+        while end - done > segment:
+            stretches.append((segment, None))
+            done += segment
+        stretches.append((end - done, number))
+        done = end
+    return stretches

@@ -12,21 +12,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from jaxtyping import Float, Int16
 from scipy.io import wavfile
 
+from impression_learning.kinds import SPEECH_SIZES, TAKES, TEST_TAKES, SpeechName
 from impression_learning.synthetic_speech import synthetic_spoken_digits
-from sharpwave_shared.data import (
-    FSDD_TAKES,
-    DataRecord,
-    Recording,
-    cache_dir,
-    free_spoken_digits,
-)
-from sharpwave_shared.errors import DataWarning, InvalidInputError, SharpwaveError
+from sharpwave_shared.data import DataRecord, Recording, cache_dir, free_spoken_digits
+from sharpwave_shared.errors import DataWarning, ParameterError, SharpwaveError
 from sharpwave_shared.files import atomic_path, read_arrays, write_arrays
 from sharpwave_shared.reporting import Reporter
 
@@ -34,18 +29,14 @@ SAMPLE_RATE = 22_050
 """Samples per second of the sound that is analysed and of the sound that is made."""
 WINDOW = 2048
 HOP = 512
-BANDS = 128
+BANDS = SPEECH_SIZES[0]
 FLOOR_DB = -80.0
 """Levels lower than this, relative to the maximum of the recording, are raised to it."""
 FRAME_SECONDS = HOP / SAMPLE_RATE
-TEST_TAKES = 5
-"""The takes 0 to 4 of each speaker and digit are the test set."""
 POWER = 1e3
 """Power of 0 dB when a spectrum is fitted: librosa's fit stops at an absolute error."""
 PEAK = 0.9
 """The largest amplitude of the sound that is made, as a fraction of full scale."""
-
-SpeechName = Literal["fsdd", "synthetic"]
 
 
 @dataclass(frozen=True)
@@ -76,7 +67,7 @@ def load_speech(
     dataset: SpeechName = "fsdd",
     *,
     data_dir: Path | None = None,
-    takes: int = FSDD_TAKES,
+    takes: int = TAKES,
     reporter: Reporter | None = None,
 ) -> Speech:
     """Load spoken digits as normalised mel spectrograms.
@@ -98,20 +89,18 @@ def load_speech(
 
     Raises
     ------
+    ParameterError
+        If `dataset` is none of the above, or `takes` is out of range.
     InvalidInputError
-        If `dataset` is none of the above, or `takes` is out of range; if a directory that the user
-        named is unreadable, or holds a folder `fsdd` that is incomplete or damaged.
+        If a directory that the user named is unreadable, or holds a folder `fsdd` that is
+        incomplete or damaged.
     SharpwaveError
         If the recordings can be neither found nor downloaded.
     """
     if dataset not in get_args(SpeechName):
-        allowed = ", ".join(get_args(SpeechName))
-        raise InvalidInputError(f"--dataset {dataset}: must be one of {allowed}")
-    if not TEST_TAKES < takes <= FSDD_TAKES:
-        raise InvalidInputError(
-            f"--takes {takes}: must be from {TEST_TAKES + 1} to {FSDD_TAKES}, the first "
-            f"{TEST_TAKES} of which are the test set"
-        )
+        raise ParameterError("dataset", dataset, f"one of {', '.join(get_args(SpeechName))}")
+    if not TEST_TAKES < takes <= TAKES:
+        raise ParameterError("takes", takes, f"a whole number from {TEST_TAKES + 1} to {TAKES}")
     if dataset == "synthetic":
         source = synthetic_spoken_digits(takes)
     else:

@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sharpwave_shared.errors import InvalidInputError
+from impression_learning.kinds import TIME_STEP
+from sharpwave_shared.errors import ParameterError
 from sharpwave_shared.seeding import Streams
 
 
@@ -59,15 +60,14 @@ class LatentProcess:
 
     n_latent: int
     n_in: int
-    dt: float = 0.1
+    dt: float = TIME_STEP
 
     def __post_init__(self) -> None:
-        if self.n_latent < 1:
-            raise InvalidInputError(f"--n-latent {self.n_latent}: at least 1 is needed")
-        if self.n_in < 1:
-            raise InvalidInputError(f"--n-in {self.n_in}: at least 1 is needed")
+        for name in ("n_latent", "n_in"):
+            if getattr(self, name) < 1:
+                raise ParameterError(name, getattr(self, name), "a whole number, at least 1")
         if not 0 < self.dt <= 1:
-            raise InvalidInputError(f"--dt {self.dt:g}: above 0 and at most 1 is allowed")
+            raise ParameterError("dt", self.dt, "a number above 0, up to 1")
 
     @property
     def a(self) -> float:

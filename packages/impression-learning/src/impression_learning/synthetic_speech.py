@@ -13,9 +13,9 @@ import numpy as np
 from jaxtyping import Complex, Float, Int16
 from scipy.signal import lfilter
 
+from impression_learning.kinds import TAKES
 from sharpwave_shared.data import (
     FSDD_SAMPLE_RATE,
-    FSDD_TAKES,
     DataRecord,
     Recording,
     SpokenDigits,
@@ -95,7 +95,7 @@ _SPEAKERS = {  # pitch in Hz, factor of all formants
 _BANDWIDTHS = (70.0, 100.0, 150.0)
 
 
-def synthetic_spoken_digits(takes: int = FSDD_TAKES) -> SpokenDigits:
+def synthetic_spoken_digits(takes: int = TAKES) -> SpokenDigits:
     """Synthesise signals that resemble spoken digits; see the module.
 
     They have the form of the Free Spoken Digit Dataset: 10 digits, 6 speakers, `takes` recordings

@@ -7,17 +7,19 @@ loss) x trace and f is the third factor's sign and size. Moments of u and w give
 every f.
 """
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+import xarray as xr
 from jaxtyping import Bool, Float
 from scipy.signal import lfilter
 from torch import Tensor
 
-from impression_learning.model import MEAN_DECAY, THIRD_FACTORS, Parameters, Setting
+from impression_learning.model import MEAN_DECAY, THIRD_FACTORS, Setting, Weights
 from sharpwave_shared.seeding import Streams
 
 CHUNK = 8192
@@ -50,7 +52,7 @@ class Episodes:
 
 
 def run_episodes(
-    network: Parameters,
+    network: Weights,
     setting: Setting,
     stimulus: Float[Tensor, "steps n_in"],
     noise: Float[Tensor, "steps units episodes"],
@@ -112,13 +114,13 @@ class Moments:
     """Sums of u, w, and their products over samples, with traces cleared and kept."""
 
     def __init__(self, parameters: int, like: Tensor):
-        zeros = like.new_zeros(parameters)
-        names = ["u", "uu"] + [f"{name}.{kind}" for name in ("w", "ww", "uw") for kind in TRACES]
-        self.sums = {name: zeros.clone() for name in names}
+        self.sums = {name: like.new_zeros(parameters) for name in ("u", "uu")}
+        of_traces = like.new_zeros(len(TRACES), parameters)
+        self.sums |= {name: of_traces.clone() for name in ("w", "ww", "uw")}
         self.samples = 0
         self.mean: float | None = None
         """Running mean of the loss."""
-        self.kept = zeros.clone()[:, None]
+        self.kept = like.new_zeros(parameters)[:, None]
         """The trace that earlier episodes left, if traces are never cleared."""
 
     def add(self, episodes: Episodes) -> None:
@@ -157,11 +159,12 @@ class Moments:
         self.mean = float(means[-1])
         return torch.from_numpy(values - earlier).to(losses).reshape(-1, len(losses)).T.contiguous()
 
-    def _accumulate(self, block: slice, kind: str, u: Tensor | None, w: Tensor) -> None:
-        self.sums[f"w.{kind}"][block] += w.sum(1)
-        self.sums[f"ww.{kind}"][block] += _products(w, w)
+    def _accumulate(self, block: slice, traces: str, u: Tensor | None, w: Tensor) -> None:
+        kind = TRACES.index(traces)
+        self.sums["w"][kind, block] += w.sum(1)
+        self.sums["ww"][kind, block] += _products(w, w)
         if u is not None:
-            self.sums[f"uw.{kind}"][block] += _products(u, w)
+            self.sums["uw"][kind, block] += _products(u, w)
 
     def means(self) -> dict[str, Tensor]:
         """Give the means of u, w and their products, for each parameter."""
@@ -175,12 +178,12 @@ def _products(
 
 
 def measure_updates(
-    network: Parameters,
+    network: Weights,
     setting: Setting,
     stimulus: Float[Tensor, "steps n_in"],
     episodes: int,
     streams: Streams,
-) -> dict[str, Float[Tensor, " parameters"]]:
+) -> dict[str, Float[Tensor, "*traces parameters"]]:
     """Measure the moments of the rules' updates over independent episodes.
 
     Parameters
@@ -200,8 +203,8 @@ def measure_updates(
     -------
     dict
         Means over all steps of all episodes, for each parameter (elements of W_in by rows, then
-        of W_out, then D): `u`, `uu`, and, for traces that are `cleared` after every episode or
-        `kept`, `w.cleared`, `ww.cleared`, `uw.cleared` and so on.
+        of W_out, then D): `u`, `uu`, and, for traces that are cleared after every episode and
+        those that are kept (`TRACES`; first dimension), `w`, `ww` and `uw`.
     """
     device = stimulus.device
     moments = Moments(2 * math.prod(setting.sizes) + setting.sizes[1], stimulus)
@@ -250,16 +253,26 @@ def reinforce_statistics(
     traces
         `cleared` or `kept`.
     """
-    mean = moments["u"] + third * moments[f"w.{traces}"]
-    square = (
-        moments["uu"] + 2 * third * moments[f"uw.{traces}"] + third**2 * moments[f"ww.{traces}"]
-    )
+    kind = TRACES.index(traces)
+    w, ww, uw = (moments[name][..., kind, :] for name in ("w", "ww", "uw"))
+    mean = moments["u"] + third * w
+    square = moments["uu"] + 2 * third * uw + third**2 * ww
     return RuleStatistics(mean, square - mean**2)
 
 
+QUANTITIES = {
+    "snr": "signal-to-noise ratio of REINFORCE's update",
+    "norm": "norm of REINFORCE's mean update",
+    "inner_product": "inner product of the mean updates",
+    "cosine": "cosine of the mean updates",
+    "cosine_all": "cosine of the mean updates of all parameters",
+}
+"""How REINFORCE compares with impression learning."""
+
+
 def compare_rules(
-    moments: Mapping[str, Float[np.ndarray, "seeds points parameters"]], weights: int
-) -> dict[str, dict[str, list]]:
+    moments: Mapping[str, Float[np.ndarray, "seeds points ..."]], weights: int
+) -> dict[str, Float[np.ndarray, "..."]]:
     """Compare the rules' updates of W_in, and of all parameters.
 
     Parameters
@@ -272,31 +285,57 @@ def compare_rules(
     Returns
     -------
     dict
-        For `impression`, and for REINFORCE with either third factor and traces cleared or kept
-        (`gradient.cleared` and so on): `snr` and `norm` of the mean, and for REINFORCE the
-        `cosine` and `inner_product` of its mean with impression learning's and the `cosine_all` of
-        all parameters, as lists of seeds x points.
+        `impression_snr`, and `impression_norm` of the mean (seeds x points); and for REINFORCE
+        with either third factor and traces cleared or kept (first two dimensions) those of
+        `QUANTITIES`.
     """
     impression = impression_statistics(moments)
     own = impression.of(slice(0, weights))
-    compared = {
-        "impression": {
-            "snr": own.signal_to_noise.tolist(),
-            "norm": np.linalg.norm(own.mean, axis=-1).tolist(),
-        }
-    }
-    for name, third in THIRD_FACTORS.items():
-        for traces in TRACES:
-            reinforce = reinforce_statistics(moments, third, traces)
-            other = reinforce.of(slice(0, weights))
-            compared[f"{name}.{traces}"] = {
-                "snr": other.signal_to_noise.tolist(),
-                "norm": np.linalg.norm(other.mean, axis=-1).tolist(),
-                "inner_product": (own.mean * other.mean).sum(-1).tolist(),
-                "cosine": _cosines(own.mean, other.mean).tolist(),
-                "cosine_all": _cosines(impression.mean, reinforce.mean).tolist(),
-            }
-    return compared
+    rows: dict[str, list[np.ndarray]] = {name: [] for name in QUANTITIES}
+    for third, traces in itertools.product(THIRD_FACTORS.values(), TRACES):
+        reinforce = reinforce_statistics(moments, third, traces)
+        other = reinforce.of(slice(0, weights))
+        rows["snr"].append(other.signal_to_noise)
+        rows["norm"].append(np.linalg.norm(other.mean, axis=-1))
+        rows["inner_product"].append((own.mean * other.mean).sum(-1))
+        rows["cosine"].append(_cosines(own.mean, other.mean))
+        rows["cosine_all"].append(_cosines(impression.mean, reinforce.mean))
+    shape = (len(THIRD_FACTORS), len(TRACES), *own.mean.shape[:-1])
+    return {
+        "impression_snr": own.signal_to_noise,
+        "impression_norm": np.linalg.norm(own.mean, axis=-1),
+    } | {name: np.stack(values).reshape(shape) for name, values in rows.items()}
+
+
+def describe(
+    moments: Mapping[str, Float[np.ndarray, "seeds points ..."]], sizes: tuple[int, ...]
+) -> xr.Dataset:
+    """Label the moments of the updates, and how the rules compare.
+
+    Parameters
+    ----------
+    moments
+        As `measure_updates` gives them, for seeds and points of learning.
+    sizes
+        n_in and n.
+    """
+    n_in, n = sizes
+    along = ("seed", "point")
+    data = xr.Dataset()
+    for name, values in compare_rules(moments, n * n_in).items():
+        quantity = name.removeprefix("impression_")
+        what = QUANTITIES[quantity]
+        if quantity != name:
+            what = what.replace("REINFORCE", "impression learning")
+        dims = along if quantity != name else ("third_factor", "traces", *along)
+        data[name] = (dims, values, {"long_name": what})
+    for name, values in moments.items():
+        dims = (*along, *(["traces"] if values.ndim > 3 else []), "parameter")
+        data[name] = (dims, values, {"long_name": f"mean of {' '.join(name)}"})
+    matrices = np.repeat(["W_in", "W_out", "D"], [n * n_in, n_in * n, n])
+    return data.assign_coords(
+        third_factor=list(THIRD_FACTORS), traces=list(TRACES), matrix=("parameter", matrices)
+    )
 
 
 def _cosines(one: np.ndarray, other: np.ndarray) -> np.ndarray:

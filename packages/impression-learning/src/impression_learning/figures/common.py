@@ -1,17 +1,18 @@
 """What the figures of several modes share."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocator
 
-from sharpwave_shared.plotting import caption, numbers
-from sharpwave_shared.runs import StoredRun
-
-Condition = dict[str, Any]
+from sharpwave_shared.plotting import caption
+from sharpwave_shared.statistics import mean_and_sd
 
 ALGORITHMS = {
     "impression": "impression learning",
@@ -28,69 +29,82 @@ SHOWN_STEPS, SHOWN_CYCLES = 80, 4
 """Latents are shown for at least so many steps, and for so many times wake and sleep."""
 
 
-def mean_and_error(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give mean and standard error over the first dimension (seeds), leaving NaN out.
+def only_algorithm(data: xr.Dataset) -> xr.Dataset:
+    """Give the results of the one algorithm that a mode has, without the dimension."""
+    return data.squeeze("algorithm")
 
-    The error is 0 where there is one value only.
-    """
-    known = np.isfinite(values)
-    count = known.sum(0)
-    mean = np.where(known, values, 0).sum(0) / np.maximum(count, 1)
-    squares = np.where(known, (values - mean) ** 2, 0).sum(0)
-    error = np.sqrt(squares / np.maximum(count - 1, 1) / np.maximum(count, 1))
-    return np.where(count > 0, mean, np.nan), np.where(count > 0, error, np.nan)
+
+def seeds_first(data: xr.DataArray, *dims: str) -> np.ndarray:
+    """Give values as an array: seeds, then other dimensions."""
+    return data.transpose("seed", *dims).values.astype(float)
+
+
+def side_by_side(columns: int, size: tuple[float, float]) -> tuple[Figure, np.ndarray]:
+    """Make panels side by side, far enough apart for the labels of each."""
+    figure, panels = plt.subplots(1, columns, figsize=size)
+    engine = figure.get_layout_engine()
+    if isinstance(engine, ConstrainedLayoutEngine):
+        engine.set(wspace=0.08)
+    return figure, panels
 
 
 def plot_mean(
-    axes: Axes, x: np.ndarray, values: np.ndarray, label: str, colour: str, **line: object
+    axes: Axes,
+    x: np.ndarray,
+    values: np.ndarray,
+    label: str,
+    colour: str,
+    *,
+    log: bool = False,
+    band: bool = True,
+    **line: Any,
 ) -> None:
-    """Plot the mean over the first dimension (seeds) as a line, and the s.e.m. as a band."""
-    mean, error = mean_and_error(values)
-    axes.plot(x, mean, color=colour, label=label, **line)  # type: ignore[arg-type]
-    if len(values) > 1:
-        low, high = mean - error, mean + error
+    """Plot the mean over the first dimension (seeds) as a line, and the s.d. as a band.
+
+    With `log` both are those of the logarithm, for logarithmic axes.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean, sd = mean_and_sd(np.log10(values) if log else values)
+    shown, low, high = (10**v if log else v for v in (mean, mean - sd, mean + sd))
+    axes.plot(x, shown, color=colour, label=label, **line)
+    if band and len(values) > 1:
         axes.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0)
 
 
 def plot_points(
-    axes: Axes, x: np.ndarray, values: np.ndarray, label: str, colour: str, **line: object
+    axes: Axes, x: np.ndarray, values: np.ndarray, label: str, colour: str, **line: Any
 ) -> None:
-    """Plot the mean over the first dimension (seeds) as joined points, the s.e.m. as bars."""
-    mean, error = mean_and_error(values)
+    """Plot the mean over the first dimension (seeds) as joined points, the s.d. as bars."""
+    mean, sd = mean_and_sd(values)
     look = {"marker": "o", "markersize": 4, "capsize": 2} | line
-    bars = error if len(values) > 1 else None
-    axes.errorbar(x, mean, bars, color=colour, label=label, **look)  # type: ignore[arg-type]
+    bars = np.nan_to_num(sd) if len(values) > 1 else None
+    axes.errorbar(x, mean, bars, color=colour, label=label, **look)
 
 
-def seeds_in_words(run: StoredRun) -> str:
+def seeds_in_words(data: xr.Dataset, of: str = "") -> str:
     """Say what lines, bands and bars sum up."""
-    seeds = run.record["seeds"]
-    return f"seed {seeds[0]}" if len(seeds) == 1 else f"mean and s.e.m. over {len(seeds)} seeds"
+    count = data.sizes["seed"]
+    return first_seed(data) if count == 1 else f"mean and s.d.{of} over {count} seeds"
 
 
-def first_seed(run: StoredRun) -> str:
+def first_seed(data: xr.Dataset) -> str:
     """Name the seed whose activity is shown."""
-    return f"seed {run.record['seeds'][0]}"
+    return f"seed {data['seed'].values[0]}"
 
 
-def algorithm_name(condition: Condition) -> str:
-    """Name what learnt in a condition."""
-    return ALGORITHMS[condition["algorithm"]]
+def algorithm_name(data: xr.Dataset) -> str:
+    """Name what learnt, in the results of one algorithm."""
+    return ALGORITHMS[data["algorithm"].item()]
 
 
-def summary(conditions: list[Condition], quantity: str) -> np.ndarray:
-    """Collect a quantity of the analysis: seeds x conditions."""
-    return numbers([c["summary"][quantity] for c in conditions]).T
-
-
-def final_losses(conditions: list[Condition]) -> np.ndarray:
-    """Collect the losses at the end of learning: seeds x conditions."""
-    return numbers([[row[-1] for row in c["losses"]] for c in conditions]).T
+def colour_of(data: xr.Dataset) -> str:
+    """Give the colour of what learnt."""
+    return COLOURS[data["algorithm"].item()]
 
 
 def loss_axis(axes: Axes, *losses: np.ndarray, label: str = "loss") -> None:
     """Scale the vertical axis for losses (each: seeds x points), once they are plotted."""
-    means = np.concatenate([mean_and_error(values)[0] for values in losses])
+    means = np.concatenate([mean_and_sd(values)[0] for values in losses])
     means = means[np.isfinite(means)]
     axes.set_ylabel(label)
     if len(means) and means.min() > 0 and means.max() >= LOG_FROM * means.min():
@@ -112,21 +126,26 @@ def log_scale(axes: Axes, which: str) -> None:
 
 def steps_axis(axes: Axes) -> None:
     """Label the horizontal axis with steps of learning."""
-    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
     axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
     axes.set_xlabel("steps of learning")
 
 
-def loss_figure(run: StoredRun, condition: Condition) -> Figure:
-    """Draw the loss of one condition through learning."""
+def plot_losses(axes: Axes, data: xr.Dataset, label: str, colour: str, **line: Any) -> np.ndarray:
+    """Plot the loss of one algorithm and condition through learning; give seeds x points."""
+    losses = seeds_first(data["loss"], "point")
+    plot_mean(axes, data["step"].values, losses, label, colour, **line)
+    return losses
+
+
+def loss_figure(data: xr.Dataset) -> Figure:
+    """Draw the loss of one algorithm through learning."""
     figure, axes = plt.subplots(figsize=(4.6, 3.2))
-    losses = numbers(condition["losses"])
-    colour = COLOURS[condition["algorithm"]]
-    plot_mean(axes, numbers(condition["points"]), losses, "", colour, marker="o", markersize=3.5)
+    losses = plot_losses(axes, data, "", colour_of(data), marker="o", markersize=3.5)
     loss_axis(axes, losses)
     steps_axis(axes)
-    axes.set_title(f"Loss through learning ({algorithm_name(condition)})")
-    caption(figure, f"Mean loss a step over the test passage; {seeds_in_words(run)}.")
+    axes.set_title(f"Loss through learning ({algorithm_name(data)})")
+    caption(figure, f"Mean loss a step over the test passage; {seeds_in_words(data)}.")
     return figure
 
 
@@ -137,38 +156,33 @@ def asleep_spans(phases: np.ndarray) -> list[tuple[float, float]]:
     return list(zip(starts.tolist(), lengths.tolist(), strict=True))
 
 
-def plot_alternation(
-    axes: Axes, arrays: dict[str, np.ndarray], condition: int, period: int, unit: int
-) -> None:
-    """Plot a latent unit awake all the time and alternating; shade the steps asleep."""
-    shown = max(SHOWN_STEPS, 2 * (period + 1) * SHOWN_CYCLES)
-    awake, alternating = (
-        arrays[f"{condition}.{name}"][:shown, unit] for name in ("awake", "alternating")
-    )
-    steps = np.arange(len(awake))
-    spans = asleep_spans(arrays[f"{condition}.phases"][:shown])
+def plot_alternation(axes: Axes, data: xr.Dataset, period: int, unit: int) -> None:
+    """Plot a latent unit of the first seed, awake and alternating; shade the steps asleep."""
+    count = max(SHOWN_STEPS, 2 * (period + 1) * SHOWN_CYCLES)
+    shown = data.isel(seed=0, time=slice(0, count), unit=unit)
+    steps = shown["time"].values
     axes.broken_barh(
-        spans,
+        asleep_spans(shown["is_awake"].values),
         (0, 1),
         transform=axes.get_xaxis_transform(),
         color=ASLEEP_COLOUR,
         linewidth=0,
         label="asleep (alternating)",
     )
-    axes.plot(steps, alternating, color="C1", linewidth=1, label="alternating")
-    axes.plot(steps, awake, color="C0", label="awake all the time")
+    axes.plot(steps, shown["alternating"], color="C1", linewidth=1, label="alternating")
+    axes.plot(steps, shown["awake"], color="C0", label="awake all the time")
     axes.set_xlim(-0.5, len(steps) - 0.5)
     axes.set_ylabel(f"activity of unit {unit + 1}")
 
 
 def plot_autocorrelation(
-    axes: Axes, arrays: dict[str, np.ndarray], names: dict[str, tuple[str, str, str]]
+    axes: Axes, data: xr.Dataset, named: Mapping[str, tuple[str, str, str]]
 ) -> None:
-    """Plot autocorrelations of the first condition: a label, a colour and a line style each."""
+    """Plot autocorrelations of activity: a label, a colour and a line style each."""
     axes.axhline(0, color="0.7", linewidth=0.8)
-    for name, (label, colour, linestyle) in names.items():
-        curves = arrays[f"0.autocorrelation.{name}"].astype(float)
-        plot_mean(axes, np.arange(curves.shape[1]), curves, label, colour, linestyle=linestyle)
+    for source, (label, colour, linestyle) in named.items():
+        curves = seeds_first(data["autocorrelation"].sel(source=source), "lag")
+        plot_mean(axes, data["lag"].values, curves, label, colour, linestyle=linestyle)
     axes.set_xlabel("lag (steps)")
     axes.set_ylabel("autocorrelation")
     axes.legend()

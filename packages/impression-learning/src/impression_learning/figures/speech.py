@@ -2,22 +2,24 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+import xarray as xr
 from matplotlib.axis import Axis
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from impression_learning.experiments.speech import VocalDigits
 from impression_learning.figures.common import (
-    Condition,
     algorithm_name,
     first_seed,
     loss_figure,
+    only_algorithm,
     plot_autocorrelation,
+    seeds_first,
     seeds_in_words,
 )
-from impression_learning.speech import FRAME_SECONDS, band_frequencies
-from sharpwave_shared.plotting import caption, numbers, style
-from sharpwave_shared.runs import StoredRun
+from impression_learning.speech import FRAME_SECONDS
+from sharpwave_shared.plotting import caption, title
 
 HERTZ = (500, 1000, 2000, 4000, 8000)
 """Where the frequency axes have ticks."""
@@ -27,47 +29,46 @@ LEVELS = plt.get_cmap("magma", 40)
 """Colours of levels, in steps of 2 dB where the range is 80 dB."""
 
 
-def speech_figures(run: StoredRun) -> dict[str, Figure]:
+def draw(experiment: VocalDigits, data: xr.Dataset) -> dict[str, Figure]:
     """Draw loss, spectrograms of data, reconstruction and dreams, and their statistics."""
-    (condition,) = run.metrics["conditions"]
-    arrays = run.arrays()
-    with style():
-        return {
-            "loss": loss_figure(run, condition),
-            "spectrogram": _reconstruction(run, arrays, condition),
-            "correlations": _correlations(run, arrays["0.bands"], condition),
-            "dreams": _dreams(run, arrays, condition),
-            "autocorrelation": _autocorrelation(run, arrays),
-        }
+    data = only_algorithm(data)
+    return {
+        "loss": loss_figure(data),
+        "spectrogram": _reconstruction(data),
+        "correlations": _correlations(data),
+        "dreams": _dreams(data),
+        "autocorrelation": _autocorrelation(data),
+    }
 
 
-def _hertz(axis: Axis) -> None:
+def _hertz(axis: Axis, data: xr.Dataset) -> None:
     """Put ticks in Hz on an axis that counts bands."""
-    bands = np.interp(HERTZ, band_frequencies(), np.arange(len(band_frequencies())))
+    frequencies = data["frequency"].values
+    bands = np.interp(HERTZ, frequencies, np.arange(len(frequencies)))
     axis.set_ticks(bands.tolist(), [str(frequency) for frequency in HERTZ])
 
 
-def _spectrograms(run: StoredRun, named: dict[str, np.ndarray]) -> Figure:
-    """Show spectrograms (frames x bands, normalised levels) under each other."""
-    offset, scale = (run.metrics["decibels"][name] for name in ("offset", "scale"))
+def _spectrograms(data: xr.Dataset, named: dict[str, str]) -> Figure:
+    """Show variables that are spectrograms, of the first seed, under each other, by title."""
+    offset, scale = data.attrs["offset_db"], data.attrs["scale_db"]
     norm = Normalize(-offset, 0)
     figure, panels = plt.subplots(
         len(named), 1, figsize=(6.2, 0.7 + 1.65 * len(named)), sharex=True, squeeze=False
     )
-    for axes, (title, values) in zip(panels[:, 0], named.items(), strict=True):
-        levels = values[:SHOWN_FRAMES] * scale - offset
-        frames, bands = levels.shape
+    for axes, (heading, name) in zip(panels[:, 0], named.items(), strict=True):
+        shown = data[name].isel(seed=0, time=slice(0, SHOWN_FRAMES)).transpose("channel", "time")
+        bands, frames = shown.shape
         axes.imshow(
-            levels.T,
+            shown.values * scale - offset,
             norm=norm,
             cmap=LEVELS,
             origin="lower",
             aspect="auto",
             extent=(0, frames * FRAME_SECONDS, -0.5, bands - 0.5),
         )
-        axes.set_title(title)
+        axes.set_title(heading)
         axes.set_ylabel(HERTZ_LABEL)
-        _hertz(axes.yaxis)
+        _hertz(axes.yaxis, data)
     panels[-1, 0].set_xlabel("time (s)")
     colours = ScalarMappable(norm, LEVELS)
     label = "level (dB re maximum)"
@@ -75,62 +76,57 @@ def _spectrograms(run: StoredRun, named: dict[str, np.ndarray]) -> Figure:
     return figure
 
 
-def _reconstruction(run: StoredRun, arrays: dict[str, np.ndarray], condition: Condition) -> Figure:
+def _reconstruction(data: xr.Dataset) -> Figure:
     figure = _spectrograms(
-        run, {"test recordings": arrays["0.stimulus"], "reconstruction": arrays["0.reconstruction"]}
+        data, {"test recordings": "stimulus", "reconstruction": "reconstruction"}
     )
-    r2 = numbers(condition["summary"]["r2"])[0]
+    r2 = seeds_first(data["r2"])[0]
     caption(
         figure,
-        f"Mel spectrograms ({algorithm_name(condition)}, {first_seed(run)}); $R^2$ of the whole "
-        f"test passage {r2:.3f}.",
+        f"Mel spectrograms ({algorithm_name(data)}, {first_seed(data)}); $R^2$ of the whole test "
+        f"passage {r2:.3f}.",
     )
     return figure
 
 
-def _dreams(run: StoredRun, arrays: dict[str, np.ndarray], condition: Condition) -> Figure:
-    figure = _spectrograms(
-        run, {"before learning": arrays["0.dream_before"], "after learning": arrays["0.dream"]}
-    )
+def _dreams(data: xr.Dataset) -> Figure:
+    figure = _spectrograms(data, {"before learning": "dream_before", "after learning": "dream"})
     caption(
         figure,
-        f"Mel spectrograms generated asleep ({algorithm_name(condition)}, {first_seed(run)}); what "
-        "is black is silent.",
+        f"Mel spectrograms generated asleep ({algorithm_name(data)}, {first_seed(data)}); what is "
+        "black is silent.",
     )
     return figure
 
 
-def _correlations(run: StoredRun, bands: np.ndarray, condition: Condition) -> Figure:
+def _correlations(data: xr.Dataset) -> Figure:
     figure, panels = plt.subplots(1, 2, figsize=(6.8, 3.2), sharex=True, sharey=True)
     look = {"norm": Normalize(-1, 1), "cmap": "RdBu_r"}
-    for axes, matrix, title in zip(panels, bands, ("test recordings", "dreams"), strict=True):
+    headings = {"data": "test recordings", "dreams": "dreams"}
+    for axes, (passage, heading) in zip(panels, headings.items(), strict=True):
+        matrix = data["band_correlation"].isel(seed=0).sel(passage=passage)
         axes.imshow(matrix, origin="lower", **look)
-        axes.set_title(title)
+        axes.set_title(heading)
         axes.set_xlabel(HERTZ_LABEL)
         axes.tick_params(labelsize=8)
     for axis in (panels[0].xaxis, panels[0].yaxis):
-        _hertz(axis)
+        _hertz(axis, data)
     panels[0].set_ylabel(HERTZ_LABEL)
     figure.colorbar(ScalarMappable(**look), ax=list(panels), label="correlation", shrink=0.8)
-    cosine = numbers(condition["summary"]["band_cosine"])[0]
-    figure.suptitle(f"Correlations between bands: cosine of the two matrices {cosine:.3f}")
-    caption(
-        figure, f"Over the whole test passage ({algorithm_name(condition)}, {first_seed(run)})."
-    )
+    cosine = seeds_first(data["band_cosine"])[0]
+    title(figure, f"Correlations between bands: cosine of the two matrices {cosine:.3f}")
+    caption(figure, f"Over the whole test passage ({algorithm_name(data)}, {first_seed(data)}).")
     return figure
 
 
-def _autocorrelation(run: StoredRun, arrays: dict[str, np.ndarray]) -> Figure:
+def _autocorrelation(data: xr.Dataset) -> Figure:
     figure, axes = plt.subplots(figsize=(4.6, 3.4))
-    plot_autocorrelation(
-        axes,
-        arrays,
-        {"inferred": ("awake", "C0", "-"), "generated": ("asleep", "C1", "--")},
-    )
+    named = {"inferred": ("awake", "C0", "-"), "generated": ("asleep", "C1", "--")}
+    plot_autocorrelation(axes, data, named)
     seconds = axes.secondary_xaxis(
         "top",
         (lambda lag: np.asarray(lag) * FRAME_SECONDS, lambda s: np.asarray(s) / FRAME_SECONDS),
     )
     seconds.set_xlabel("lag (s)")
-    caption(figure, f"Activity of the top layer, averaged over units; {seeds_in_words(run)}.")
+    caption(figure, f"Activity of the top layer, averaged over units; {seeds_in_words(data)}.")
     return figure

@@ -2,32 +2,35 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, PercentFormatter
 
+from impression_learning.experiments.common import Learning
 from impression_learning.figures.common import (
     ALGORITHMS,
     ASLEEP_COLOUR,
     COLOURS,
     MARKERS,
-    Condition,
     algorithm_name,
-    final_losses,
+    colour_of,
     first_seed,
     log_scale,
     loss_axis,
-    mean_and_error,
+    only_algorithm,
     plot_alternation,
+    plot_losses,
     plot_mean,
     plot_points,
+    seeds_first,
     seeds_in_words,
+    side_by_side,
     steps_axis,
-    summary,
 )
-from sharpwave_shared.plotting import caption, numbers, style
-from sharpwave_shared.runs import StoredRun
+from sharpwave_shared.plotting import caption
+from sharpwave_shared.statistics import mean_and_sd
 
 OFF_SCALE = 10.0
 """Final losses above so many times the loss before learning count with those that diverged."""
@@ -35,75 +38,52 @@ CLOSE = 0.01
 """Deviations of a learnt time constant that the claim allows."""
 
 
-def dimensionality_figures(run: StoredRun) -> dict[str, Figure]:
-    """Draw the final loss against dimension, and the loss through learning at every dimension."""
-    with style():
-        return {"final-loss": _dimensions(run), "loss": _learning_by_dimension(run)}
+def draw(experiment: Learning, data: xr.Dataset) -> dict[str, Figure]:
+    """Draw what a mode that varies a parameter gives.
+
+    By dimension the loss; by period and time step also what was learnt, and the latents at the
+    shortest and the longest period.
+    """
+    match experiment.axis:
+        case "dimension":
+            return {"final-loss": _dimensions(data), "loss": _learning_by_dimension(data)}
+        case "switch_period":
+            data = only_algorithm(data)
+            known = data["switch_period"].values
+            periods = np.unique([known.min(), known.max()])
+            return {
+                "loss": _loss_at(data, periods),
+                "latents": _latents_at(data, periods),
+                "periods": _periods(data),
+            }
+        case "dt":
+            data = only_algorithm(data)
+            return {"transition": _transition(data), "time-constants": _time_constants(data)}
+    return {"learning-rates": _rates(data)}
 
 
-def switch_period_figures(run: StoredRun) -> dict[str, Figure]:
-    """Draw loss and latents at the shortest and longest period, and what the period changes."""
-    conditions = run.metrics["conditions"]
-    arrays = run.arrays()
-    periods = [c["switch_period"] for c in conditions]
-    ends = sorted({int(np.argmin(periods)), int(np.argmax(periods))}, key=lambda c: periods[c])
-    with style():
-        return {
-            "loss": _loss_at(run, ends),
-            "latents": _latents_at(run, arrays, ends),
-            "periods": _periods(run, conditions),
-        }
-
-
-def time_constant_figures(run: StoredRun) -> dict[str, Figure]:
-    """Draw the time constants learnt against the data's, and how well the data are inferred."""
-    with style():
-        return {"transition": _transition(run), "time-constants": _time_constants(run)}
-
-
-def learning_rate_figures(run: StoredRun) -> dict[str, Figure]:
-    """Draw the final loss against the learning rate."""
-    with style():
-        return {"learning-rates": _rates(run)}
-
-
-def _by_algorithm(run: StoredRun) -> dict[str, list[Condition]]:
-    """Sort the conditions; those of an algorithm are in the order of the axis."""
-    conditions = run.metrics["conditions"]
-    return {
-        name: own
-        for name in ALGORITHMS
-        if (own := [c for c in conditions if c["algorithm"] == name])
-    }
-
-
-def _on_axis(conditions: list[Condition]) -> np.ndarray:
-    return numbers([c["value"] for c in conditions])
-
-
-def _dimensions(run: StoredRun) -> Figure:
+def _dimensions(data: xr.Dataset) -> Figure:
     figure, axes = plt.subplots(figsize=(4.6, 3.2))
-    shown = []
-    for name, conditions in _by_algorithm(run).items():
-        losses = final_losses(conditions)
+    dimensions, shown = data["dimension"].values, []
+    for name in data["algorithm"].values:
+        losses = seeds_first(data["final_loss"].sel(algorithm=name), "dimension")
         look = {"marker": MARKERS[name]}
-        plot_points(axes, _on_axis(conditions), losses, ALGORITHMS[name], COLOURS[name], **look)
+        plot_points(axes, dimensions, losses, ALGORITHMS[name], COLOURS[name], **look)
         shown.append(losses)
     loss_axis(axes, *shown, label="final loss")
     axes.set_xscale("log", base=2)
-    values = run.metrics["axis"]["values"]
-    axes.set_xticks(values, [f"{value:g}" for value in values])
+    axes.set_xticks(dimensions, [str(dimension) for dimension in dimensions])
     axes.set_xticks([], minor=True)
     axes.set_xlabel("latent dimension")
     figure.legend(loc="outside upper center", ncols=3)
-    caption(figure, f"Loss at the end of learning; {seeds_in_words(run)}.")
+    caption(figure, f"Loss at the end of learning; {seeds_in_words(data)}.")
     return figure
 
 
-def _learning_by_dimension(run: StoredRun) -> Figure:
-    values = run.metrics["axis"]["values"]
-    columns = min(3, len(values))
-    rows = -(-len(values) // columns)
+def _learning_by_dimension(data: xr.Dataset) -> Figure:
+    dimensions = data["dimension"].values
+    columns = min(3, len(dimensions))
+    rows = -(-len(dimensions) // columns)
     figure, panels = plt.subplots(
         rows,
         columns,
@@ -113,26 +93,20 @@ def _learning_by_dimension(run: StoredRun) -> Figure:
         squeeze=False,
     )
     steps, shown = {}, []
-    for axes, value in zip(panels.flat, values, strict=False):
-        for condition in run.metrics["conditions"]:
-            if condition["value"] == value:
-                name = condition["algorithm"]
-                points, losses = numbers(condition["points"]), numbers(condition["losses"])
-                steps[name] = int(points[-1])
-                plot_mean(
-                    axes,
-                    points / points[-1],
-                    losses,
-                    ALGORITHMS[name],
-                    COLOURS[name],
-                    marker=MARKERS[name],
-                    markersize=2.5,
-                )
-                shown.append(losses)
-        axes.set_title(f"dimension {value:g}")
-    for axes in panels.flat[len(values) :]:
+    for name in data["algorithm"].values:
+        own = data.sel(algorithm=name)
+        steps[name] = own["step"].max().item()
+        for axes, dimension in zip(panels.flat, dimensions, strict=False):
+            losses = seeds_first(own["loss"].sel(dimension=dimension), "point")
+            look = {"marker": MARKERS[name], "markersize": 2.5}
+            done = own["step"].values / steps[name]
+            plot_mean(axes, done, losses, ALGORITHMS[name], COLOURS[name], **look)
+            shown.append(losses)
+    for axes, dimension in zip(panels.flat, dimensions, strict=False):
+        axes.set_title(f"dimension {dimension}")
+    for axes in panels.flat[len(dimensions) :]:
         axes.set_visible(False)
-    for axes in panels.flat[max(len(values) - columns, 0) : len(values)]:
+    for axes in panels.flat[max(len(dimensions) - columns, 0) : len(dimensions)]:
         axes.tick_params(labelbottom=True)
         axes.xaxis.set_major_formatter(PercentFormatter(1))
         axes.set_xlabel("steps of learning done")
@@ -141,95 +115,91 @@ def _learning_by_dimension(run: StoredRun) -> Figure:
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     in_steps = EngFormatter(sep=" ")
     lengths = ", ".join(f"{ALGORITHMS[name]} {in_steps(n)}" for name, n in steps.items())
-    caption(figure, f"Loss through learning (steps: {lengths}); {seeds_in_words(run)}.")
+    caption(figure, f"Loss through learning (steps: {lengths}); {seeds_in_words(data)}.")
     return figure
 
 
-def _loss_at(run: StoredRun, which: list[int]) -> Figure:
+def _loss_at(data: xr.Dataset, periods: np.ndarray) -> Figure:
     figure, axes = plt.subplots(figsize=(4.6, 3.2))
     shown = []
-    for number, c in enumerate(which):
-        condition = run.metrics["conditions"][c]
-        losses = numbers(condition["losses"])
+    for number, period in enumerate(periods):
         look = {"marker": "os"[number], "markersize": 3.5, "linestyle": ("-", "--")[number]}
-        label = f"switch period {condition['switch_period']}"
-        plot_mean(axes, numbers(condition["points"]), losses, label, f"C{number}", **look)
-        shown.append(losses)
+        one = data.sel(switch_period=period)
+        shown.append(plot_losses(axes, one, f"switch period {period}", f"C{number}", **look))
     loss_axis(axes, *shown)
     steps_axis(axes)
     axes.legend()
-    axes.set_title(f"Loss through learning ({algorithm_name(run.metrics['conditions'][0])})")
-    caption(figure, f"Shortest and longest period; {seeds_in_words(run)}.")
+    axes.set_title(f"Loss through learning ({algorithm_name(data)})")
+    caption(figure, f"Shortest and longest period; {seeds_in_words(data)}.")
     return figure
 
 
-def _latents_at(run: StoredRun, arrays: dict[str, np.ndarray], which: list[int]) -> Figure:
+def _latents_at(data: xr.Dataset, periods: np.ndarray) -> Figure:
     figure, panels = plt.subplots(
-        len(which), 1, figsize=(6.6, 0.9 + 1.7 * len(which)), squeeze=False
+        len(periods), 1, figsize=(6.6, 0.9 + 1.9 * len(periods)), squeeze=False
     )
-    for axes, c in zip(panels[:, 0], which, strict=True):
-        condition = run.metrics["conditions"][c]
-        period = condition["switch_period"]
-        plot_alternation(axes, arrays, c, period, 0)
-        correlation = numbers(condition["summary"]["alternation_correlation"])[0]
+    for axes, period in zip(panels[:, 0], periods, strict=True):
+        one = data.sel(switch_period=period)
+        plot_alternation(axes, one, int(period), 0)
+        correlation = seeds_first(one["alternation_correlation"])[0]
         axes.set_title(f"switch period {period}: correlation {correlation:.2f}", fontsize=9)
     panels[-1, 0].set_xlabel("step of the test passage")
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     caption(
         figure,
         "A latent unit awake and while wake and sleep alternate, with the same data and noise; "
-        f"correlations over all units and the test passage; {first_seed(run)}.",
+        f"correlations over all units and the test passage; {first_seed(data)}.",
     )
     return figure
 
 
-def _periods(run: StoredRun, conditions: list[Condition]) -> Figure:
-    figure, (correlation, loss) = plt.subplots(1, 2, figsize=(6.6, 3))
-    periods = _on_axis(conditions)
-    values = summary(conditions, "alternation_correlation")
-    colour = COLOURS[conditions[0]["algorithm"]]
-    plot_points(correlation, periods, values, "", colour)
-    _from_zero(correlation, values)
+def _periods(data: xr.Dataset) -> Figure:
+    figure, (correlation, loss) = side_by_side(2, (6.6, 3.0))
+    values = seeds_first(data["alternation_correlation"], "switch_period")
+    periods = data["switch_period"].values
+    plot_points(correlation, periods, values, "", colour_of(data))
+    _from_zero(correlation)
     correlation.set_ylabel("correlation, awake and alternating")
-    final = final_losses(conditions)
-    plot_points(loss, periods, final, "", colour)
-    loss_axis(loss, final, label="final loss")
+    _plot_final(loss, data, "switch_period")
     for axes in (correlation, loss):
         axes.set_xlabel("switch period (steps)")
     caption(
         figure,
-        f"After learning ({algorithm_name(conditions[0])}); a phase lasts the switch period and "
-        f"one step; {seeds_in_words(run)}.",
+        f"After learning ({algorithm_name(data)}); a phase lasts the switch period and one step; "
+        f"{seeds_in_words(data)}.",
     )
     return figure
 
 
-def _from_zero(axes: Axes, *values: np.ndarray) -> None:
-    """Show correlations from 0, or from below if there are negative ones, to 1."""
-    lowest = min([0.0, *(float(v[np.isfinite(v)].min(initial=0)) for v in values)])
-    axes.set_ylim(1.1 * lowest, 1.05)
+def _plot_final(axes: Axes, data: xr.Dataset, axis: str) -> None:
+    """Plot the final loss along the axis."""
+    final = seeds_first(data["final_loss"], axis)
+    plot_points(axes, data[axis].values, final, "", colour_of(data))
+    loss_axis(axes, final, label="final loss")
 
 
-def _transition(run: StoredRun) -> Figure:
-    conditions = run.metrics["conditions"]
-    colour = COLOURS[conditions[0]["algorithm"]]
-    truth = numbers([c["summary"]["transition_truth"] for c in conditions])
-    learnt = summary(conditions, "transition_mean")
-    figure, (against, deviation) = plt.subplots(1, 2, figsize=(6.8, 3))
+def _from_zero(axes: Axes) -> None:
+    """Show correlations from 0, or from below if points or bars are there, to 1."""
+    axes.set_ylim(1.1 * min(0.0, axes.dataLim.y0), 1.05)
+
+
+def _transition(data: xr.Dataset) -> Figure:
+    colour = colour_of(data)
+    truth, learnt = data["transition_truth"].values, seeds_first(data["transition_mean"], "dt")
+    figure, (against, deviation) = side_by_side(2, (6.8, 3.0))
     against.axline((1, 1), slope=1, color="0.6", linewidth=1, linestyle="--", label="identity")
     plot_points(against, truth, learnt, "learnt", colour, linestyle="none")
     against.set_xlabel("transition of the data, $1 - a^2$")
     against.set_ylabel("transition learnt, mean of $D$")
     against.legend(loc="upper left")
     deviation.axhspan(-CLOSE, CLOSE, color=ASLEEP_COLOUR, linewidth=0, label=f"within {CLOSE:g}")
-    plot_points(deviation, _on_axis(conditions), learnt - truth, "", colour)
+    plot_points(deviation, data["dt"].values, learnt - truth, "", colour)
     deviation.set_ylabel("learnt minus data")
     _time_step_axis(deviation)
     deviation.legend()
     caption(
         figure,
-        f"Mean of $D$ over units after learning ({algorithm_name(conditions[0])}); "
-        f"{seeds_in_words(run)}.",
+        f"Mean of $D$ over units after learning ({algorithm_name(data)}); {seeds_in_words(data)}.",
     )
     return figure
 
@@ -239,48 +209,43 @@ def _time_step_axis(axes: Axes) -> None:
     axes.set_xlabel("time step of the data, dt")
 
 
-def _time_constants(run: StoredRun) -> Figure:
-    conditions = run.metrics["conditions"]
-    dts = _on_axis(conditions)
-    figure, (agreement, loss) = plt.subplots(1, 2, figsize=(6.8, 3))
+def _time_constants(data: xr.Dataset) -> Figure:
+    figure, (agreement, loss) = side_by_side(2, (6.8, 3.0))
     shown = {
         "r2": ("$R^2$ of reconstruction", "C2", "o", "-"),
         "alternation_correlation": ("correlation, awake\nand alternating", "C3", "s", "--"),
     }
     for name, (label, colour, marker, linestyle) in shown.items():
         look = {"marker": marker, "linestyle": linestyle}
-        plot_points(agreement, dts, summary(conditions, name), label, colour, **look)
-    _from_zero(agreement, *(summary(conditions, name) for name in shown))
+        plot_points(
+            agreement, data["dt"].values, seeds_first(data[name], "dt"), label, colour, **look
+        )
+    _from_zero(agreement)
     agreement.set_ylabel("$R^2$, correlation")
     agreement.legend()
-    final = final_losses(conditions)
-    plot_points(loss, dts, final, "", COLOURS[conditions[0]["algorithm"]])
-    loss_axis(loss, final, label="final loss")
+    _plot_final(loss, data, "dt")
     for axes in (agreement, loss):
         _time_step_axis(axes)
-    caption(figure, f"After learning ({algorithm_name(conditions[0])}); {seeds_in_words(run)}.")
+    caption(figure, f"After learning ({algorithm_name(data)}); {seeds_in_words(data)}.")
     return figure
 
 
-def _rates(run: StoredRun) -> Figure:
+def _rates(data: xr.Dataset) -> Figure:
     figure, axes = plt.subplots(figsize=(6.6, 3.8))
-    sorted_conditions = _by_algorithm(run)
-    before = numbers([row[0] for c in run.metrics["conditions"] for row in c["losses"]])
-    before = float(mean_and_error(before)[0])
+    before = float(mean_and_sd(data["loss"].isel(point=0).values.ravel())[0])
     limit = OFF_SCALE * before if before > 0 else np.inf
-    shown = [np.array([before])]
-    for row, (name, conditions) in enumerate(sorted_conditions.items()):
-        losses = final_losses(conditions)
+    shown, rates = [np.array([before])], data["eta"].values
+    for row, name in enumerate(data["algorithm"].values):
+        losses = seeds_first(data["final_loss"].sel(algorithm=name), "eta")
         away = ~(losses <= limit)
         kept = np.where(away, np.nan, losses)
         look = {"marker": MARKERS[name], "linestyle": ("-", "--", ":")[row]}
-        rates = _on_axis(conditions)
         plot_points(axes, rates, kept, ALGORITHMS[name], COLOURS[name], **look)
-        mean, error = mean_and_error(kept)
+        mean, sd = mean_and_sd(kept)
         # A bar may reach below 0, where the axis ends nowhere.
-        shown += [mean, mean + error, np.maximum(mean - error, mean / 3)]
+        shown += [mean, mean + sd, np.maximum(mean - sd, mean / 3)]
         _mark(axes, rates, away, COLOURS[name], 0.975 - 0.1 * row)
-    _scale_losses(axes, np.concatenate(shown), rows=len(sorted_conditions))
+    _scale_losses(axes, np.concatenate(shown), rows=data.sizes["algorithm"])
     axes.set_xscale("log")
     handles = axes.get_legend_handles_labels()[0]
     if np.isfinite(before):
@@ -294,7 +259,7 @@ def _rates(run: StoredRun) -> Figure:
     caption(
         figure,
         "Loss at the end of learning of the seeds that did not diverge; "
-        f"{seeds_in_words(run)}. Crosses: how many of how many seeds diverged.",
+        f"{seeds_in_words(data)}. Crosses: how many of how many seeds diverged.",
     )
     return figure
 

@@ -1,0 +1,1 @@
+"""The modes of the paper: their parameters, and what they compute."""

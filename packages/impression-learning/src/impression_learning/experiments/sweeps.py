@@ -1,0 +1,158 @@
+"""The modes that vary one parameter: Figures 2 d and 3, and two searches."""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from impression_learning.experiments.common import (
+    MODE,
+    RATES,
+    Data,
+    Latent,
+    Period,
+    Phases,
+    Rate,
+    Rules,
+    Sizes,
+    Steps,
+    TimeStep,
+    Units,
+)
+from impression_learning.kinds import Algorithm
+from sharpwave_shared.experiment import Job
+from sharpwave_shared.parameters import Between, Distinct
+
+
+class Dimensionality(Data, Phases, Rules, Latent):
+    """Compare impression learning, REINFORCE and backpropagation by dimension (Figure 2 d)."""
+
+    panel: ClassVar = MODE
+    compared: ClassVar = ("impression", "reinforce", "backprop")
+    axis: ClassVar = "dimension"
+    conditions: ClassVar = ("algorithm", "dimension", "seed")
+    quick: ClassVar = {**Latent.quick, "dimensions": (1, 2, 3), "steps_backprop": 50_000}
+
+    eta: Rate = 3.2e-3
+    """Learning rate of impression learning."""
+    steps: Steps = 3_600_000
+    """Steps of learning."""
+    dimensions: Annotated[tuple[Annotated[int, Between(0, 10)], ...], Distinct()] = (1, 2, 3, 4, 5)
+    """dimensionality: k, for n_latent = n = 2^k and n_in = 2^(k + 1)."""
+    steps_backprop: Steps = 300_000
+    """dimensionality: steps of backpropagation."""
+
+    @property
+    def axis_values(self) -> tuple[int, ...]:
+        """The dimensions."""
+        return tuple(2**k for k in self.dimensions)
+
+    def varied(self, algorithm: Algorithm, value: int) -> dict[str, Any]:
+        """Give the sizes."""
+        return {"n_latent": value, "n_in": 2 * value, "n": value}
+
+    def lengths(self, job: Job, algorithm: Algorithm) -> tuple[int, int]:
+        """Give the steps of learning, and of the test passage."""
+        steps = self.steps_backprop if algorithm == "backprop" else self.steps
+        return steps, self.test_steps
+
+
+class SwitchPeriod(Sizes, Data, Rules, Latent):
+    """Ask how slow the alternation may be (Figure 3)."""
+
+    name: ClassVar = "switch_period"
+    panel: ClassVar = MODE
+    axis: ClassVar = "switch_period"
+    conditions: ClassVar = ("algorithm", "switch_period", "seed")
+    analysed: ClassVar = True
+    quick: ClassVar = {**Latent.quick, "periods": (1, 7, 31)}
+
+    n_latent: Units = 4
+    """Latents of the data."""
+    n_in: Units = 10
+    """Observations."""
+    n: Units = 4
+    """Latent units."""
+    eta: Rate = 5e-4
+    """Learning rate of impression learning."""
+    steps: Steps = 1_000_000
+    """Steps of learning."""
+    periods: Annotated[tuple[Period, ...], Distinct()] = tuple(range(1, 32, 3))
+    """switch_period: the periods."""
+
+    @property
+    def axis_values(self) -> tuple[int, ...]:
+        """The periods."""
+        return self.periods
+
+    def varied(self, algorithm: Algorithm, value: int) -> dict[str, Any]:
+        """Give the period."""
+        return {"switch_period": value}
+
+
+class TimeConstant(Sizes, Phases, Rules, Latent):
+    """Ask which time constants of the data can be learnt."""
+
+    name: ClassVar = "time_constant"
+    panel: ClassVar = MODE
+    axis: ClassVar = "dt"
+    conditions: ClassVar = ("algorithm", "dt", "seed")
+    analysed: ClassVar = True
+    quick: ClassVar = {**Latent.quick, "dts": (1.0, 0.1, 0.01)}
+
+    n_latent: Units = 4
+    """Latents of the data."""
+    n_in: Units = 10
+    """Observations."""
+    n: Units = 4
+    """Latent units."""
+    eta: Rate = 5e-4
+    """Learning rate of impression learning."""
+    steps: Steps = 1_000_000
+    """Steps of learning."""
+    dts: Annotated[tuple[TimeStep, ...], Distinct()] = tuple(
+        round(10 ** (-2 * k / 9), 4) for k in range(10)
+    )
+    """time_constant: the time steps of the data."""
+
+    @property
+    def axis_values(self) -> tuple[float, ...]:
+        """The time steps."""
+        return self.dts
+
+    def varied(self, algorithm: Algorithm, value: float) -> dict[str, Any]:
+        """Give the time step."""
+        return {"dt": value}
+
+
+class LrOptim(Sizes, Data, Phases, Latent):
+    """Search for the learning rates of impression learning and REINFORCE."""
+
+    name: ClassVar = "lr_optim"
+    panel: ClassVar = MODE
+    compared: ClassVar = ("impression", "reinforce")
+    axis: ClassVar = "eta"
+    conditions: ClassVar = ("algorithm", "eta", "seed")
+    may_diverge: ClassVar = True
+    quick: ClassVar = {**Latent.quick, "rates": (1e-3, 1e-5, 1e-7)}
+
+    n_latent: Units = 2
+    """Latents of the data."""
+    n_in: Units = 4
+    """Observations."""
+    n: Units = 2
+    """Latent units."""
+    steps: Steps = 3_600_000
+    """Steps of learning."""
+    algorithm: Literal["impression", "reinforce"] | None = None
+    """Only this one. Default: both."""
+    rates: Annotated[tuple[Rate, ...], Distinct()] = tuple(
+        1e-2 / 10 ** ((j + 1) / 2) for j in range(20)
+    )
+    """lr_optim: the learning rates."""
+
+    @property
+    def axis_values(self) -> tuple[float, ...]:
+        """The learning rates."""
+        return self.rates
+
+    def varied(self, algorithm: Algorithm, value: float) -> dict[str, Any]:
+        """Give the learning rate."""
+        return {RATES[algorithm]: value}
