@@ -326,12 +326,18 @@ def test_batch(
 @pytest.mark.parametrize("extra", [["--workers", 2], ["--workers", 2, "--cluster", "local"]])
 def test_batch_with_workers(extra: list, tmp_path: Path, capsys: Shown) -> None:
     """Processes, and dask's workers, give the numbers of this process."""
+    small = ["--quick", "--units", 8, "--budget", 40]
     for out, more in ((tmp_path / "here", []), (tmp_path / "there", extra)):
-        succeed(capsys, "batch", "--quick", *more, "--out", out)
-    here, there = (contents(tmp_path / name) for name in ("here", "there"))
-    assert here == there
-    masters = open_run(tmp_path / "here" / "comparison").data["mastered_intervals"]
-    assert 0 < int(masters.sum()) < masters.size, "the quick size shows differences"
+        succeed(capsys, "batch", *small, *more, "--out", out)
+    assert contents(tmp_path / "here") == contents(tmp_path / "there")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("pictured")
+def test_a_quick_batch_shows_differences(tmp_path: Path, capsys: Shown) -> None:
+    succeed(capsys, "batch", "--quick", "--out", tmp_path)
+    masters = open_run(tmp_path / "comparison").data["mastered_intervals"]
+    assert 0 < int(masters.sum()) < masters.size
 
 
 def test_a_quick_batch_draws_no_figures_of_its_networks(
