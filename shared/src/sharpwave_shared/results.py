@@ -305,6 +305,8 @@ def unite_seeds(parts: Sequence[xr.Dataset]) -> xr.Dataset:
                 f"{name} has no dimension seed, but differs between seeds; the first one's is taken"
             )
             warnings.warn(told, DataWarning, stacklevel=2)
+    if "seed" not in parts[0].dims:  # nothing depends on it
+        return parts[0]
     longest: dict[Any, int] = {}
     for part in parts:
         for dim in set(part.dims) - set(part.indexes):
