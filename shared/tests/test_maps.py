@@ -83,7 +83,7 @@ def test_figures_are_there_and_nothing_is_cut_off(kind):
 def test_measures_are_means_with_spreads():
     run = swept(SWEEPS["line"])
     (axes,) = sweep_figures(run)["measures"].axes
-    assert axes.get_ylabel() == "distance (m)"
+    assert axes.get_title() == "distance (m)"
     assert axes.get_xlabel() == "VAR"
     assert [label.get_text() for label in axes.get_xticklabels()] == ["0.5", "1", "2"]
     (bars,) = axes.containers

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from sharpwave_shared.runs import StoredRun
 from sharpwave_shared.statistics import wilson
 
 if TYPE_CHECKING:
@@ -62,49 +60,6 @@ class Claim:
     published: str
     band: str
     measure: Callable[..., Measurement | None]
-
-
-Pair = tuple[Claim, Measurement]
-
-
-def check_claims(claims: Sequence[Claim], run: StoredRun) -> list[Pair]:
-    """Measure every claim that the run speaks to."""
-    measured = ((claim, claim.measure(run)) for claim in claims)
-    return [(claim, m) for claim, m in measured if m is not None]
-
-
-def claims_table(verdicts: Sequence[Pair], title: str) -> Table:
-    """Show verdicts as a table: claim, source, expected, measured, reproduced or not."""
-    table = Table(title=title, show_lines=True)
-    for heading in ("claim", "published", "counts as reproduced", "measured", "reproduced"):
-        table.add_column(heading, overflow="fold")
-    for claim, measurement in verdicts:
-        verdict = Text("yes", "green") if measurement.reproduced else Text("no", "red")
-        statement = Text.assemble(claim.statement, (f" ({claim.source})", "dim"))
-        # As Text, because a band such as [low, high] would be taken for markup.
-        cells = map(Text, (claim.published, claim.band, measurement.shown))
-        table.add_row(statement, *cells, verdict)
-    return table
-
-
-def claims_record(verdicts: Sequence[Pair]) -> list[dict[str, Any]]:
-    """Give verdicts as JSON values, for `claims.json`."""
-    return [
-        {
-            "name": claim.name,
-            "statement": claim.statement,
-            "source": claim.source,
-            "published": claim.published,
-            "band": claim.band,
-            "measured": measurement.shown,
-            "values": measurement.values,
-            "reproduced": measurement.reproduced,
-        }
-        for claim, measurement in verdicts
-    ]
-
-
-# --- runs of experiments --------------------------------------------------------------------------
 
 
 class Verdict(NamedTuple):

@@ -105,7 +105,7 @@ def _measures(run: Run, names: Sequence[object]) -> Figure:
     columns = min(3, len(shown))
     rows = -(-len(shown) // columns)
     figure, panels = plt.subplots(
-        rows, columns, figsize=(3.2 * columns, 2.4 * rows + 0.5), squeeze=False
+        rows, columns, figsize=(3.2 * columns, 2.6 * rows + 0.5), squeeze=False
     )
     x = next(iter(run.swept))
     for name, axes in zip(shown, panels.flat, strict=False):
@@ -122,10 +122,9 @@ def _measures(run: Run, names: Sequence[object]) -> Figure:
             axes.errorbar(
                 _places(run, x), mean, np.nan_to_num(sd), marker="o", capsize=2, label=text
             )
-        units = variable.attrs.get("units", "")
-        axes.set_ylabel(
-            variable.attrs.get("long_name", str(name)) + (f" ({units})" if units else "")
-        )
+        long_name, units = variable.attrs.get("long_name", str(name)), variable.attrs.get("units")
+        # Above the panel: along its side, long names would run into the neighbours.
+        axes.set_title(textwrap.fill(f"{long_name} ({units})" if units else long_name, 36))
         _name_axis(axes, run, x)
     for axes in list(panels.flat)[len(shown) :]:
         axes.remove()

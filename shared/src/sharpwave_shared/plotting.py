@@ -1,46 +1,25 @@
 """Figures that look alike in all packages, drawn without a display."""
 
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-import numpy as np
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 
-from sharpwave_shared.errors import InvalidInputError
 from sharpwave_shared.files import atomic_path
-from sharpwave_shared.runs import StoredRun
 
-FORMATS = ("png", "pdf", "svg")
 MARGIN: Mapping[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.12}
 """Nothing is cut off, nothing touches the edge, whatever stands outside of the axes."""
 MANY_SEEDS = 8
 """More seeds than this are counted, not listed."""
-
-
-def parse_formats(text: str) -> list[str]:
-    """Parse `png,pdf,svg`.
-
-    Raises
-    ------
-    InvalidInputError
-        If a format is unknown.
-    """
-    formats = [part.strip().lower() for part in text.split(",")]
-    unknown = [part for part in formats if part not in FORMATS]
-    if unknown:
-        raise InvalidInputError(
-            f"--format {text}: {', '.join(map(repr, unknown))} is not among {', '.join(FORMATS)}"
-        )
-    return list(dict.fromkeys(formats))
 
 
 @contextmanager
@@ -84,27 +63,6 @@ def save_figures(
     for figure in figures.values():
         plt.close(figure)
     return paths
-
-
-FiguresOf = Callable[[StoredRun], Mapping[str, Figure]]
-"""Draws the figures of a stored run, by name."""
-
-
-def draw_run(drawn: Mapping[str, FiguresOf], run: StoredRun, formats: Sequence[str]) -> list[Path]:
-    """Draw the figures of a run by what draws those of its experiment; give their paths.
-
-    They go into its folder `figures`, and all of them into one PDF named by the parameters.
-    """
-    figures = drawn[run.experiment](run)
-    booklet = run.directory / f"{run.experiment}-{run.record['label']}.pdf"
-    return save_figures(figures, run.directory / "figures", formats, booklet=booklet)
-
-
-def numbers(values: Any) -> np.ndarray:
-    """Make an array of stored numbers; null, which stands for NaN and infinity, becomes NaN."""
-    array = np.array(values, dtype=float)
-    array[~np.isfinite(array)] = np.nan
-    return array
 
 
 def name_seeds(seeds: Sequence[int]) -> str:

@@ -11,58 +11,15 @@ from typing import Any
 
 import pytest
 import xarray as xr
-from torch import Tensor
 
 from sharpwave_shared import journal
 from sharpwave_shared.errors import ParameterError
 from sharpwave_shared.experiment import Experiment, Options
 from sharpwave_shared.parameters import Number, Parameters, bounds_of, parse
-from sharpwave_shared.runs import Journal
 
 
 class KilledError(BaseException):
     """Stands for a kill signal: nothing that takes care of failures may take it for one."""
-
-
-class MemoryJournal(Journal):
-    """Keeps everything in memory, with a checkpoint after every step.
-
-    It is killed right after the `lives`-th checkpoint, or when a checkpoint is to be dropped.
-    """
-
-    def __init__(self, lives: int = -1, *, killed_at_drop: bool = False):
-        super().__init__()
-        self.lives, self.killed_at_drop, self.saved = lives, killed_at_drop, 0
-        self.checkpoint: tuple[dict[str, Tensor], dict[str, str]] | None = None
-        self.tensors: dict[str, dict[str, Tensor]] = {}
-
-    def checkpoint_due(self) -> bool:  # noqa: D102
-        return True
-
-    def save_checkpoint(self, tensors: Mapping[str, Tensor], **progress: int | str) -> None:  # noqa: D102
-        copies = {name: tensor.detach().clone() for name, tensor in tensors.items()}
-        self.checkpoint = copies, {name: str(value) for name, value in progress.items()}
-        self.saved += 1
-        if self.saved == self.lives:
-            raise KilledError
-
-    def load_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, str]] | None:  # noqa: D102
-        if self.checkpoint is None:
-            return None
-        tensors, progress = self.checkpoint
-        return {name: tensor.clone() for name, tensor in tensors.items()}, progress
-
-    def drop_checkpoint(self) -> None:  # noqa: D102
-        if self.killed_at_drop:
-            self.killed_at_drop = False
-            raise KilledError
-        self.checkpoint = None
-
-    def save_tensors(self, name: str, tensors: Mapping[str, Tensor]) -> None:  # noqa: D102
-        self.tensors[name] = {k: tensor.detach().clone() for k, tensor in tensors.items()}
-
-    def load_tensors(self, name: str) -> dict[str, Tensor] | None:  # noqa: D102
-        return self.tensors.get(name)
 
 
 def killed_and_resumed(
@@ -195,7 +152,6 @@ def kill_at_work(package: str, arguments: list[object], marker: Path) -> None:
         The file.
     """
     program = (
-        "import sharpwave_shared.runs as runs; runs.CHECKPOINT_INTERVAL = 0.0; "
         "import sharpwave_shared.journal as journal; journal.CHECKPOINT_INTERVAL = 0.0; "
         f"from {package}.cli import main; main()"
     )
