@@ -13,7 +13,7 @@ import torch
 
 from sharpwave_shared import open_run
 from sharpwave_shared.errors import ParameterError
-from sharpwave_shared.experiment import Experiment
+from sharpwave_shared.experiment import Experiment, Options
 from sharpwave_shared.testing import check_all_edges, invoke, kill_at_work
 from synaptic_consolidation import networks, optima, synapses, wake_sleep
 from synaptic_consolidation.cli import app
@@ -83,23 +83,6 @@ def test_a_finished_run(name: str, finished: Finished, capsys: Shown) -> None:
         assert "no claim speaks about a run" in err
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.usefixtures("_no_figures")
-def test_a_seed_alone_gives_the_same_numbers(
-    name: str, finished: Finished, tiny: dict[str, dict[str, Any]]
-) -> None:
-    both = open_run(finished(name)).data
-    alone = app.experiments[name](**tiny[name]).run(0, device="cpu").drop_attrs(deep=False)
-    expected = (both.sel(seed=[0]) if "seed" in both.dims else both).drop_attrs(deep=False)
-    # What is filled up differs, and the recording is resampled with the first of the seeds.
-    own = [v for v in alone.data_vars if not str(v).startswith("measured_") and v != "r_squared"]
-    sizes = {dim: slice(size) for dim, size in alone.sizes.items()}
-    for variable in own:
-        np.testing.assert_array_equal(
-            expected[variable].isel(sizes, missing_dims="ignore"), alone[variable], str(variable)
-        )
-
-
 @pytest.mark.usefixtures("_no_figures")
 def test_a_finished_run_is_skipped(tmp_path: Path, capsys: Shown) -> None:
     arguments = [*TINY, "--factors", "2", "--rows", 2, "--out", tmp_path / "run"]
@@ -116,14 +99,11 @@ def test_a_finished_run_is_skipped(tmp_path: Path, capsys: Shown) -> None:
 @pytest.mark.usefixtures("_no_figures")
 def test_without_out_the_directory_is_named_by_the_parameters(capsys: Shown) -> None:
     more = ["--rows", 2, "--factors", 1, "--max-steps", 1, "--optima", 0]
-    for f in (0.5, 0.4):
-        code, _, err = run(capsys, *TINY, *more, "--f", f)
-        assert code == 0, err
+    code, _, err = run(capsys, *TINY, *more, "--f", 0.4)
+    assert code == 0, err
     (results,) = Path.cwd().iterdir()
-    names = sorted(path.name for path in (results / "synaptic-consolidation").iterdir())
-    assert [name.rpartition("-")[0] for name in names] == [
-        *("networks-n30-f0.4", "networks-n30-f0.5")
-    ]
+    (name,) = [path.name for path in (results / "synaptic-consolidation").iterdir()]
+    assert name.rpartition("-")[0] == "networks-n30-f0.4"
 
 
 @pytest.mark.slow  # kills in all experiments are in the workspace's test_contract.py
@@ -383,6 +363,5 @@ def test_measured_spines(tiny: dict[str, dict[str, Any]]) -> None:
     spoken = {name for name, measured in found.items() if measured is not None}
     assert spoken == {"spines-slopes", "spines-q-min", "spines-r-squared"}
     assert found["spines-slopes"].reproduced
-    beside = SynNoise(**values, factors=(2,)).run(data_dir=DATA)
-    np.testing.assert_array_equal(beside["measured_slope_moving"], slopes)
-    assert beside["r_squared"].notnull().all()
+    beside = SynNoise().load(Options(data_dir=DATA))
+    assert (beside.name, beside.sizes.shape) == ("Kaufman et al. 2012", (1087, 48))

@@ -22,6 +22,8 @@ from synaptic_consolidation import networks, night, recall, wake_sleep
 from synaptic_consolidation.experiments.networks import Networks
 from synaptic_consolidation.experiments.wake_sleep import WakeSleep
 from synaptic_consolidation.figures import common
+from synaptic_consolidation.figures.night_synapses import night_synapse_figures
+from synaptic_consolidation.figures.noise import noise_figures
 from synaptic_consolidation.learning import Progress
 from synaptic_consolidation.model import Rows
 from synaptic_consolidation.optima import theory_curves
@@ -275,7 +277,7 @@ def test_maximal_noise_and_what_is_beyond_the_levels() -> None:
     at = {"load": 0.2}
     data["tolerance_one_factor"].loc[at | {"factors": 1}] = [0.3, 0.5]
     data["tolerance_one_factor"].loc[at | {"factors": 2}] = [0.3, np.nan]
-    figures = build(setup, data)
+    figures = noise_figures(setup, data)
     figure = figures["synaptic-noise"]
     highest = float(data["level_one_factor"][-1])
     axes = figure.axes[2]
@@ -305,7 +307,7 @@ def test_bars_of_a_single_seed_are_over_tests() -> None:
     setup, data = results("sparse")
     data = data.copy(deep=True)
     data["tolerance_sd_flips"].loc[{"factors": 1, "load": 0.5}] = 0.02
-    figure = build(setup, data)["tolerance"]
+    figure = noise_figures(setup, data)["tolerance"]
     shown = points(figure.axes[0])["$z$ = 1"]
     assert half_lengths(shown)[0] == pytest.approx(0.02 / 0.25)
     assert "bars: s.d. over tests" in words(figure)
@@ -424,8 +426,9 @@ def test_the_course_of_the_night() -> None:
     for i, seed in enumerate((5, 2)):
         data["snr_z1"].loc[{"day": 1}][i] = 1.0 + seed
     data["snr_z1"].loc[{"day": 1, "seed": 5}][-1] = np.inf
-    figures = build(setup, data)
     first = data.sel(day=1)
+    with style():
+        figures = night_synapse_figures(setup, first)
     snr, density, _ = figures["course"].axes
     line = by_label(snr)["$q$ = 2"]
     np.testing.assert_array_equal(line.get_xdata(), data["cycle"])

@@ -18,7 +18,7 @@ TINY: dict[type[Experiment], dict[str, Any]] = {
     F50: {**NETWORKS, "factors": (2,), "rows": 6},
     # Shown less often, no pattern becomes an attractor.
     WakeSleep: {"n": 150, "f": 0.1, "patterns": 12, "passes": 40, "cycles": 5, "tests": 1},
-    SynNoise: {**SYNAPSES, "factors": (1, 2, 3, 4, 5)},
+    SynNoise: {**SYNAPSES, "factors": (1, 2, 5)},
     AnalyzeSpines: {**SYNAPSES, "factors": (2,), "file": Path(__file__).with_name("spines.csv")},
     Theory: {"f": 0.05, "points": 4},
     Exact: {"n": (20, 24), "loads": (0.3, 1.6), "rows": 6},

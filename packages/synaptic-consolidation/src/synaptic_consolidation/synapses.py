@@ -49,19 +49,19 @@ SHOWN_PAIRS, SHOWN_WINDOWS, SHOWN_CURVES = 2000, 100, 40
 NUMBERS = {
     "synapses": "synapses that live at some time",
     "living": "share of synapses alive at the end",
-    "q_min": "exponent of the norm that varies least",
-    "q_min_sd": "its s.d. over resampled populations",
-    "q_min_with_dead": "the same exponent, dead synapses counting as 0",
+    "q_min": "q_min, exponent of the norm that varies least",
+    "q_min_sd": "s.d. of q_min over resampled populations",
+    "q_min_with_dead": "q_min, dead synapses counting as 0",
 }
 BY_DIRECTION = {
     "pairs": "pairs of a size and the change that follows",
     **{f"slope_{m}": f"slope of log |dw| against log w ({m})" for m in METHODS},
-    **{f"slope_{m}_sd": f"its s.d. over resampled populations ({m})" for m in METHODS},
+    **{f"slope_{m}_sd": f"s.d. of the slope over resampled populations ({m})" for m in METHODS},
 }
 CURVES = {
     "variation": "coefficient of variation over time of a norm",
-    "curve": "the same of resampled populations, rescaled to [0, 1], mean",
-    "curve_sd": "s.d. of these",
+    "curve": "variation in resampled populations, rescaled to [0, 1], mean",
+    "curve_sd": "variation in resampled populations, rescaled to [0, 1], s.d.",
 }
 
 
@@ -119,6 +119,7 @@ def compare(
     recording: Recording | None,
     bootstraps: int,
     journal: Journal,
+    seed: int = 0,
 ) -> xr.Dataset:
     """Simulate synapses of several numbers of factors, and compare their noise with that of spines.
 
@@ -130,7 +131,7 @@ def compare(
     factors
         Numbers of factors z.
     seeds
-        Of the simulations; resampling of the spines takes the first.
+        Of the simulations.
     parameters
         Of all simulations.
     recording
@@ -139,6 +140,8 @@ def compare(
         Number of resampled populations.
     journal
         Shows the progress and keeps what is done.
+    seed
+        Of resampling the recording.
 
     Returns
     -------
@@ -156,7 +159,7 @@ def compare(
     """
     measured = None
     if recording is not None:
-        streams = Streams(seeds[0]).child("measured")
+        streams = Streams(seed).child("measured")
         measured = journal.once(
             "measured", lambda _: analyse(recording.sizes, bootstraps, streams, recording.hours)
         )

@@ -113,7 +113,8 @@ class SynNoise(Fluctuations, Experiment):
                 "no measured spines to compare with: no kaufman_2012.csv found"
             )
         return synapses.compare(
-            sorted(self.factors), job.seeds, self, job.data, self.bootstraps, job.journal
+            *(sorted(self.factors), job.seeds, self, job.data, self.bootstraps),
+            *(job.journal, job.seed),
         )
 
 
