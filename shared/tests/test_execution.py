@@ -359,3 +359,17 @@ def test_default_directories_differ_as_runs_do(tmp_path, monkeypatch):
     assert directories[1].name.startswith("walk-VAR=2-")
     (same,) = run_stored(Walk(steps=3, notes="x"), (0,))
     assert same.directory == directories[0], "lengths and paths do not name a run"
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_batches_are_split_until_every_worker_has_one(tmp_path, monkeypatch):
+    parts = []
+
+    def here(work, groups, options, reporter):
+        parts.extend(groups)
+        return [work(group, options, reporter) for group in groups]
+
+    monkeypatch.setattr("sharpwave_shared.execution.run_in_workers", here)
+    spread = Herd(steps=2).run(range(5), out=tmp_path / "run", workers=3)
+    assert sorted(map(len, parts)) == [1, 2, 2]
+    assert spread.identical(Herd(steps=2).run(range(5)))

@@ -162,6 +162,8 @@ def run_cells(
         return [_run_in_memory(cell, options, reporter) for cell in cells]
     groups = _groups(cells)
     places: dict[Cell, Path] = {}
+    if options.workers > 1 or options.cluster:
+        groups = _enough(groups, options.workers)
     if len(groups) > 1 and (options.workers > 1 or options.cluster):
         found = run_in_workers(run_group, groups, options, reporter)
         for group, directories in zip(groups, found, strict=True):
@@ -200,6 +202,16 @@ def _groups(cells: Sequence[Cell]) -> list[list[Cell]]:
         key = cell.experiment.batch_key
         groups.setdefault(number if key is None else (type(cell.experiment), key), []).append(cell)
     return list(groups.values())
+
+
+def _enough(groups: list[list[Cell]], workers: int) -> list[list[Cell]]:
+    """Split batches, the largest first, until every worker has one, as far as there are cells."""
+    groups = list(groups)
+    while len(groups) < workers and len(largest := max(groups, key=len)) > 1:
+        groups.remove(largest)
+        half = len(largest) // 2
+        groups += [largest[:half], largest[half:]]
+    return groups
 
 
 def run_group(cells: Sequence[Cell], options: Options, reporter: Reporter) -> list[Path]:
