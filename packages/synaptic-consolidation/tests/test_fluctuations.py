@@ -7,7 +7,7 @@ from sharpwave_shared.errors import DivergenceError, ParameterError
 from sharpwave_shared.seeding import Streams
 from synaptic_consolidation import fluctuations
 from synaptic_consolidation.experiments.synapses import Fluctuations
-from synaptic_consolidation.fluctuations import advance, simulate, start
+from synaptic_consolidation.fluctuations import advance, simulate
 from synaptic_consolidation.reference import plain_fluctuations
 
 SMALL = Fluctuations(synapses=60, duration=10)
@@ -17,7 +17,7 @@ WILD = SMALL.replaced(sigma=0.5, dt=1e-2)
 
 def run(z, parameters, xi):
     """Run on given noise (steps x 2 x synapses)."""
-    state = start(z, parameters)
+    state = np.ones((2, parameters.synapses))
     numbers = xi[:, 0] if parameters.common_noise else xi.reshape(len(xi), -1)
     if parameters.common_noise:
         numbers = np.concatenate([numbers, xi[:, 1, :1]], 1)

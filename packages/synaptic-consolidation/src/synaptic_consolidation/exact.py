@@ -67,14 +67,6 @@ class Optimum(NamedTuple):
     bound: float
     density: float
 
-    def relative_margin(self, f: float) -> float:
-        """Give the margin of l1-optimal weights as in the theory: rho.
-
-        This is min y h / (mean(w) sqrt(N f (1 - f))) for N inputs of activity f. The l2 margin of
-        the theory, k, is `margin` itself.
-        """
-        return self.margin * float(np.sqrt(len(self.weights) / (f * (1 - f))))
-
 
 def largest_l2_margin(inputs: Inputs, labels: Labels) -> Optimum:
     """Maximise min y (w xi - theta) / |w|_2 over w >= 0 and theta, by quadratic programming.
@@ -106,26 +98,8 @@ def largest_l2_margin(inputs: Inputs, labels: Labels) -> Optimum:
 def largest_l1_margin(inputs: Inputs, labels: Labels) -> Optimum:
     """Maximise min y (w xi - theta) / |w|_1 over w >= 0 and theta, by linear programming.
 
-    Parameters
-    ----------
-    inputs
-        xi, 0 or 1 (or any finite numbers). The neuron itself is to be left out, as there are no
-        self-connections.
-    labels
-        y, -1 or 1, both of which must occur: with one alone, the threshold gives any margin.
-
-    Returns
-    -------
-    Optimum
-        Weights with |w|_1 = 1. They are a basic solution: at most as many are above 0 as there are
-        patterns on the margin.
-
-    Raises
-    ------
-    ParameterError
-        If inputs are not finite, or labels are not -1 and 1.
-    SharpwaveError
-        If the solver gets stuck, which the tests have not met.
+    Parameters, errors and what is returned are those of `largest_l2_margin`, but |w|_1 = 1. The
+    weights are a basic solution: at most as many are above 0 as there are patterns on the margin.
     """
     X, y = _checked(inputs, labels)
     M, N = X.shape

@@ -61,9 +61,11 @@ def simulate(factors: int, parameters: Fluctuations, streams: Streams) -> Weight
     closer with one (0.51) than with separate ones (0.67), with which, from z = 3 on, most synapses
     die and a few grow without limit.
     """
-    state = start(factors, parameters)
-    generator = streams.numpy("fluctuations", factors)
+    if not 1 <= factors <= MOST_FACTORS:
+        raise ParameterError("factors", factors, f"1 to {MOST_FACTORS}")
     p = parameters
+    state = np.ones((2, p.synapses))
+    generator = streams.numpy("fluctuations", factors)
     weights = np.zeros((p.synapses, p.duration + 1))
     steps = p.duration * p.steps_per_sample
     chunk = max(1, CHUNK_NUMBERS // p.numbers)
@@ -74,19 +76,6 @@ def simulate(factors: int, parameters: Fluctuations, streams: Streams) -> Weight
         advance(factors, p, state, part, first, weights)
     weights[:, -1] = state[0] * state[1] ** (factors - 1)
     return weights
-
-
-def start(factors: int, parameters: Fluctuations) -> Float[np.ndarray, "2 synapses"]:
-    """Give the fast factor and the slow ones at the beginning: all are 1.
-
-    Raises
-    ------
-    ParameterError
-        If `factors` is out of range.
-    """
-    if not 1 <= factors <= MOST_FACTORS:
-        raise ParameterError("factors", factors, f"1 to {MOST_FACTORS}")
-    return np.ones((2, parameters.synapses))
 
 
 def advance(

@@ -209,24 +209,40 @@ def pairs(weights: Weights, lag: int, direction: Direction) -> Pairs:
 
 
 def moving_average(
-    found: Pairs, counts: UInt8[np.ndarray, " synapses"] | None = None
+    found: Pairs, counts: UInt8[np.ndarray, " synapses"] | None = None, parts: int | None = None
 ) -> tuple[Float[np.ndarray, " places"], Float[np.ndarray, " places"]]:
-    """Average sizes and changes over a window of 1/20 of the sorted pairs.
+    """Average sizes and changes over windows of the sorted pairs.
 
     Parameters
     ----------
     found
         The pairs.
     counts
-        How often each synapse was drawn; once if left out.
+        How often each synapse was drawn; once if left out. Pairs that were drawn several times lie
+        beside each other: sums from the first to the p-th of them come from cumulative sums over
+        the original ones.
+    parts
+        So many windows that do not overlap. Default: windows of 1/20 of the pairs at `PLACES`
+        places (all, if there are fewer), which are spread evenly.
 
     Returns
     -------
     tuple
-        Mean w and mean |dw| in windows at `PLACES` places (all, if there are fewer), which are
-        spread evenly over the sorted pairs.
+        Mean w and mean |dw| in each window.
     """
-    return _windows(found, counts, None)
+    drawn = np.ones(found.synapses) if counts is None else counts.astype(float)
+    weight = drawn[found.synapse]
+    ends = np.cumsum(weight)
+    total = int(ends[-1])
+    width = total // WINDOW if parts is None else total // parts
+    if not width:
+        raise ParameterError("pairs", total, f"at least {FEWEST_PAIRS}")
+    last = total - width
+    starts = np.unique(np.linspace(0, last, PLACES if parts is None else parts).astype(np.int64))
+    return (
+        _prefix(weight, ends, found.size, starts, width),
+        _prefix(weight, ends, found.change, starts, width),
+    )
 
 
 def slope(
@@ -253,9 +269,9 @@ def slope(
         If `method` is none of these.
     """
     if method == "moving":
-        return _line(*map(np.log, _windows(found, counts, None)))
+        return _line(*map(np.log, moving_average(found, counts)))
     if method == "binned":
-        return _line(*map(np.log, _windows(found, counts, WINDOW)))
+        return _line(*map(np.log, moving_average(found, counts, WINDOW)))
     if method not in get_args(Method):
         allowed = ", ".join(get_args(Method))
         raise ParameterError("method", method, f"one of {allowed}")
@@ -382,30 +398,6 @@ def r_squared(data: Float[np.ndarray, " points"], model: Float[np.ndarray, " poi
     The paper compares mean rescaled curves of variation: `rescaled.mean(0)`.
     """
     return float(1 - np.sum((data - model) ** 2) / np.sum((data - data.mean()) ** 2))
-
-
-def _windows(
-    found: Pairs, counts: np.ndarray | None, parts: int | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Average sizes and changes over windows of the sorted, resampled pairs.
-
-    There are `parts` that do not overlap, or as many as a moving average fits `PLACES` to. Pairs
-    that were drawn several times lie beside each other: sums from the first to the p-th of them
-    come from cumulative sums over the original ones.
-    """
-    drawn = np.ones(found.synapses) if counts is None else counts.astype(float)
-    weight = drawn[found.synapse]
-    ends = np.cumsum(weight)
-    total = int(ends[-1])
-    width = total // WINDOW if parts is None else total // parts
-    if not width:
-        raise ParameterError("pairs", total, f"at least {FEWEST_PAIRS}")
-    last = total - width
-    starts = np.unique(np.linspace(0, last, PLACES if parts is None else parts).astype(np.int64))
-    return (
-        _prefix(weight, ends, found.size, starts, width),
-        _prefix(weight, ends, found.change, starts, width),
-    )
 
 
 def _prefix(

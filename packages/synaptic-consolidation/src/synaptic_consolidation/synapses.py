@@ -17,31 +17,15 @@ from sharpwave_shared.files import sha256
 from sharpwave_shared.journal import Journal
 from sharpwave_shared.seeding import Streams
 from sharpwave_shared.statistics import mean_and_sd
+from synaptic_consolidation import spines
 from synaptic_consolidation.experiments.synapses import KAUFMAN_HOURS, Fluctuations
 from synaptic_consolidation.fluctuations import simulate
 from synaptic_consolidation.measures import combine, labelled
-from synaptic_consolidation.spines import (
-    EXPONENTS,
-    FEWEST_PAIRS,
-    KAUFMAN_COLUMNS,
-    SIMULATED_SAMPLES,
-    Direction,
-    Method,
-    bootstrap_slopes,
-    draw_counts,
-    living_only,
-    moving_average,
-    norm_variation,
-    pairs,
-    r_squared,
-    read_spines,
-    slope,
-)
 
 Weights = Float[np.ndarray, "synapses times"]
 
-DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
-METHODS: tuple[Method, ...] = get_args(Method)
+DIRECTIONS: tuple[spines.Direction, ...] = get_args(spines.Direction)
+METHODS: tuple[spines.Method, ...] = get_args(spines.Method)
 SIMULATED_HOURS = 1 / 6
 """Hours between the samples of a simulation."""
 SHOWN_PAIRS, SHOWN_WINDOWS, SHOWN_CURVES = 2000, 100, 40
@@ -90,7 +74,7 @@ class Recording:
 def kaufman(data_dir: Path | None = None) -> Recording:
     """Read the spines of Kaufman et al. 2012; see `sharpwave_shared.data.kaufman_2012`."""
     data = kaufman_2012(data_dir=data_dir)
-    sizes = data.values[:, KAUFMAN_COLUMNS]
+    sizes = data.values[:, spines.KAUFMAN_COLUMNS]
     return Recording("Kaufman et al. 2012", sizes, KAUFMAN_HOURS, data.record)
 
 
@@ -102,10 +86,10 @@ def read_recording(path: Path, hours: float) -> Recording:
     InvalidInputError
         If the file cannot be read, or says too little.
     """
-    sizes = read_spines(path)
+    sizes = spines.read_spines(path)
     if not enough(sizes):
         raise InvalidInputError(
-            f"{path}: got too little, expected at least {FEWEST_PAIRS} growths and as many "
+            f"{path}: got too little, expected at least {spines.FEWEST_PAIRS} growths and as many "
             "shrinkages from a column to the next, and a size above 0 in every column"
         )
     record = DataRecord("file", "FILE", str(path), sha256(path))
@@ -194,7 +178,7 @@ def compare(
         return data
     names = {name: f"measured_{name}" for name in [*measured.data_vars, "lag"]}
     explained = xr.apply_ufunc(
-        r_squared,
+        spines.r_squared,
         measured["curve"],
         data["curve"],
         input_core_dims=[["exponent"], ["exponent"]],
@@ -209,7 +193,7 @@ def _simulated(
     factors: int, parameters: Fluctuations, bootstraps: int, streams: Streams
 ) -> xr.Dataset:
     """Simulate and analyse; give nothing if too few synapses live."""
-    weights = simulate(factors, parameters, streams)[:, -SIMULATED_SAMPLES:]
+    weights = simulate(factors, parameters, streams)[:, -spines.SIMULATED_SAMPLES :]
     if not enough(weights):
         return xr.Dataset()
     return analyse(weights, bootstraps, streams.child("factors", factors), SIMULATED_HOURS)
@@ -219,7 +203,7 @@ def enough(weights: Weights) -> bool:
     """Tell whether a recording has pairs enough for slopes, and a size at every time for norms."""
     try:
         for direction in DIRECTIONS:
-            pairs(weights, 1, direction)
+            spines.pairs(weights, 1, direction)
     except ParameterError:
         return False
     return bool((weights > 0).any(0).all())
@@ -255,13 +239,13 @@ def analyse(weights: Weights, bootstraps: int, streams: Streams, hours: float) -
         If there are too few pairs, no size above 0 at some time, or too many bootstraps.
     """
     everyone = len(weights)
-    living = living_only(weights)
+    living = spines.living_only(weights)
     once_alive = np.isfinite(living).any(1)
     weights, living = weights[once_alive], living[once_alive]
-    counts = draw_counts(len(living), bootstraps, streams.numpy("bootstrap"))
-    found = [pairs(weights, 1, direction) for direction in DIRECTIONS]
-    norms = norm_variation(living, counts)
-    with_dead = norm_variation(weights, counts) if (weights == 0).any() else norms
+    counts = spines.draw_counts(len(living), bootstraps, streams.numpy("bootstrap"))
+    found = [spines.pairs(weights, 1, direction) for direction in DIRECTIONS]
+    norms = spines.norm_variation(living, counts)
+    with_dead = spines.norm_variation(weights, counts) if (weights == 0).any() else norms
     rescaled = norms.rescaled
     curve, curve_sd = mean_and_sd(rescaled)
     numbers = {
@@ -273,8 +257,8 @@ def analyse(weights: Weights, bootstraps: int, streams: Streams, hours: float) -
     }
     by_direction: dict[str, np.ndarray] = {"pairs": np.array([len(p.size) for p in found])}
     for method in METHODS:
-        resampled = np.array([bootstrap_slopes(p, counts, method) for p in found])
-        by_direction[f"slope_{method}"] = np.array([slope(p, method) for p in found])
+        resampled = np.array([spines.bootstrap_slopes(p, counts, method) for p in found])
+        by_direction[f"slope_{method}"] = np.array([spines.slope(p, method) for p in found])
         by_direction[f"slope_{method}_sd"] = mean_and_sd(resampled, -1)[1]
     lags = hours * np.arange(1, weights.shape[1])
     by_lag = np.array([_slopes_by_lag(weights, d) for d in DIRECTIONS])
@@ -288,7 +272,7 @@ def analyse(weights: Weights, bootstraps: int, streams: Streams, hours: float) -
         ),
         {
             "direction": list(DIRECTIONS),
-            "exponent": EXPONENTS,
+            "exponent": spines.EXPONENTS,
             "lag": ("lag", lags, {"units": "h"}),
         },
     )
@@ -298,7 +282,7 @@ def analyse(weights: Weights, bootstraps: int, streams: Streams, hours: float) -
         minima=("population", norms.minima, {"long_name": "q_min of resampled populations"}),
     )
     sorted_pairs = [(p.size, p.change) for p in found]
-    averages = [moving_average(p) for p in found]
+    averages = [spines.moving_average(p) for p in found]
     for prefix, dim, values, most in (
         ("", "pair", sorted_pairs, SHOWN_PAIRS),
         ("average_", "window", averages, SHOWN_WINDOWS),
@@ -318,11 +302,11 @@ def _excerpts(values: Sequence[np.ndarray], most: int) -> Float[np.ndarray, "row
     return chosen
 
 
-def _slopes_by_lag(weights: Weights, direction: Direction) -> Float[np.ndarray, " lags"]:
+def _slopes_by_lag(weights: Weights, direction: spines.Direction) -> Float[np.ndarray, " lags"]:
     slopes = np.full(weights.shape[1] - 1, math.nan)
     for lag in range(1, weights.shape[1]):
         try:
-            slopes[lag - 1] = slope(pairs(weights, lag, direction))
+            slopes[lag - 1] = spines.slope(spines.pairs(weights, lag, direction))
         except ParameterError:
             continue  # too few pairs: the longest lags of small recordings
     return slopes

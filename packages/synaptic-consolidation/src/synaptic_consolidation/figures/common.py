@@ -149,9 +149,7 @@ def draw_recall(axes: Axes, data: xr.Dataset, kind: str, f: float, **look: Any) 
 def recall_axes(axes: Axes, kind: str) -> None:
     """Label and limit axes of recall against noise."""
     axes.axhline(0.5, color="0.7", linewidth=0.8, linestyle=":", zorder=0)
-    axes.set_xlim(left=0)
-    axes.set_ylim(-0.03, 1.05)
-    axes.set_xlabel(noise_axis(kind))
+    axes.set(xlim=(0, None), ylim=(-0.03, 1.05), xlabel=noise_axis(kind))
 
 
 def draw_bars(axes: Axes, x: np.ndarray, maxima: Maxima, width: float, **look: Any) -> None:

@@ -13,7 +13,7 @@ from scipy.stats import norm as normal
 from sharpwave_shared.plotting import caption
 from sharpwave_shared.statistics import bootstrap_mean
 from synaptic_consolidation.experiments.exact import Exact
-from synaptic_consolidation.figures.common import POINTS, over_rows, seeds_of, shown_loads, subplots
+from synaptic_consolidation.figures import common
 from synaptic_consolidation.figures.theory import (
     COLOURS,
     LOAD,
@@ -58,8 +58,8 @@ def _plot_points(axes: Axes, setup: Exact, data: xr.Dataset, factors: int, quant
     """Plot mean and standard deviation over rows for every N; give the highest value shown."""
     highest = 0.0
     for n, marker, shift in _sizes(setup):
-        mean, sd = over_rows(data[quantity].sel(n=n, factors=factors))
-        points: dict[str, Any] = POINTS | {"marker": marker, "color": COLOURS[factors]}
+        mean, sd = common.over_rows(data[quantity].sel(n=n, factors=factors))
+        points: dict[str, Any] = common.POINTS | {"marker": marker, "color": COLOURS[factors]}
         axes.errorbar(
             data["load"].values + shift, mean, np.nan_to_num(sd), **points, label=f"$N$ = {n}"
         )
@@ -74,20 +74,19 @@ def _about_rows(setup: Exact, data: xr.Dataset) -> str:
     solved = "all of which have a solution" if all_solved else "of those that have a solution"
     return (
         f"Points: mean and s.d. over {data.sizes['seed'] * setup.rows} rows, {solved} ({kind}, "
-        f"$f$ = {setup.f:g}, {seeds_of(data)})"
+        f"$f$ = {setup.f:g}, {common.seeds_of(data)})"
     )
 
 
 def _margin(setup: Exact, data: xr.Dataset) -> Figure:
     unsolved = bool((data["solved"] < 1).any())
     count = 3 if unsolved else 2
-    figure, panels = subplots(1, count, figsize=(3.6 * count, 3.2))
+    figure, panels = common.subplots(1, count, figsize=(3.6 * count, 3.2))
     right = 1.06 * max(setup.loads)
     for axes, factors in zip(panels, NORMS, strict=False):
         draw_margin_theory(axes, curves_of(data), factors)
         highest = _plot_points(axes, setup, data, factors, "margin")
-        axes.set(xlim=(0, right), ylim=(0, 1.1 * highest or None))
-        axes.set_title(NAMES[factors])
+        axes.set(xlim=(0, right), ylim=(0, 1.1 * highest or None), title=NAMES[factors])
         axes.legend()
     if unsolved:
         _plot_solved(panels[2], setup, data)
@@ -110,15 +109,13 @@ def _plot_solved(axes: Axes, setup: Exact, data: xr.Dataset) -> None:
         )
     critical = data.attrs["critical_load"]
     axes.axvline(critical, color="0.6", linewidth=1, linestyle=":", label="critical load")
-    axes.set_ylim(-0.03, 1.03)
-    axes.set_xlabel(LOAD)
-    axes.set_ylabel("share of rows that have a solution")
+    axes.set(ylim=(-0.03, 1.03), xlabel=LOAD, ylabel="share of rows that have a solution")
     axes.set_title("Rows with a solution")
     axes.legend()
 
 
 def _density(setup: Exact, data: xr.Dataset) -> Figure:
-    figure, axes = subplots(figsize=(5.2, 3.6))
+    figure, axes = common.subplots(figsize=(5.2, 3.6))
     curves = curves_of(data)
     draw_density_theory(axes, curves)
     highest = max(_plot_points(axes, setup, data, factors, "density") for factors in NORMS)
@@ -134,8 +131,8 @@ def _density(setup: Exact, data: xr.Dataset) -> Figure:
 
 def _weights(setup: Exact, data: xr.Dataset, loads: list[float]) -> Figure:
     """Draw the distribution of weights at some of these loads, for the largest N."""
-    n, shown = max(setup.n), shown_loads(tuple(loads))
-    figure, panels = subplots(
+    n, shown = max(setup.n), common.shown_loads(tuple(loads))
+    figure, panels = common.subplots(
         *(2, len(shown)),
         figsize=(0.8 + 2.2 * len(shown), 4.2),
         sharex=True,
@@ -159,8 +156,7 @@ def _weights(setup: Exact, data: xr.Dataset, loads: list[float]) -> Figure:
             if np.isfinite(expected):
                 axes.plot(x, _survivors(x, expected), color="black", linewidth=1)
             axes.set_title(f"{NAMES[factors]}, $\\alpha$ = {load:g}", fontsize=8)
-            axes.set_xlim(0, WEIGHT_EDGES[-1])
-            axes.set_ylim(bottom=0)
+            axes.set(xlim=(0, WEIGHT_EDGES[-1]), ylim=(0, None))
             axes.legend(handlelength=1)
     figure.supylabel("probability density of surviving weights", fontsize=9)
     for axes in panels[-1]:
@@ -168,8 +164,8 @@ def _weights(setup: Exact, data: xr.Dataset, loads: list[float]) -> Figure:
     caption(
         figure,
         f"Weights above 0, relative to their mean in the row; $N$ = {n}, "
-        f"{data.sizes['seed'] * setup.rows} rows, {seeds_of(data)}. Lines: the tail of a normal "
-        "distribution that holds the theory's density.",
+        f"{data.sizes['seed'] * setup.rows} rows, {common.seeds_of(data)}. Lines: the tail of a "
+        "normal distribution that holds the theory's density.",
     )
     return figure
 
@@ -189,7 +185,7 @@ def _finite_size(setup: Exact, data: xr.Dataset) -> Figure:
     sizes = sorted(setup.n)
     below = [load for load in sorted(setup.loads) if load <= data.attrs["critical_load"]]
     colours = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(below)))
-    figure, panels = subplots(2, 2, figsize=(6.8, 5.0), sharex=True, sharey="row")
+    figure, panels = common.subplots(2, 2, figsize=(6.8, 5.0), sharex=True, sharey="row")
     for column, factors in zip(panels.T, NORMS, strict=True):
         for axes, quantity in zip(column, ("margin", "density"), strict=True):
             for load, colour in zip(below, colours, strict=True):
@@ -221,8 +217,8 @@ def _finite_size(setup: Exact, data: xr.Dataset) -> Figure:
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside right center")
     caption(
         figure,
-        f"Mean over rows with its bootstrap interval of 95 %, {seeds_of(data)}, against the theory "
-        f"for {LIMIT}. Rows of a network share its patterns, and deviate together.",
+        f"Mean over rows with its bootstrap interval of 95 %, {common.seeds_of(data)}, against the "
+        f"theory for {LIMIT}. Rows of a network share its patterns, and deviate together.",
     )
     return figure
 

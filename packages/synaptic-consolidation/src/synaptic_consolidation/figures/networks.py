@@ -9,17 +9,7 @@ from matplotlib.figure import Figure
 
 from sharpwave_shared.plotting import caption
 from synaptic_consolidation.experiments.networks import Networks
-from synaptic_consolidation.figures.common import (
-    LIGHT,
-    POINTS,
-    about_patterns,
-    legend_of_all,
-    look,
-    over_rows,
-    seeds_of,
-    shown_loads,
-    subplots,
-)
+from synaptic_consolidation.figures import common
 from synaptic_consolidation.figures.noise import noise_figures
 from synaptic_consolidation.figures.theory import (
     LOAD,
@@ -70,9 +60,9 @@ def _plot_points(axes: Axes, setup: Networks, data: xr.Dataset, name: str) -> tu
     """Plot a quantity of the rows against the load for all z; give its lowest and highest value."""
     ends = [0.0]
     for z, shift in _shifts(setup).items():
-        mean, sd = over_rows(data[name].sel(factors=z))
+        mean, sd = common.over_rows(data[name].sel(factors=z))
         if np.isfinite(mean).any():
-            points = POINTS | look(z)
+            points = common.POINTS | common.look(z)
             axes.errorbar(data["load"].values + shift, mean, sd, **points, label=f"$z$ = {z}")
             reach = np.concatenate([mean - np.nan_to_num(sd), mean + np.nan_to_num(sd)])
             ends.extend(reach[np.isfinite(reach)].tolist())
@@ -84,16 +74,16 @@ def _load_limit(setup: Networks) -> float:
 
 
 def _about_networks(setup: Networks, data: xr.Dataset) -> str:
-    return f"$N$ = {setup.n}, {about_patterns(setup)}, {seeds_of(data)}."
+    return f"$N$ = {setup.n}, {common.about_patterns(setup)}, {common.seeds_of(data)}."
 
 
 def _about_rows(setup: Networks, data: xr.Dataset) -> str:
     """Say what points and bars sum up."""
     of = "the network" if setup.whole else f"a network of {setup.n}"
     return (
-        f"mean and s.d. over {data.sizes['row']} neurons of {of} ({about_patterns(setup)}, "
-        f"{seeds_of(data)}), {float(data['converged'].mean()):.0%} of which converged before the "
-        "limit of steps."
+        f"mean and s.d. over {data.sizes['row']} neurons of {of} ({common.about_patterns(setup)}, "
+        f"{common.seeds_of(data)}), {float(data['converged'].mean()):.0%} of which converged "
+        "before the limit of steps."
     )
 
 
@@ -109,9 +99,9 @@ def _about_theory(setup: Networks) -> str:
 
 def _signal_to_noise(setup: Networks, data: xr.Dataset) -> Figure:
     """Draw, for each norm q, which z has the largest margin."""
-    loads, factors = shown_loads(setup.loads), sorted(setup.factors)
+    loads, factors = common.shown_loads(setup.loads), sorted(setup.factors)
     width = 0.7 + 0.24 * len(factors)
-    figure, panels = subplots(
+    figure, panels = common.subplots(
         *(len(loads), len(NORMS)),
         figsize=(0.6 + len(NORMS) * max(1.55, width), 0.9 + 1.6 * len(loads)),
         squeeze=False,
@@ -120,12 +110,12 @@ def _signal_to_noise(setup: Networks, data: xr.Dataset) -> Figure:
     for row, load in zip(panels, loads, strict=True):
         for axes, best in zip(row, NORMS, strict=True):
             for i, z in enumerate(factors):
-                mean, sd = over_rows(data[f"snr_z{best}"].sel(factors=z, load=load))
+                mean, sd = common.over_rows(data[f"snr_z{best}"].sel(factors=z, load=load))
                 axes.bar(
                     *(i, float(mean)),
                     yerr=float(sd),
-                    color=look(z)["color"],
-                    alpha=1.0 if z == best else LIGHT,
+                    color=common.look(z)["color"],
+                    alpha=1.0 if z == best else common.LIGHT,
                     error_kw={"linewidth": 0.9},
                 )
             axes.axhline(0, color="black", linewidth=0.8)
@@ -146,7 +136,7 @@ def _signal_to_noise(setup: Networks, data: xr.Dataset) -> Figure:
 
 
 def _margin(setup: Networks, data: xr.Dataset) -> Figure:
-    figure, panels = subplots(1, 2, figsize=(8.8, 3.3))
+    figure, panels = common.subplots(1, 2, figsize=(8.8, 3.3))
     for axes, z, name in zip(panels, (1, 2), ("margin", "snr_z2"), strict=True):
         draw_margin_theory(axes, curves_of(data), z)
         low, high = _plot_points(axes, setup, data, name)
@@ -155,21 +145,20 @@ def _margin(setup: Networks, data: xr.Dataset) -> Figure:
         axes.set_ylim(1.1 * low, 1.15 * high or None)
         if low < 0:
             axes.axhline(0, color="0.6", linewidth=0.8, zorder=0)
-    legend_of_all(figure)
+    common.legend_of_all(figure)
     caption(figure, f"Points: {_about_rows(setup, data)} Lines: {_about_theory(setup)}.")
     return figure
 
 
 def _density(setup: Networks, data: xr.Dataset) -> Figure:
-    figure, axes = subplots(figsize=(5.6, 3.7))
+    figure, axes = common.subplots(figsize=(5.6, 3.7))
     curves, right = curves_of(data), _load_limit(setup)
     draw_density_theory(axes, curves)
     _, high = _plot_points(axes, setup, data, "density")
     critical = float(curves["load"][-1])
     axes.fill_between([critical, right], 0, 2, color=NO_SOLUTION, linewidth=0, zorder=0)
-    axes.set(xlim=(0, right), ylim=(0, max(0.62, 1.05 * high)))
-    axes.set_title("Surviving synapses")
-    legend_of_all(figure)
+    axes.set(xlim=(0, right), ylim=(0, max(0.62, 1.05 * high)), title="Surviving synapses")
+    common.legend_of_all(figure)
     caption(
         figure,
         f"Points: {_about_rows(setup, data)} Lines and grey region (no weights $w$ ≥ 0 of this "
@@ -180,8 +169,8 @@ def _density(setup: Networks, data: xr.Dataset) -> Figure:
 
 def _weights(setup: Networks, data: xr.Dataset) -> Figure:
     """Draw the distributions of surviving weights, and of all with the pruned ones beside 0."""
-    loads, factors = shown_loads(setup.loads), sorted(setup.factors)
-    figure, panels = subplots(
+    loads, factors = common.shown_loads(setup.loads), sorted(setup.factors)
+    figure, panels = common.subplots(
         *(2, len(loads)),
         figsize=(1.6 + 2.4 * len(loads), 4.8),
         squeeze=False,
@@ -191,19 +180,19 @@ def _weights(setup: Networks, data: xr.Dataset) -> Figure:
     for (surviving, everything), load in zip(panels.T, loads, strict=True):
         for i, z in enumerate(factors):
             network = data.sel(load=load, factors=z)
-            left = float(over_rows(network["density"])[0])
+            left = float(common.over_rows(network["density"])[0])
             draw_weights(
                 *(surviving, everything, network["histogram"].mean("seed").values, left),
                 (PRUNED[0] + i * (PRUNED[1] - PRUNED[0]) / len(factors)),
                 (PRUNED[1] - PRUNED[0]) / len(factors),
-                color=look(z)["color"],
+                color=common.look(z)["color"],
                 label=f"$z$ = {z}",
             )
         surviving.set_title(f"$\\alpha$ = {load:g}")
         weight_axes(surviving, everything)
     panels[0, 0].set_ylabel("probability density,\nsurviving synapses")
     panels[1, 0].set_ylabel("share of all synapses")
-    legend_of_all(figure)
+    common.legend_of_all(figure)
     caption(
         figure,
         "Weights relative to the mean of the surviving ones (top); and all (bottom): the share of "
@@ -242,13 +231,12 @@ def weight_axes(surviving: Axes, everything: Axes) -> None:
 
 
 def _optimality(setup: Networks, data: xr.Dataset) -> Figure:
-    figure, axes = subplots(figsize=(4.6, 3.3))
+    figure, axes = common.subplots(figsize=(4.6, 3.3))
     low, high = _plot_points(axes, setup, data, "share_of_optimum")
     axes.axhline(1, color="0.5", linewidth=0.9, linestyle="--", zorder=0, label="optimum")
-    axes.set(xlim=(0, _load_limit(setup)), ylim=(1.1 * low, max(1.08, 1.05 * high)))
-    axes.set_xlabel(LOAD)
+    axes.set(xlim=(0, _load_limit(setup)), ylim=(1.1 * low, max(1.08, 1.05 * high)), xlabel=LOAD)
     axes.set_ylabel("margin / largest possible margin")
-    legend_of_all(figure)
+    common.legend_of_all(figure)
     rows = min(setup.optima, data.sizes["row"])
     caption(
         figure,
@@ -267,7 +255,7 @@ def _structure(setup: Networks, data: xr.Dataset) -> Figure:
         "across": ("correlation of $u_1$ and next $u_2$", "Across synapses"),
     }
     names = ["symmetry"] * setup.whole + ["within", "across"] * (max(setup.factors) > 1)
-    figure, panels = subplots(
+    figure, panels = common.subplots(
         *(1, len(names)), figsize=(0.9 + 2.6 * len(names), 3.1), squeeze=False, sharey=True
     )
     for axes, name in zip(panels.flat, names, strict=True):
@@ -276,11 +264,9 @@ def _structure(setup: Networks, data: xr.Dataset) -> Figure:
         else:
             _plot_points(axes, setup, data, name)
         axes.axhline(0, color="0.6", linewidth=0.8, zorder=0)
-        axes.set_xlim(0, _load_limit(setup))
-        axes.set_ylabel(labels[name][0])
-        axes.set_title(labels[name][1])
+        axes.set(xlim=(0, _load_limit(setup)), ylabel=labels[name][0], title=labels[name][1])
         axes.set_xlabel(LOAD.split(" (")[0])
-    legend_of_all(figure)
+    common.legend_of_all(figure)
     texts = {
         "symmetry": "Symmetry: a point for each network.",
         "within": "Factors of surviving synapses: mean and s.d. over neurons.",
@@ -293,5 +279,5 @@ def _structure(setup: Networks, data: xr.Dataset) -> Figure:
 def _plot_symmetry(axes: Axes, setup: Networks, data: xr.Dataset) -> None:
     for z, shift in _shifts(setup).items():
         values = data["symmetry"].sel(factors=z).transpose("load", "seed").values
-        line, *_ = axes.plot(data["load"].values + shift, values, **POINTS | look(z))
+        line, *_ = axes.plot(data["load"].values + shift, values, **common.POINTS | common.look(z))
         line.set_label(f"$z$ = {z}")

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from sharpwave_shared.plotting import caption
 from synaptic_consolidation.experiments.wake_sleep import WakeSleep
-from synaptic_consolidation.figures.common import legend_of_all, over_rows, seeds_of, subplots
+from synaptic_consolidation.figures import common
 from synaptic_consolidation.figures.networks import EXPONENTS, PRUNED, draw_weights, weight_axes
 
 TIMES = {"before": "before sleep", "after": "after sleep"}
@@ -44,7 +44,7 @@ def about_night(
         )
         if setup.days > 1:
             parts.append("first night")
-    parts.append(seeds_of(shown))
+    parts.append(common.seeds_of(shown))
     if spread and shown.sizes["seed"] > 1:
         parts.append(spread)
     return ", ".join(parts) + "."
@@ -66,7 +66,7 @@ def night_synapse_figures(setup: WakeSleep, night: xr.Dataset) -> dict[str, Figu
 
 
 def _plot_course(axes: Axes, night: xr.Dataset, name: str, label: str, colour: str) -> None:
-    mean, sd = over_rows(night[name])
+    mean, sd = common.over_rows(night[name])
     axes.plot(night["cycle"], mean, color=colour, label=label)
     axes.fill_between(night["cycle"], mean - sd, mean + sd, color=colour, alpha=0.15, linewidth=0)
 
@@ -77,27 +77,23 @@ def _cycle_axis(axes: Axes, last: int) -> None:
     powers = range(0, len(str(last)), 2 if last >= 10**4 else 1)
     axes.set_xticks([0, *(10**p for p in powers)], labels=["0", *(f"$10^{p}$" for p in powers)])
     axes.minorticks_off()
-    axes.set_xlim(0, last)
-    axes.set_xlabel("replay cycles")
+    axes.set(xlim=(0, last), xlabel="replay cycles")
 
 
 def _course(setup: WakeSleep, night: xr.Dataset) -> Figure:
-    figure, (snr, density, norms) = subplots(1, 3, figsize=(10.2, 3.2))
+    figure, (snr, density, norms) = common.subplots(1, 3, figsize=(10.2, 3.2))
     for i, (z, q) in enumerate(EXPONENTS.items()):
-        mean, _ = over_rows(night[f"snr_z{z}"])
+        mean, _ = common.over_rows(night[f"snr_z{z}"])
         # A logarithmic axis has no place for the negative ones of patterns that are not kept.
         mean = np.where(mean > 0, mean, np.nan)
         snr.plot(night["cycle"], mean, color=f"C{2 + i}", label=f"$q$ = {q}")
-    snr.set_yscale("log")
-    snr.set_ylabel("SNR")
+    snr.set(yscale="log", ylabel="SNR")
     snr.legend()
     _plot_course(density, night, "density", "density", "C0")
-    density.set_ylim(0, 1.03)
-    density.set_ylabel("density (share of weights above 0)")
+    density.set(ylim=(0, 1.03), ylabel="density (share of weights above 0)")
     for name, label, colour in (("l1", r"$|w|_1$", "C0"), ("l2", r"$|w|_2$", "C1")):
         _plot_course(norms, night, name, label, colour)
-    norms.set_ylim(bottom=0)
-    norms.set_ylabel("norm of a neuron's weights (a.u.)")
+    norms.set(ylim=(0, None), ylabel="norm of a neuron's weights (a.u.)")
     norms.legend()
     for axes in (snr, density, norms):
         _cycle_axis(axes, setup.cycles)
@@ -110,7 +106,7 @@ def _course(setup: WakeSleep, night: xr.Dataset) -> Figure:
 
 
 def _factors(setup: WakeSleep, night: xr.Dataset) -> Figure:
-    figure, (correlation, weights) = subplots(1, 2, figsize=(7.4, 3.3))
+    figure, (correlation, weights) = common.subplots(1, 2, figsize=(7.4, 3.3))
     for name, label, colour in (
         ("within", "same synapse", "C0"),
         ("across", "different synapses", "C1"),
@@ -152,15 +148,14 @@ def _factors(setup: WakeSleep, night: xr.Dataset) -> Figure:
 
 
 def _matrices(setup: WakeSleep, night: xr.Dataset) -> Figure:
-    figure, panels = subplots(1, 2, figsize=(7.6, 4.0), sharey=True)
+    figure, panels = common.subplots(1, 2, figsize=(7.6, 4.0), sharey=True)
     shown = {time: night["weights"].isel(seed=0).sel(sleep=time).values for time in TIMES}
     mean = shown["before"].mean()
     scale = LogNorm(0.1, max(10.0, shown["after"].max() / mean))
     for axes, (time, label) in zip(panels, TIMES.items(), strict=True):
         weights = np.ma.masked_equal(shown[time], 0) / mean
         axes.imshow(weights, norm=scale, cmap="viridis_r")
-        axes.set_title(label)
-        axes.set_xlabel("presynaptic neuron")
+        axes.set(title=label, xlabel="presynaptic neuron")
         for side in ("top", "right"):
             axes.spines[side].set_visible(True)
     panels[0].set_ylabel("postsynaptic neuron")
@@ -176,7 +171,7 @@ def _matrices(setup: WakeSleep, night: xr.Dataset) -> Figure:
 
 def _weights(setup: WakeSleep, night: xr.Dataset) -> Figure:
     """Draw the distributions of surviving weights, and of all with the pruned ones beside 0."""
-    figure, (surviving, everything) = subplots(1, 2, figsize=(8.2, 3.3))
+    figure, (surviving, everything) = common.subplots(1, 2, figsize=(8.2, 3.3))
     width = (PRUNED[1] - PRUNED[0]) / 2
     for i, (time, label) in enumerate(TIMES.items()):
         at = night.sel(sleep=time)
@@ -189,7 +184,7 @@ def _weights(setup: WakeSleep, night: xr.Dataset) -> Figure:
     weight_axes(surviving, everything)
     surviving.set_ylabel("probability density, surviving synapses")
     everything.set_ylabel("share of all synapses")
-    legend_of_all(figure)
+    common.legend_of_all(figure)
     caption(
         figure,
         "Weights relative to the mean of the surviving ones (left); and all (right): the share of "
@@ -200,7 +195,7 @@ def _weights(setup: WakeSleep, night: xr.Dataset) -> Figure:
 
 def _pruning(setup: WakeSleep, night: xr.Dataset) -> Figure:
     """Draw how likely weak and strong synapses are pruned."""
-    figure, axes = subplots(figsize=(4.8, 3.4))
+    figure, axes = common.subplots(figsize=(4.8, 3.4))
     for i, cycle in enumerate(night["look"].values):
         whole = "all " if cycle == setup.cycles else ""
         label = f"after {whole}{cycle:,} cycles"
@@ -216,9 +211,7 @@ def _pruning(setup: WakeSleep, night: xr.Dataset) -> Figure:
                 label=label,
             )
             label = "_"
-    axes.set_ylim(-0.03, 1.05)
-    axes.set_xlim(left=0)
-    axes.set_xlabel("initial $w$ / mean initial $w$")
+    axes.set(ylim=(-0.03, 1.05), xlim=(0, None), xlabel="initial $w$ / mean initial $w$")
     axes.set_ylabel("probability of being pruned")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3)
     caption(figure, f"Synapses in bins of equal numbers. {about_night(setup, night)}")
@@ -227,7 +220,7 @@ def _pruning(setup: WakeSleep, night: xr.Dataset) -> Figure:
 
 def _connectivity(setup: WakeSleep, night: xr.Dataset) -> Figure:
     """Draw connection probability and strength against how alike two neurons respond."""
-    figure, panels = subplots(1, 2, figsize=(7.4, 3.3))
+    figure, panels = common.subplots(1, 2, figsize=(7.4, 3.3))
     names = {"connected": "connection probability", "strength": "mean surviving $w$ (a.u.)"}
     for axes, (name, label) in zip(panels, names.items(), strict=True):
         for time in TIMES:
@@ -244,11 +237,10 @@ def _connectivity(setup: WakeSleep, night: xr.Dataset) -> Figure:
                     label=for_legend,
                 )
                 for_legend = "_"
-        axes.set_xlabel("correlation of responses")
-        axes.set_ylabel(label)
+        axes.set(xlabel="correlation of responses", ylabel=label)
     panels[0].set_ylim(-0.03, 1.05)
     panels[1].set_ylim(bottom=0)
-    legend_of_all(figure)
+    common.legend_of_all(figure)
     caption(
         figure,
         "Pairs of neurons by how their activity in the replayed patterns is correlated. "

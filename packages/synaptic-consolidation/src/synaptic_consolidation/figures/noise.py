@@ -12,25 +12,7 @@ from matplotlib.patches import Patch
 
 from sharpwave_shared.plotting import caption
 from synaptic_consolidation.experiments.networks import Networks
-from synaptic_consolidation.figures.common import (
-    KINDS,
-    LIGHT,
-    POINTS,
-    about_arrows,
-    about_patterns,
-    about_spread,
-    draw_arrowheads,
-    draw_bars,
-    draw_recall,
-    legend_of_all,
-    look,
-    maximal_noise,
-    noise_axis,
-    recall_axes,
-    seeds_of,
-    shown_loads,
-    subplots,
-)
+from synaptic_consolidation.figures import common
 from synaptic_consolidation.figures.theory import LOAD
 
 SHOWN = {
@@ -54,37 +36,37 @@ def noise_figures(setup: Networks, data: xr.Dataset) -> dict[str, Figure]:
 
 def _noise(setup: Networks, data: xr.Dataset, kinds: Sequence[str]) -> Figure:
     """Draw recall (top) and the maximal noise (bottom) at some loads."""
-    loads, factors = shown_loads(setup.loads), sorted(setup.factors)
-    figure, panels = subplots(
+    loads, factors = common.shown_loads(setup.loads), sorted(setup.factors)
+    figure, panels = common.subplots(
         *(2, len(loads)), figsize=(1.9 + 2.4 * len(loads), 5.0), squeeze=False
     )
     width, everything = 0.8 / len(kinds), []
     for (curves, bars), load in zip(panels.T, loads, strict=True):
         at = data.sel(load=load)
         for j, kind in enumerate(kinds):
-            opacity = LIGHT if j else 1.0
+            opacity = common.LIGHT if j else 1.0
             line: dict[str, Any] = {"alpha": opacity, "linestyle": LINES[j], "linewidth": 1.2}
             for z in factors:
-                draw_recall(
+                common.draw_recall(
                     *(curves, at.sel(factors=z), kind, setup.f),
-                    color=look(z)["color"],
+                    color=common.look(z)["color"],
                     zorder=3 - j,
                     **line,
                 )
-            maxima = maximal_noise(at.sel(factors=factors), kind, setup.f)
+            maxima = common.maximal_noise(at.sel(factors=factors), kind, setup.f)
             everything.append(maxima)
-            draw_bars(
+            common.draw_bars(
                 bars,
                 np.arange(len(factors)) + (j - (len(kinds) - 1) / 2) * width,
                 maxima,
                 width,
-                color=[look(z)["color"] for z in factors],
+                color=[common.look(z)["color"] for z in factors],
                 alpha=opacity,
                 hatch=HATCHES[j],
                 edgecolor="white",
                 linewidth=0,
             )
-        recall_axes(curves, kinds[0])
+        common.recall_axes(curves, kinds[0])
         curves.set_title(f"$\\alpha$ = {load:g}")
         bars.set_xticks(range(len(factors)), labels=map(str, factors))
         bars.set_xlabel("factors $z$")
@@ -92,62 +74,60 @@ def _noise(setup: Networks, data: xr.Dataset, kinds: Sequence[str]) -> Figure:
         bars.set_ylim(bottom=0)
         bars.locator_params(axis="y", nbins=5)
     panels[0, 0].set_ylabel("share of patterns recalled")
-    panels[1, 0].set_ylabel(f"maximal noise\n({noise_axis(kinds[0])})")
+    panels[1, 0].set_ylabel(f"maximal noise\n({common.noise_axis(kinds[0])})")
     _legend(figure, factors, kinds)
     caption(
         figure,
         f"Recall, and the noise at which it crosses 1/2. {_about(setup, data)}"
-        f"{about_arrows(*everything)}",
+        f"{common.about_arrows(*everything)}",
     )
     return figure
 
 
 def _legend(figure: Figure, factors: Sequence[int], kinds: Sequence[str]) -> None:
     """Name colours, and what lines and bars of each kind of noise look like."""
-    handles: list[Any] = [Patch(color=look(z)["color"]) for z in factors]
+    handles: list[Any] = [Patch(color=common.look(z)["color"]) for z in factors]
     labels = [f"$z$ = {z}" for z in factors]
     for j, kind in enumerate(kinds):
-        opacity = LIGHT if j else 1.0
+        opacity = common.LIGHT if j else 1.0
         line = Line2D([], [], color="black", alpha=opacity, linestyle=LINES[j], linewidth=1.2)
         bar = Patch(facecolor="black", alpha=opacity, hatch=HATCHES[j], edgecolor="white")
         handles.append((line, bar))
-        labels.append(KINDS[kind])
+        labels.append(common.KINDS[kind])
     side_by_side = {tuple: HandlerTuple(ndivide=None)}
     figure.legend(handles, labels, loc="outside right center", handler_map=side_by_side)
 
 
 def _about(setup: Networks, data: xr.Dataset) -> str:
     return (
-        f"$N$ = {setup.n}, {about_patterns(setup)}, {setup.tests} tests per level, "
-        f"{seeds_of(data)}; {about_spread(data)}."
+        f"$N$ = {setup.n}, {common.about_patterns(setup)}, {setup.tests} tests per level, "
+        f"{common.seeds_of(data)}; {common.about_spread(data)}."
     )
 
 
 def _tolerance(setup: Networks, data: xr.Dataset) -> Figure:
     """Draw the maximal noise against the load."""
     loads, everything = sorted(setup.loads), []
-    figure, panels = subplots(1, 2, figsize=(7.8, 3.2))
+    figure, panels = common.subplots(1, 2, figsize=(7.8, 3.2))
     for axes, (kind, *_) in zip(panels, SHOWN.values(), strict=True):
         for z in sorted(setup.factors):
-            maxima = maximal_noise(data.sel(factors=z, load=loads), kind, setup.f)
+            maxima = common.maximal_noise(data.sel(factors=z, load=loads), kind, setup.f)
             everything.append(maxima)
             axes.errorbar(
                 *(loads, maxima.value, maxima.sd),
-                **POINTS | look(z) | {"linestyle": "-", "linewidth": 1.2},
+                **common.POINTS | common.look(z) | {"linestyle": "-", "linewidth": 1.2},
                 capsize=2,
                 label=f"$z$ = {z}",
             )
-            draw_arrowheads(axes, np.array(loads), maxima)
+            common.draw_arrowheads(axes, np.array(loads), maxima)
         axes.margins(y=0.12)
-        axes.set(xlim=(0, 1.06 * max(loads)), ylim=(0, None))
-        axes.set_xlabel(LOAD)
-        axes.set_ylabel(f"maximal noise\n({noise_axis(kind)})")
-        axes.set_title(KINDS[kind])
-    legend_of_all(figure)
+        axes.set(xlim=(0, 1.06 * max(loads)), ylim=(0, None), xlabel=LOAD)
+        axes.set(ylabel=f"maximal noise\n({common.noise_axis(kind)})", title=common.KINDS[kind])
+    common.legend_of_all(figure)
     caption(
         figure,
         "The noise at which recall crosses 1/2: left, bits of the cue are flipped; right, Gaussian "
         f"noise is added to one factor of all synapses. {_about(setup, data)}"
-        f"{about_arrows(*everything)}",
+        f"{common.about_arrows(*everything)}",
     )
     return figure

@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from sharpwave_shared.plotting import caption
 from synaptic_consolidation.experiments.synapses import SynNoise
-from synaptic_consolidation.figures.common import seeds_of, subplots
+from synaptic_consolidation.figures import common
 from synaptic_consolidation.synapses import DIRECTIONS, SHOWN_PAIRS, SIMULATED_HOURS
 
 COLOURS = {"growth": "C0", "shrinkage": "C1"}
@@ -159,8 +159,7 @@ def _pairs(cell: SubFigure, recording: _Shown) -> None:
         panel.minorticks_off()
     look = {"frameon": True, "edgecolor": "none", "framealpha": 0.85, "fontsize": 7}
     main.legend(loc="lower right", handlelength=1, borderaxespad=0.3, **look)
-    main.set_xlabel("size w (a.u.)")
-    main.set_ylabel("change |dw| (a.u.)")
+    main.set(xlabel="size w (a.u.)", ylabel="change |dw| (a.u.)")
     top.set_title(recording.name)
 
 
@@ -172,7 +171,7 @@ def _known(recording: _Shown, direction: str, *names: str) -> np.ndarray:
 
 
 def _slopes(data: xr.Dataset) -> Figure:
-    figure, axes = subplots(figsize=(4.6, 3.4))
+    figure, axes = common.subplots(figsize=(4.6, 3.4))
     handles: dict[str, Any] = {}
     for direction in DIRECTIONS:
         at, colour = data.sel(direction=direction), COLOURS[direction]
@@ -195,7 +194,7 @@ def _slopes(data: xr.Dataset) -> Figure:
 
 
 def _q_min(data: xr.Dataset) -> Figure:
-    figure, axes = subplots(figsize=(4.6, 3.4))
+    figure, axes = common.subplots(figsize=(4.6, 3.4))
     z, value, sd = _by_factors(data, "q_min")
     smooth = np.geomspace(z.min() - 0.3, z.max() + 0.3, 200)
     handles: dict[str, Any] = {
@@ -204,8 +203,7 @@ def _q_min(data: xr.Dataset) -> Figure:
     }
     if (measured := _measured(data)) is not None:
         handles[f"{_name(data)} ± s.d."] = _line(axes, measured, "q_min", "black")
-    axes.set_ylim(bottom=0)
-    axes.set_ylabel(Q_MIN)
+    axes.set(ylim=(0, None), ylabel=Q_MIN)
     _finish(figure, axes, data, handles, 3)
     caption(figure, f"Exponent of the norm that varies least over time; {_spread(data)}.")
     return figure
@@ -234,15 +232,14 @@ def _finish(
 
 
 def _slopes_by_lag(data: xr.Dataset, shown: list[_Shown]) -> Figure:
-    figure, panels = subplots(1, 2, figsize=(6.8, 3.2), sharex=True, sharey=True)
+    figure, panels = common.subplots(1, 2, figsize=(6.8, 3.2), sharex=True, sharey=True)
     for axes, direction in zip(panels, DIRECTIONS, strict=True):
         for recording in shown:
             slopes = recording.data["slope_by_lag"].sel(direction=direction)
             axes.plot(slopes["lag"], slopes, label=recording.name, **recording.line)
         _logarithmic(axes, "x")
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.set_xlabel("time between sizes (h)")
-        axes.set_title(direction)
+        axes.set(xlabel="time between sizes (h)", title=direction)
     panels[0].set_ylabel("slope of log |dw| against log w")
     _legend(figure, panels[0])
     caption(
@@ -257,7 +254,7 @@ def _legend(figure: Figure, axes: Axes) -> None:
 
 
 def _variation(data: xr.Dataset, shown: list[_Shown]) -> Figure:
-    figure, (plain, rescaled) = subplots(1, 2, figsize=(6.8, 3.4))
+    figure, (plain, rescaled) = common.subplots(1, 2, figsize=(6.8, 3.4))
     for recording in shown:
         found, label = recording.data, recording.name
         q, variation, curve = (found[n].values for n in ("exponent", "variation", "curve"))
@@ -268,10 +265,8 @@ def _variation(data: xr.Dataset, shown: list[_Shown]) -> Figure:
         if recording.measured:
             sd = found["curve_sd"].values
             rescaled.fill_between(q, curve - sd, curve + sd, color="black", alpha=0.12, linewidth=0)
-    plain.set_yscale("log")
-    plain.set_ylabel("coefficient of variation over time")
-    rescaled.set_ylabel("rescaled coefficient of variation")
-    rescaled.set_ylim(-0.02, 1.05)
+    plain.set(yscale="log", ylabel="coefficient of variation over time")
+    rescaled.set(ylabel="rescaled coefficient of variation", ylim=(-0.02, 1.05))
     for axes in (plain, rescaled):
         axes.set_xlabel("exponent q of the norm")
     _legend(figure, plain)
@@ -291,7 +286,7 @@ def _bootstraps(setup: SynNoise, data: xr.Dataset, shown: list[_Shown]) -> Figur
     chosen = [r for r in shown if r.measured]
     if simulated:
         chosen.append(min(simulated, key=lambda r: abs(int(r.data["factors"]) - 2)))
-    figure, panels = subplots(
+    figure, panels = common.subplots(
         *(len(chosen), 2), figsize=(6.8, 0.9 + 2.1 * len(chosen)), squeeze=False, sharex=True
     )
     q = data["exponent"].values
@@ -300,19 +295,16 @@ def _bootstraps(setup: SynNoise, data: xr.Dataset, shown: list[_Shown]) -> Figur
         for curve in recording.data["curves"].values:
             curves.plot(q, curve, color="C0", linewidth=0.6, alpha=0.4)
             curves.plot(q[curve.argmin()], 0, "o", color="C1", markersize=3, alpha=0.6, zorder=3)
-        curves.set_ylabel("rescaled variation")
-        curves.set_title(recording.name)
+        curves.set(ylabel="rescaled variation", title=recording.name)
         histogram.hist(recording.data["minima"].values, bins, color="C1")
         q_min, sd = (float(recording.data[name]) for name in ("q_min", "q_min_sd"))
         histogram.axvline(q_min, color="black", linewidth=1)
         look = {"color": "black", "alpha": 0.1, "linewidth": 0, "zorder": 0}
         histogram.axvspan(q_min - sd, q_min + sd, **look)
-        histogram.set_ylabel("resampled populations")
-        histogram.set_title(f"{Q_MIN} = {q_min:.2f} ± {sd:.2f}")
+        histogram.set(ylabel="resampled populations", title=f"{Q_MIN} = {q_min:.2f} ± {sd:.2f}")
         histogram.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     for axes in panels[-1]:
-        axes.set_xlabel("exponent q of the norm")
-        axes.set_xlim(0, q[-1] + 0.05)
+        axes.set(xlabel="exponent q of the norm", xlim=(0, q[-1] + 0.05))
     caption(
         figure,
         f"Left: {data.sizes['curve_shown']} of {setup.bootstraps:,} "
@@ -327,10 +319,10 @@ def _in_words(hours: float) -> str:
 
 
 def _first_seed(data: xr.Dataset) -> str:
-    return seeds_of(data.isel(seed=slice(1)))
+    return common.seeds_of(data.isel(seed=slice(1)))
 
 
 def _spread(data: xr.Dataset) -> str:
     """Say what points and bars are."""
     means = "" if data.sizes["seed"] == 1 else ", means over seeds"
-    return f"bars: standard deviation over resampled populations{means}; {seeds_of(data)}"
+    return f"bars: standard deviation over resampled populations{means}; {common.seeds_of(data)}"

@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from sharpwave_shared.plotting import caption
 from synaptic_consolidation.experiments.theory import Theory
-from synaptic_consolidation.figures.common import subplots
+from synaptic_consolidation.figures import common
 from synaptic_consolidation.optima import NORMS
 
 COLOURS: Mapping[int, str] = {1: "C0", 2: "C1"}
@@ -44,8 +44,7 @@ def curves_of(data: xr.Dataset) -> xr.Dataset:
 def draw_margin_theory(axes: Axes, curves: xr.Dataset, factors: int) -> None:
     """Draw the largest margin against the load: k of one factor, or rho of two; label the axes."""
     _plot_curve(axes, curves, factors, "margin")
-    axes.set_xlabel(LOAD)
-    axes.set_ylabel(MARGINS[factors])
+    axes.set(xlabel=LOAD, ylabel=MARGINS[factors])
 
 
 def draw_density_theory(axes: Axes, curves: xr.Dataset) -> None:
@@ -64,8 +63,7 @@ def draw_density_theory(axes: Axes, curves: xr.Dataset) -> None:
     )
     for factors in NORMS:
         _plot_curve(axes, curves, factors, "density")
-    axes.set(xlim=(0, right), ylim=(0, 0.62))
-    axes.set_xlabel(LOAD)
+    axes.set(xlim=(0, right), ylim=(0, 0.62), xlabel=LOAD)
     axes.set_ylabel("density (share of weights above 0)")
 
 
@@ -92,13 +90,12 @@ def draw(setup: Theory, data: xr.Dataset) -> dict[str, Figure]:
 
 
 def _margin(setup: Theory, data: xr.Dataset) -> Figure:
-    figure, panels = subplots(1, 2, figsize=(7.4, 3.1))
+    figure, panels = common.subplots(1, 2, figsize=(7.4, 3.1))
     critical = float(data["critical_load"])
     lowest = np.searchsorted(data["load"].values, LOWEST_SHOWN * critical)
     for axes, (factors, norm) in zip(panels, NORMS.items(), strict=True):
         draw_margin_theory(axes, data, factors)
-        axes.set_ylim(0, float(data[f"l{norm}_margin"][lowest]))
-        axes.set_xlim(0, 1.03 * critical)
+        axes.set(ylim=(0, float(data[f"l{norm}_margin"][lowest])), xlim=(0, 1.03 * critical))
         axes.axvline(critical, color="0.6", linewidth=1, linestyle=":")
         axes.set_title(NAMES[factors])
     caption(
@@ -110,7 +107,7 @@ def _margin(setup: Theory, data: xr.Dataset) -> Figure:
 
 
 def _density(setup: Theory, data: xr.Dataset) -> Figure:
-    figure, axes = subplots(figsize=(4.8, 3.4))
+    figure, axes = common.subplots(figsize=(4.8, 3.4))
     draw_density_theory(axes, data)
     axes.set_title("Density of the optimal weights")
     axes.legend(loc="upper left", bbox_to_anchor=(0.0, 0.8))
@@ -123,7 +120,7 @@ def _density(setup: Theory, data: xr.Dataset) -> Figure:
 
 
 def _critical_load(setup: Theory, data: xr.Dataset) -> Figure:
-    figure, axes = subplots(figsize=(4.6, 3.2))
+    figure, axes = common.subplots(figsize=(4.6, 3.2))
     f, critical = setup.f, float(data["critical_load"])
     axes.plot(data["activity"], data["critical_loads"], color="C0")
     axes.plot(min(f, 1 - f), critical, "o", color="C1", label=f"$f$ = {f:g}: {critical:.3g}")
@@ -132,8 +129,7 @@ def _critical_load(setup: Theory, data: xr.Dataset) -> Figure:
         axis.set_major_locator(LogLocator(subs=(1, 2, 5) if axis is axes.yaxis else (1,)))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("activity $f$ (or $1 - f$)")
-    axes.set_ylabel("critical load (patterns per neuron)")
+    axes.set(xlabel="activity $f$ (or $1 - f$)", ylabel="critical load (patterns per neuron)")
     axes.set_title("More patterns can be stored if they are sparse")
     axes.legend()
     caption(figure, "The load above which no weights $w$ ≥ 0 answer all patterns (many neurons).")

@@ -20,20 +20,7 @@ from sharpwave_shared.statistics import mean_and_sd
 from synaptic_consolidation.comparison import KINDS as NOISE
 from synaptic_consolidation.comparison import RASTER_NOISE, RASTER_STEPS
 from synaptic_consolidation.experiments.wake_sleep import WakeSleep
-from synaptic_consolidation.figures.common import (
-    KINDS,
-    Maxima,
-    about_arrows,
-    about_spread,
-    draw_arrowheads,
-    draw_bars,
-    draw_recall,
-    legend_of_all,
-    maximal_noise,
-    noise_axis,
-    recall_axes,
-    subplots,
-)
+from synaptic_consolidation.figures import common
 from synaptic_consolidation.figures.night_synapses import (
     COLOURS,
     TIMES,
@@ -81,7 +68,7 @@ def _rasters(setup: WakeSleep, night: xr.Dataset) -> Figure:
     targets = shown["before"][0]
     # Neurons that belong together lie together: by the first pattern in which they are active.
     order = np.argsort(np.where(targets.any(0), targets.argmax(0), cues), kind="stable")
-    figure, panels = subplots(
+    figure, panels = common.subplots(
         *(2, cues), figsize=(1.3 + 1.35 * cues, 4.4), squeeze=False, sharex=True, sharey=True
     )
     # silent, active, wrongly active, wrongly silent
@@ -132,28 +119,28 @@ def _tolerance(setup: WakeSleep, night: xr.Dataset) -> Figure:
     for kind in NOISE:
         for time, label in TIMES.items():
             look = {"color": COLOURS[time], "linewidth": 1.2, "label": label}
-            draw_recall(panels[kind], night.sel(sleep=time), kind, setup.f, **look)
-        recall_axes(panels[kind], kind)
-        panels[kind].set_title(KINDS[kind])
+            common.draw_recall(panels[kind], night.sel(sleep=time), kind, setup.f, **look)
+        common.recall_axes(panels[kind], kind)
+        panels[kind].set_title(common.KINDS[kind])
     panels[NOISE[0]].set_ylabel("share of patterns recalled")
     everything = []
     for name, kinds in bars.items():
         axes = panels[name]
         for i, kind in enumerate(kinds):
-            everything.append(maximal_noise(night.sel(sleep=list(TIMES)), kind, setup.f))
+            everything.append(common.maximal_noise(night.sel(sleep=list(TIMES)), kind, setup.f))
             places = i + 0.36 * np.array([-0.5, 0.5])
-            draw_bars(axes, places, everything[-1], 0.36, color=[COLOURS[t] for t in TIMES])
-        axes.set_xticks(range(len(kinds)), labels=[KINDS[kind] for kind in kinds])
+            common.draw_bars(axes, places, everything[-1], 0.36, color=[COLOURS[t] for t in TIMES])
+        axes.set_xticks(range(len(kinds)), labels=[common.KINDS[kind] for kind in kinds])
         axes.set_xlim(-0.7, len(kinds) - 0.3)
         axes.margins(y=0.12)
-        axes.set_ylim(bottom=0)
-        axes.set_ylabel(f"maximal noise\n({noise_axis(kinds[0])})")
+        axes.set(ylim=(0, None), ylabel=f"maximal noise\n({common.noise_axis(kinds[0])})")
     handles, labels = panels[NOISE[0]].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=2)
     caption(
         figure,
         f"Recall, and the noise at which it crosses 1/2; {setup.tests} tests per level; "
-        f"{about_spread(night)}. {about_night(setup, night)}{about_arrows(*everything)}",
+        f"{common.about_spread(night)}. {about_night(setup, night)}"
+        f"{common.about_arrows(*everything)}",
     )
     return figure
 
@@ -161,7 +148,7 @@ def _tolerance(setup: WakeSleep, night: xr.Dataset) -> Figure:
 def _robustness(setup: WakeSleep, night: xr.Dataset) -> Figure:
     """Draw how much robustness each memory gains."""
     names = {"robustness_min": "weakest neuron", "robustness_mean": "mean of neurons"}
-    figure, panels = subplots(1, 2, figsize=(7.2, 3.2))
+    figure, panels = common.subplots(1, 2, figsize=(7.2, 3.2))
     for axes, (name, title) in zip(panels, names.items(), strict=True):
         before, after = (night[name].sel(sleep=time).values.ravel() for time in TIMES)
         known = np.isfinite(before) & np.isfinite(after)
@@ -173,9 +160,7 @@ def _robustness(setup: WakeSleep, night: xr.Dataset) -> Figure:
             axes.plot(ends, intercept + slope * ends, color="C1")
             title += f"\nslope {slope:.2f}, $p$ = {p:.1g}"
         axes.axhline(0, color="0.6", linewidth=0.8, zorder=0)
-        axes.set_title(title)
-        axes.set_xlabel("robustness before sleep")
-        axes.set_ylabel("gain by sleep")
+        axes.set(title=title, xlabel="robustness before sleep", ylabel="gain by sleep")
     caption(
         figure,
         "Robustness of each replayed memory, $yh$ / $|w|_2$: that of its weakest neuron, and the "
@@ -190,7 +175,7 @@ def _robustness(setup: WakeSleep, night: xr.Dataset) -> Figure:
 def _selectivity(setup: WakeSleep, night: xr.Dataset) -> Figure:
     """Draw sorted responses to familiar and novel patterns, and how sparse they are."""
     familiarity = {"familiar": "-", "novel": "--"}
-    figure, (curves, boxes) = subplots(1, 2, figsize=(8.2, 3.3))
+    figure, (curves, boxes) = common.subplots(1, 2, figsize=(8.2, 3.3))
     values, labels, colours = [], [], []
     for time, label in TIMES.items():
         for which, line in familiarity.items():
@@ -207,9 +192,7 @@ def _selectivity(setup: WakeSleep, night: xr.Dataset) -> Figure:
             values.append(sparseness[np.isfinite(sparseness)])
             labels.append(which)
             colours.append(COLOURS[time])
-    curves.set_xscale("log")
-    curves.set_xlabel("rank of the pattern")
-    curves.set_ylabel("response / mean response")
+    curves.set(xscale="log", xlabel="rank of the pattern", ylabel="response / mean response")
     curves.set_title("Tuning curves")
     places = [0, 1, 2.5, 3.5]
     drawn = boxes.boxplot(
@@ -219,10 +202,8 @@ def _selectivity(setup: WakeSleep, night: xr.Dataset) -> Figure:
         box.set(facecolor=colour, alpha=0.6)
         median.set_color("black")
     boxes.set_xticks(places, labels=labels)
-    boxes.set_ylim(bottom=0)
-    boxes.set_ylabel("sparseness of a neuron's responses")
-    boxes.set_title("Selectivity")
-    legend_of_all(figure)
+    boxes.set(ylim=(0, None), ylabel="sparseness of a neuron's responses", title="Selectivity")
+    common.legend_of_all(figure)
     caption(
         figure,
         "Inputs $\\Sigma_j w_{ij}\\xi_j$ of neurons for patterns they have memorised, and for as "
@@ -238,42 +219,36 @@ def _selectivity(setup: WakeSleep, night: xr.Dataset) -> Figure:
 
 def _days(setup: WakeSleep, data: xr.Dataset) -> Figure:
     """Draw what is left of memories day by day, and what each night makes of the network."""
-    figure, panels = subplots(2, 2, figsize=(8.6, 5.4), sharex=True)
+    figure, panels = common.subplots(2, 2, figsize=(8.6, 5.4), sharex=True)
     memories, density, *tolerances = panels.flat
     for i, (name, label) in enumerate(SHARES.items()):
         # Larger, hollow markers below smaller ones, as shares are often equal.
         look = {"color": f"C{2 + i}", "marker": "osD^"[i], "markersize": 8 - 1.5 * i}
         _plot_days(memories, data[name], **look, markerfacecolor="none", label=label)
-    memories.set_ylim(-0.03, 1.05)
-    memories.set_ylabel("share that are attractors")
-    memories.set_title("patterns")
+    memories.set(ylim=(-0.03, 1.05), ylabel="share that are attractors", title="patterns")
     for time, label in TIMES.items():
         look = {"color": COLOURS[time], "marker": "o", "markersize": 4}
         _plot_days(density, data["mean_density"].sel(sleep=time), **look, label=label)
-    density.set_ylim(0, 1.05)
-    density.set_ylabel("share of weights above 0")
-    density.set_title("density")
-    everything: list[Maxima] = []
+    density.set(ylim=(0, 1.05), ylabel="share of weights above 0", title="density")
+    everything: list[common.Maxima] = []
     for axes, kind in zip(tolerances, DAY_NOISE, strict=True):
         for time in TIMES:
-            maxima = maximal_noise(data.sel(sleep=time), kind, setup.f)
+            maxima = common.maximal_noise(data.sel(sleep=time), kind, setup.f)
             look = {"color": COLOURS[time], "marker": "o", "markersize": 4, "linewidth": 1.2}
             axes.errorbar(data["day"].values, maxima.value, maxima.sd, **look)
-            draw_arrowheads(axes, data["day"].values, maxima)
+            common.draw_arrowheads(axes, data["day"].values, maxima)
             everything.append(maxima)
         axes.margins(y=0.12)
-        axes.set_ylim(bottom=0)
-        axes.set_ylabel(f"maximal noise\n({noise_axis(kind)})")
-        axes.set_title(KINDS[kind])
-        axes.set_xlabel("day")
+        axes.set(ylim=(0, None), ylabel=f"maximal noise\n({common.noise_axis(kind)})")
+        axes.set(title=common.KINDS[kind], xlabel="day")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    legend_of_all(figure)
+    common.legend_of_all(figure)
     replay = "still are attractors" if setup.keep_old else "are of the same day"
     caption(
         figure,
         f"Each day brings {setup.patterns} new patterns; nights replay memories that {replay}. "
         f"{about_night(setup, data, spread='mean and s.d. over seeds')} Of the maximal noise, "
-        f"{about_spread(data)}.{about_arrows(*everything)}",
+        f"{common.about_spread(data)}.{common.about_arrows(*everything)}",
     )
     return figure
 
