@@ -9,6 +9,7 @@ medians.
 """
 
 import argparse
+import dataclasses
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -16,19 +17,17 @@ import torch
 
 from impression_learning import (
     ENGINES,
+    Circuits,
     Group,
+    Inputs,
     Member,
+    Setting,
     Snr,
     Standard,
     VocalDigits,
     measure_updates,
 )
-from impression_learning.reference import (
-    Arrays,
-    plain_latent_process,
-    plain_one_layer,
-    plain_two_layers,
-)
+from impression_learning.reference import plain_latent_process, plain_one_layer
 from impression_learning.simulate import chunk_steps
 from impression_learning.stimuli import Sequences
 from sharpwave_shared.benchmarking import alternate, benchmark
@@ -84,29 +83,31 @@ def _standard(
         }
 
 
-def _plain_standard() -> Callable[[], None]:
+def _plain(setting: Setting) -> Callable[[np.ndarray, int], None]:
+    """Give the plain loop, which draws its noise itself."""
+    circuits = Circuits.new([setting], [Streams(0)], torch.device("cpu"))
+    state = torch.zeros(1, setting.units).double()
     rng = np.random.default_rng(0)
-    weights = _plain_weights(rng)
-    awake = np.arange(PLAIN_STEPS) // 2 % 2 == 0
-    mixing = rng.normal(0, 1 / 20, (100, 20))
 
-    def draw(name: str, t: int, size: int) -> np.ndarray:
-        return rng.standard_normal(size)
+    def learn(x: np.ndarray, steps: int) -> None:
+        xi = torch.from_numpy(rng.standard_normal((2, steps, 1, setting.units)))
+        awake = setting.awake(0, steps)[:, None]
+        inputs = Inputs(torch.from_numpy(x[:, None]), xi[0], xi[1], awake, np.array([True]))
+        ENGINES["reference"](circuits, state, inputs, learn=True)
+
+    return learn
+
+
+def _plain_standard() -> Callable[[], None]:
+    setting, rng = Standard().setting("impression"), np.random.default_rng(0)
+    mixing, learn = rng.normal(0, 1 / 20, (100, 20)), _plain(setting)
 
     def plain() -> None:
-        x, _ = plain_latent_process(mixing, np.zeros(20), 0.1, PLAIN_STEPS, draw)
-        plain_one_layer(weights, x, awake, draw, eta=1e-3)
+        xi = rng.standard_normal((PLAIN_STEPS, 20))
+        x, _ = plain_latent_process(mixing, np.zeros(20), 0.1, xi)
+        learn(x, PLAIN_STEPS)
 
     return plain
-
-
-def _plain_weights(rng: np.random.Generator, n_in: int = 100, n: int = 20) -> Arrays:
-    return {
-        "W_in": rng.normal(0, 1 / n_in, (n, n_in)),
-        "W_out": rng.normal(0, 1 / n, (n_in, n)),
-        "D": np.full(n, 0.6),
-        "r": np.zeros(n),
-    }
 
 
 def _speech(steps: int, repeat: int) -> dict[str, object]:
@@ -116,26 +117,8 @@ def _speech(steps: int, repeat: int) -> dict[str, object]:
     x = 1 + rng.standard_normal((2000, 128))
     group = Group([Member(setting, Sequences({"training": x}), 0)], torch.device("cpu"))
     passage = group.start("training")
-    weights = {
-        "W_in": rng.normal(0, 1 / 128, (100, 128)),
-        "b": np.zeros(100),
-        "W_2": rng.normal(0, 1 / 100, (40, 100)),
-        "W_out": rng.normal(0, 1 / 100, (128, 100)),
-        "V": rng.normal(0, 1 / 40, (100, 40)),
-        "c": np.zeros(100),
-        "D": np.full(40, 0.6),
-        "r1": np.zeros(100),
-        "r2": np.zeros(40),
-    }
-    count = PLAIN_STEPS // 2
-    awake = np.arange(count) // 2 % 2 == 0
-
-    def plain() -> None:
-        plain_two_layers(
-            weights, x[:count], awake, lambda name, t, size: rng.standard_normal(size), eta=5e-4
-        )
-
-    sides = {"plain": plain, "one": lambda: group.learn(passage, steps)}
+    count, learn = PLAIN_STEPS // 2, _plain(setting)
+    sides = {"plain": lambda: learn(x[:count], count), "one": lambda: group.learn(passage, steps)}
     seconds = alternate(sides, repeat, torch.device("cpu"))
     plain_step, one_step = seconds["plain"] / count, seconds["one"] / steps
     return {
@@ -152,26 +135,22 @@ def _episodes(device: torch.device, repeat: int) -> dict[str, object]:
     group = Group([Member(setting, process, 0)], device)
     x, _, _ = group.worlds[0].read("test", 0, 4, group.worlds[0].start("test"))
     rng = np.random.default_rng(0)
-    weights = _plain_weights(rng, 4, 2) | {"loss_mean": np.array(np.nan)}
-    awake = np.array([True, True, False, False])
+    awake = np.array([[True], [True], [False], [False]])
     plain_count, count = 1000, 100_000
-    traces = {"e_in": (2, 4), "e_out": (4, 2), "e_D": (2,)}
+    other = dataclasses.replace(setting, algorithm="reinforce")
+    circuits = Circuits.new([other], [Streams(0)], torch.device("cpu"))
+    traces = circuits.traces
+    assert traces is not None
 
     def plain() -> None:
         total = np.zeros(18)
         for _ in range(plain_count):
-            weights["r"] = np.zeros(2)
-            weights.update({name: np.zeros(shape) for name, shape in traces.items()})
-            updates: list[np.ndarray] = []
-            plain_one_layer(
-                weights,
-                x.cpu().numpy(),
-                awake,
-                lambda name, t, size: rng.standard_normal(size),
-                algorithm="reinforce",
-                decay=1.0,
-                updates=updates,
-            )
+            for tensor in traces.tensors().values():
+                tensor.zero_()
+            xi = torch.from_numpy(rng.standard_normal((4, 1, 6)))
+            inputs = Inputs(x.cpu()[:, None], xi, xi, awake, np.array([True]))
+            state, updates = torch.zeros(1, 6).double(), []
+            plain_one_layer(circuits, 0, state, inputs, learn=False, decay=1.0, updates=updates)
             total += np.sum(updates, 0)
 
     def fast() -> None:

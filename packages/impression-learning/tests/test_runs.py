@@ -78,7 +78,7 @@ def test_what_is_kept_of_trials(mode: str, finished: Finished) -> None:
     run = finished(mode)
     data = run.data.isel(algorithm=0)
     n_in, n = (128, 40) if mode == "Vocal_Digits" else (6, 3)
-    steps = 400 if mode == "Vocal_Digits" else 200
+    steps = 60 if mode == "Vocal_Digits" else 200
     assert data.sizes["channel"] == n_in
     assert data.sizes["unit"] == n
     assert data.sizes["time"] == steps
@@ -126,7 +126,7 @@ def test_speech_is_made_audible(finished: Finished) -> None:
             assert (stream.getnchannels(), stream.getsampwidth()) == (1, 2)
             assert stream.getframerate() == SAMPLE_RATE
             sounds[path.stem] = np.frombuffer(stream.readframes(stream.getnframes()), "<i2")
-            assert len(sounds[path.stem]) == stream.getnframes() == 400 * 512
+            assert len(sounds[path.stem]) == stream.getnframes() == 60 * 512
         assert np.abs(sounds[path.stem].astype(int)).max() > 10_000
     assert (sounds["dream"] != sounds["dream_before"]).any()
     frequencies = run.data["frequency"].values

@@ -29,7 +29,7 @@ def test_latent_process_equals_the_plain_recursion(dt: float) -> None:
         [torch.randn(steps, 3, generator=streams.torch("training", "latents", c)) for c in (0, 1)]
     )
     expected_x, expected_z = plain_latent_process(
-        world.mixing.numpy(), state.numpy(), dt, 2 * steps, lambda name, t, size: xi[t].numpy()
+        world.mixing.numpy(), state.numpy(), dt, xi.numpy()
     )
     np.testing.assert_allclose(torch.cat(found_z), expected_z, atol=1e-12)
     np.testing.assert_allclose(torch.cat(found_x), expected_x, atol=1e-12)

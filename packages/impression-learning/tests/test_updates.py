@@ -1,9 +1,12 @@
 """Statistics of the updates: the plain loop, and the exact gradient of the expected loss."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
+from impression_learning.circuits import Circuits, Inputs
 from impression_learning.model import THIRD_FACTORS, Setting, Weights, initialise, one_layer
 from impression_learning.reference import plain_one_layer
 from impression_learning.updates import (
@@ -39,45 +42,31 @@ def noise(episodes: int, seed: int = 0) -> torch.Tensor:
 
 
 def plain_updates(
-    setting: Setting, xi: torch.Tensor, third: float, traces: str, algorithm: str = "reinforce"
+    setting: Setting, xi: torch.Tensor, traces: str, algorithm: str, third_factor: str = "gradient"
 ) -> np.ndarray:
     """Give what each step of each episode would change, episodes x steps x parameters."""
-    start = network()
-    weights = {
-        "W_in": start.recognition[0][0].numpy(),
-        "W_out": start.generation[0][0].numpy(),
-        "D": start.transition[0].numpy(),
-        "loss_mean": np.nan,
-    }
-    layers = {"s": slice(0, 3), "r": slice(3, 5)}
+    setting = dataclasses.replace(setting, algorithm=algorithm, third_factor=third_factor)
+    weights = network()
+    memory = weights.zeros() if algorithm == "reinforce" else None
+    circuits = Circuits([setting], weights, memory, torch.tensor([torch.nan]).double())
+    awake = setting.awake(0, 4)[:, None]
     found = []
     for episode in range(xi.shape[2]):
-        weights["r"] = np.zeros(2)
-        if traces == "cleared" or episode == 0:
-            weights |= {"e_in": np.zeros((2, 3)), "e_out": np.zeros((3, 2)), "e_D": np.zeros(2)}
-        updates: list[np.ndarray] = []
-        plain_one_layer(
-            weights,
-            STIMULUS.numpy(),
-            setting.awake(0, 4),
-            lambda name, t, size, e=episode: xi[t, layers[name[0]], e].numpy(),
-            sigma_inf=setting.sigma_inf[1],
-            sigma_obs=setting.sigma_gen[0],
-            sigma_in=setting.sigma_inf[0],
-            sigma_gen=setting.sigma_gen[1],
-            algorithm=algorithm,
-            third_factor=third,
-            decay=1.0,
-            updates=updates,
-        )
+        if memory is not None and traces == "cleared":
+            for tensor in memory.tensors().values():
+                tensor.zero_()
+        of_episode = xi[:, None, :, episode]
+        inputs = Inputs(STIMULUS[:, None], of_episode, of_episode, awake, np.array([True]))
+        state, updates = torch.zeros(1, setting.units).double(), []
+        plain_one_layer(circuits, 0, state, inputs, learn=False, decay=1.0, updates=updates)
         found.append(updates)
     return np.array(found)
 
 
 @pytest.mark.parametrize("traces", TRACES)
-@pytest.mark.parametrize("third", [-0.5, 1.0])
+@pytest.mark.parametrize("third_factor", THIRD_FACTORS)
 @pytest.mark.parametrize("period", [1, 0])
-def test_moments_are_those_of_a_plain_loop(third: float, traces: str, period: int) -> None:
+def test_moments_are_those_of_a_plain_loop(third_factor: str, traces: str, period: int) -> None:
     """In two batches, across which the running mean and the kept traces go on."""
     setting = one_layer(
         3, 2, eta=0.0, sigma_gen=0.3, sigma_inf=0.25, sigma_obs=0.3, sigma_in=0.05,
@@ -88,11 +77,12 @@ def test_moments_are_those_of_a_plain_loop(third: float, traces: str, period: in
     for part in (xi[..., :25], xi[..., 25:]):
         moments.add(run_episodes(network(), setting, STIMULUS, part))
     means = {name: value.numpy() for name, value in moments.means().items()}
-    expected = plain_updates(setting, xi, third, traces).reshape(-1, PARAMETERS)
-    found = reinforce_statistics(means, third, traces)
+    plain = plain_updates(setting, xi, traces, "reinforce", third_factor)
+    expected = plain.reshape(-1, PARAMETERS)
+    found = reinforce_statistics(means, THIRD_FACTORS[third_factor], traces)
     np.testing.assert_allclose(found.mean, expected.mean(0), rtol=1e-7, atol=1e-9)
     np.testing.assert_allclose(found.variance, expected.var(0), rtol=1e-6, atol=1e-9)
-    own = plain_updates(setting, xi, third, traces, "impression").reshape(-1, PARAMETERS)
+    own = plain_updates(setting, xi, traces, "impression").reshape(-1, PARAMETERS)
     impression = impression_statistics(means)
     np.testing.assert_allclose(impression.mean, own.mean(0), rtol=1e-7, atol=1e-10)
     np.testing.assert_allclose(impression.variance, own.var(0), rtol=1e-7, atol=1e-10)

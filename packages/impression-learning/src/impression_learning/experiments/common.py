@@ -60,6 +60,28 @@ class Sizes(Parameters):
     """Latent units."""
 
 
+class SmallSizes(Sizes):
+    """Those of a small network."""
+
+    n_latent: Units = 2
+    """Latents of the data."""
+    n_in: Units = 4
+    """Observations."""
+    n: Units = 2
+    """Latent units."""
+
+
+class MediumSizes(Sizes):
+    """Those of a network of medium size."""
+
+    n_latent: Units = 4
+    """Latents of the data."""
+    n_in: Units = 10
+    """Observations."""
+    n: Units = 4
+    """Latent units."""
+
+
 class Data(Parameters):
     """The latent process."""
 
@@ -116,7 +138,9 @@ class Learning(Noises, Experiment):
     compared
         What learns if no algorithm is asked for.
     axis
-        Dimension of the results along which the mode varies a parameter.
+        The parameter that the mode varies, a dimension of its results.
+    listed
+        The parameter that lists its values.
     analysed
         Whether what was learnt is looked at.
     may_diverge
@@ -127,6 +151,7 @@ class Learning(Noises, Experiment):
     conditions: ClassVar = ("algorithm", "seed")
     compared: ClassVar[tuple[Algorithm, ...]] = ("impression",)
     axis: ClassVar[str] = ""
+    listed: ClassVar[str] = ""
     analysed: ClassVar[bool] = False
     may_diverge: ClassVar[bool] = False
 
@@ -140,7 +165,7 @@ class Learning(Noises, Experiment):
     @property
     def axis_values(self) -> Sequence[Any]:
         """The values along the axis."""
-        return (None,)
+        return dict(self)[self.listed] if self.axis else (None,)
 
     @abstractmethod
     def setting(self, algorithm: Algorithm, value: Any = None) -> model.Setting:
@@ -306,7 +331,7 @@ class Latent(Learning):
 
     def varied(self, algorithm: Algorithm, value: Any) -> dict[str, Any]:
         """Give the parameters that a value of the axis stands for."""
-        return {}
+        return {self.axis: value} if self.axis else {}
 
     def setting(self, algorithm: Algorithm, value: Any = None) -> model.Setting:
         """Describe the network, at a value of the axis."""

@@ -11,9 +11,8 @@ from impression_learning.experiments.common import (
     Phases,
     Rate,
     Rules,
-    Sizes,
+    SmallSizes,
     Steps,
-    Units,
 )
 from sharpwave_shared import lazy
 from sharpwave_shared.experiment import Job
@@ -34,7 +33,7 @@ EPISODE_PHASES = 2
 """An episode is one phase awake and one asleep."""
 
 
-class Snr(Sizes, Data, Phases, Rules, Latent):
+class Snr(SmallSizes, Data, Phases, Rules, Latent):
     """Measure bias and variance of the updates of both rules along learning (Figure 2 a-c)."""
 
     name: ClassVar = "SNR"
@@ -42,12 +41,6 @@ class Snr(Sizes, Data, Phases, Rules, Latent):
     conditions: ClassVar = ("algorithm", "third_factor", "traces", "seed", "point")
     quick: ClassVar = {**Latent.quick, "episodes": 20_000}
 
-    n_latent: Units = 2
-    """Latents of the data."""
-    n_in: Units = 4
-    """Observations."""
-    n: Units = 2
-    """Latent units."""
     eta: Rate = 1e-4
     """Learning rate of impression learning."""
     steps: Steps = 600_000

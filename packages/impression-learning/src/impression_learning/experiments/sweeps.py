@@ -7,14 +7,14 @@ from impression_learning.experiments.common import (
     RATES,
     Data,
     Latent,
+    MediumSizes,
     Period,
     Phases,
     Rate,
     Rules,
-    Sizes,
+    SmallSizes,
     Steps,
     TimeStep,
-    Units,
 )
 from impression_learning.kinds import Algorithm
 from sharpwave_shared.experiment import Job
@@ -27,6 +27,7 @@ class Dimensionality(Data, Phases, Rules, Latent):
     panel: ClassVar = MODE
     compared: ClassVar = ("impression", "reinforce", "backprop")
     axis: ClassVar = "dimension"
+    listed: ClassVar = "dimensions"
     conditions: ClassVar = ("algorithm", "dimension", "seed")
     quick: ClassVar = {**Latent.quick, "dimensions": (1, 2, 3), "steps_backprop": 50_000}
 
@@ -54,22 +55,17 @@ class Dimensionality(Data, Phases, Rules, Latent):
         return steps, self.test_steps
 
 
-class SwitchPeriod(Sizes, Data, Rules, Latent):
+class SwitchPeriod(MediumSizes, Data, Rules, Latent):
     """Ask how slow the alternation may be (Figure 3)."""
 
     name: ClassVar = "switch_period"
     panel: ClassVar = MODE
     axis: ClassVar = "switch_period"
+    listed: ClassVar = "periods"
     conditions: ClassVar = ("algorithm", "switch_period", "seed")
     analysed: ClassVar = True
     quick: ClassVar = {**Latent.quick, "periods": (1, 7, 31)}
 
-    n_latent: Units = 4
-    """Latents of the data."""
-    n_in: Units = 10
-    """Observations."""
-    n: Units = 4
-    """Latent units."""
     eta: Rate = 5e-4
     """Learning rate of impression learning."""
     steps: Steps = 1_000_000
@@ -77,32 +73,18 @@ class SwitchPeriod(Sizes, Data, Rules, Latent):
     periods: Annotated[tuple[Period, ...], Distinct()] = tuple(range(1, 32, 3))
     """switch_period: the periods."""
 
-    @property
-    def axis_values(self) -> tuple[int, ...]:
-        """The periods."""
-        return self.periods
 
-    def varied(self, algorithm: Algorithm, value: int) -> dict[str, Any]:
-        """Give the period."""
-        return {"switch_period": value}
-
-
-class TimeConstant(Sizes, Phases, Rules, Latent):
+class TimeConstant(MediumSizes, Phases, Rules, Latent):
     """Ask which time constants of the data can be learnt."""
 
     name: ClassVar = "time_constant"
     panel: ClassVar = MODE
     axis: ClassVar = "dt"
+    listed: ClassVar = "dts"
     conditions: ClassVar = ("algorithm", "dt", "seed")
     analysed: ClassVar = True
     quick: ClassVar = {**Latent.quick, "dts": (1.0, 0.1, 0.01)}
 
-    n_latent: Units = 4
-    """Latents of the data."""
-    n_in: Units = 10
-    """Observations."""
-    n: Units = 4
-    """Latent units."""
     eta: Rate = 5e-4
     """Learning rate of impression learning."""
     steps: Steps = 1_000_000
@@ -112,33 +94,19 @@ class TimeConstant(Sizes, Phases, Rules, Latent):
     )
     """time_constant: the time steps of the data."""
 
-    @property
-    def axis_values(self) -> tuple[float, ...]:
-        """The time steps."""
-        return self.dts
 
-    def varied(self, algorithm: Algorithm, value: float) -> dict[str, Any]:
-        """Give the time step."""
-        return {"dt": value}
-
-
-class LrOptim(Sizes, Data, Phases, Latent):
+class LrOptim(SmallSizes, Data, Phases, Latent):
     """Search for the learning rates of impression learning and REINFORCE."""
 
     name: ClassVar = "lr_optim"
     panel: ClassVar = MODE
     compared: ClassVar = ("impression", "reinforce")
     axis: ClassVar = "eta"
+    listed: ClassVar = "rates"
     conditions: ClassVar = ("algorithm", "eta", "seed")
     may_diverge: ClassVar = True
     quick: ClassVar = {**Latent.quick, "rates": (1e-3, 1e-5, 1e-7)}
 
-    n_latent: Units = 2
-    """Latents of the data."""
-    n_in: Units = 4
-    """Observations."""
-    n: Units = 2
-    """Latent units."""
     steps: Steps = 3_600_000
     """Steps of learning."""
     algorithm: Literal["impression", "reinforce"] | None = None
@@ -147,11 +115,6 @@ class LrOptim(Sizes, Data, Phases, Latent):
         1e-2 / 10 ** ((j + 1) / 2) for j in range(20)
     )
     """lr_optim: the learning rates."""
-
-    @property
-    def axis_values(self) -> tuple[float, ...]:
-        """The learning rates."""
-        return self.rates
 
     def varied(self, algorithm: Algorithm, value: float) -> dict[str, Any]:
         """Give the learning rate."""

@@ -126,7 +126,7 @@ def log_scale(axes: Axes, which: str) -> None:
 
 def steps_axis(axes: Axes) -> None:
     """Label the horizontal axis with steps of learning."""
-    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
     axes.set_xlabel("steps of learning")
 
