@@ -4,7 +4,7 @@ import json
 import operator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -55,8 +55,7 @@ class Model:
         return make_cells(self.configuration, [self.seed]).of(0)
 
 
-@dataclass(frozen=True)
-class Networks:
+class Networks(NamedTuple):
     """Trained networks.
 
     Attributes

@@ -19,7 +19,34 @@ Rate = Annotated[float, Between(-1e4, 1e4)]
 Spread = Annotated[float, Between(0, 1e4)]
 
 
-class NavigationTask(Parameters):
+class _Turning(Parameters):
+    """What both tasks have: an animal that turns, and cells that are decoded."""
+
+    length: Count = 100
+    """Steps of a trajectory."""
+    dt: Seconds = 0.02
+    """Duration of a step, s."""
+    biased: bool = False
+    """Whether the animal drifts to the anchor; or whether all turns of the head are positive."""
+    turn_mean: Rate = 0.0
+    """Mean of the angular velocity, rad/s."""
+    turn_sd: Spread = 11.52
+    """Standard deviation of the angular velocity, rad/s."""
+    nearest: Count = 3
+    """Most active cells that are averaged to decode."""
+
+    @property
+    def cells(self) -> int:
+        """Number of output cells."""
+        raise NotImplementedError
+
+    def check(self) -> None:
+        """Check that there are enough cells to decode."""
+        if self.nearest > self.cells:
+            raise ParameterError("nearest", self.nearest, f"at most the {self.cells} cells")
+
+
+class NavigationTask(_Turning):
     """Where an animal is in a box, from its steps; the box is centred at (0, 0).
 
     Motion: Raudies & Hasselmo 2012, as used by Banino et al. 2018 and Sorscher et al. 2019.
@@ -29,12 +56,6 @@ class NavigationTask(Parameters):
 
     name: Literal["spatial_navigation"] = "spatial_navigation"
     """Of the task."""
-    length: Count = 100
-    """Steps of a trajectory."""
-    dt: Seconds = 0.02
-    """Duration of a step, s."""
-    biased: bool = False
-    """Whether the animal drifts to the anchor."""
     random_start: bool = True
     """Whether trajectories start anywhere in the box; otherwise at its centre."""
     box_width: Metres = 2.2
@@ -43,10 +64,6 @@ class NavigationTask(Parameters):
     """Height of the box, m."""
     speed: Metres = 0.26 * math.pi
     """Scale of the Rayleigh distribution of the speed, m/s."""
-    turn_mean: Rate = 0.0
-    """Mean of the angular velocity, rad/s."""
-    turn_sd: Spread = 11.52
-    """Standard deviation of the angular velocity, rad/s."""
     border_region: Annotated[float, Between(0, 1e3)] = 0.03
     """Distance from a wall at which the animal avoids it, m."""
     border_slow_factor: Annotated[float, Between(0, 1)] = 0.25
@@ -61,8 +78,6 @@ class NavigationTask(Parameters):
     """Width of a place field, m."""
     difference_of_gaussians: bool = False
     """Whether place fields have an inhibitory surround."""
-    nearest: Count = 3
-    """Most active cells whose centres are averaged to decode a position."""
 
     @property
     def cells(self) -> int:
@@ -70,62 +85,37 @@ class NavigationTask(Parameters):
         return self.place_cells_num
 
     def check(self) -> None:
-        """Check what depends on the box and the cells."""
+        """Check what depends on the box, too."""
+        super().check()
         half = self.box_width / 2, self.box_height / 2
         if self.border_region >= min(half):
             raise ParameterError(
                 "border_region", self.border_region, f"below half the box ({min(half):g} m)"
             )
         if any(abs(x) > most for x, most in zip(self.anchor, half, strict=True)):
-            raise ParameterError(
-                "anchor",
-                self.anchor,
-                f"two numbers (m) inside the box, [-{half[0]:g}, {half[0]:g}] x "
-                f"[-{half[1]:g}, {half[1]:g}]",
-            )
-        _check_nearest(self.nearest, "place_cells_num", self.cells)
+            inside = " x ".join(f"[-{most:g}, {most:g}]" for most in half)
+            raise ParameterError("anchor", self.anchor, f"two numbers (m) inside the box, {inside}")
 
 
-class HeadDirectionTask(Parameters):
+class HeadDirectionTask(_Turning):
     """Where an animal heads, from its turns."""
 
     inputs: ClassVar = 1
 
     name: Literal["head_direction"] = "head_direction"
     """Of the task."""
-    length: Count = 100
-    """Steps of a trajectory."""
-    dt: Seconds = 0.02
-    """Duration of a step, s."""
-    biased: bool = False
-    """Whether all turns are positive."""
-    turn_mean: Rate = 0.0
-    """Mean of the angular velocity, rad/s."""
-    turn_sd: Spread = 11.52
-    """Standard deviation of the angular velocity, rad/s."""
     head_direction_cells_num: Count = 512
     """Output cells."""
     head_direction_cells_sigma: Annotated[float, Between(1e-3, 1e3)] = math.pi / 6
     """Width of the tuning curve, rad."""
-    nearest: Count = 3
-    """Most active cells whose preferred angles are averaged to decode a bearing."""
 
     @property
     def cells(self) -> int:
         """Number of output cells."""
         return self.head_direction_cells_num
 
-    def check(self) -> None:
-        """Check what depends on the cells."""
-        _check_nearest(self.nearest, "head_direction_cells_num", self.cells)
-
 
 Task = NavigationTask | HeadDirectionTask
-
-
-def _check_nearest(nearest: int, name: str, cells: int) -> None:
-    if nearest > cells:
-        raise ParameterError("nearest", nearest, f"at most {name} ({cells})")
 
 
 class Rnn(Parameters):

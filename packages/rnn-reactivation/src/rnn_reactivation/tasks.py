@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -87,25 +87,29 @@ def make_trajectories(task: Task, count: int, generator: torch.Generator) -> Tra
 
 def draw_motion(task: Task, count: int, generator: torch.Generator) -> Motion:
     """Draw what is random about trajectories."""
-
-    def uniform(*shape: int) -> Tensor:
-        return torch.rand(shape, generator=generator, device=generator.device)
-
-    def turns() -> Tensor:
-        shape = (task.length, count)
-        normal = torch.randn(shape, generator=generator, device=generator.device)
-        return (task.turn_mean + task.turn_sd * normal) * task.dt
-
+    like: Any = {"generator": generator, "device": generator.device}
+    size = task.length, count
     if isinstance(task, HeadDirectionTask):
-        start = (2 * uniform(count, 1) - 1) * math.pi
-        drawn = turns()
-        return Motion(start, start[:, 0], torch.zeros_like(drawn), drawn)
+        start = (2 * torch.rand((count, 1), **like) - 1) * math.pi
+        turns = _turns(task, torch.randn(size, **like))
+        return Motion(start, start[:, 0], torch.zeros_like(turns), turns)
     half = _half(task, generator.device)
-    start = (2 * uniform(count, 2) - 1) * half if task.random_start else torch.zeros_like(half)
-    heading = 2 * math.pi * uniform(count)
+    if task.random_start:
+        start = (2 * torch.rand((count, 2), **like) - 1) * half
+    else:
+        start = torch.zeros_like(half)
+    heading = 2 * math.pi * torch.rand((count,), **like)
     # 1 - U lies in (0, 1], where the logarithm is finite.
-    lengths = task.speed * task.dt * (-2 * (1 - uniform(task.length, count)).log()).sqrt()
-    return Motion(start.expand(count, 2), heading, lengths, turns())
+    lengths = task.speed * task.dt * (-2 * (1 - torch.rand(size, **like)).log()).sqrt()
+    turns = _turns(task, torch.randn(size, **like))
+    return Motion(start.expand(count, 2), heading, lengths, turns)
+
+
+def _turns(
+    task: Task, normal: Float[Tensor, "steps trajectories"]
+) -> Float[Tensor, "steps trajectories"]:
+    """Give turns (rad) from standard normal numbers."""
+    return (task.turn_mean + task.turn_sd * normal) * task.dt
 
 
 def move(task: Task, motion: Motion) -> Trajectories:

@@ -13,7 +13,7 @@ TRAINED = 2500
 def _learns(experiment: Train, data: xr.Dataset) -> Measurement | None:
     if not isinstance(experiment.task, NavigationTask) or experiment.rnn.sigma2_rec == 0:
         return None
-    epochs = data.attrs["epochs"]
+    epochs = experiment.trainer.n_epochs
     if epochs < TRAINED:
         return None
     loss, error = data["loss"].mean().item(), data["error"].mean().item()

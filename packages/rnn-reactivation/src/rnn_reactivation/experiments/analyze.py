@@ -137,7 +137,9 @@ class Analyze(Experiment):
         directory = root / self.task / f"{name}_{seed}"
         if not (directory / "run.json").is_file():
             raise self._not_trained(directory, name, seed)
-        return model_path(directory, int(open_run(directory).data.attrs["epochs"]))
+        network = open_run(directory).experiment
+        assert isinstance(network, Train)  # noqa: S101 - it lies in a network's folder
+        return model_path(directory, network.trainer.n_epochs)
 
     def _model(self, path: Path, seed: int) -> Model:
         from rnn_reactivation.networks import read_model

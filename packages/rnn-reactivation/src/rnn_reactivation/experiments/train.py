@@ -74,7 +74,8 @@ class Train(Experiment):
 
     def wants_more(self, run: Run) -> bool:
         """Tell whether a network has had fewer epochs than wanted."""
-        return run.data.attrs["epochs"] < self.trainer.n_epochs
+        assert isinstance(run.experiment, Train)  # noqa: S101 - it lies in a network's folder
+        return run.experiment.trainer.n_epochs < self.trainer.n_epochs
 
     def folder(self, seed: int) -> Path:
         """Name the folder of a network, below that of all results."""
@@ -181,10 +182,7 @@ def _results(learners: Sequence[Learner]) -> xr.Dataset:
             "epoch": range(1, first.epoch + 1),
             "tested": ("tested", [epoch for epoch, _ in first.tests], {"long_name": "epoch"}),
         },
-        {
-            "epochs": first.epoch,
-            "weights": sum(values.numel() for values in first.parameters.values()),
-        },
+        {"weights": sum(values.numel() for values in first.parameters.values())},
     )
 
 
