@@ -15,7 +15,7 @@ SYNAPSES: dict[str, Any] = {"synapses": 60, "duration": 20, "dt": 0.05, "bootstr
 
 TINY: dict[type[Experiment], dict[str, Any]] = {
     Networks: {**NETWORKS, "factors": (1, 2)},
-    F50: {**NETWORKS, "factors": (2,), "rows": 6},
+    F50: {**NETWORKS, "factors": (2,), "rows": 3, "max_steps": 1000},
     # Shown less often, no pattern becomes an attractor.
     WakeSleep: {"n": 150, "f": 0.1, "patterns": 12, "passes": 40, "cycles": 5, "tests": 1},
     SynNoise: {**SYNAPSES, "factors": (1, 2, 5)},

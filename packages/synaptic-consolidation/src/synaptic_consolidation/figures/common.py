@@ -136,14 +136,20 @@ def about_arrows(*maxima: Maxima) -> str:
     return f" Arrowheads: {HIGHEST}." if any(m.beyond.any() for m in maxima) else ""
 
 
-def draw_recall(axes: Axes, data: xr.Dataset, kind: str, f: float, **look: Any) -> None:
-    """Plot recall against noise, where it was tried, a line for each seed; name the first."""
-    levels = data[f"level_{kind}"].values * noise_unit(kind, f)
+def plot_seeds(axes: Axes, x: xr.DataArray, y: xr.DataArray, **look: Any) -> None:
+    """Plot a line for each seed, where both are known; name the first."""
     label = look.pop("label", "_")
-    for recall in data[f"recall_{kind}"].transpose("seed", "level").values:
-        known = np.isfinite(recall)
-        axes.plot(levels[known], recall[known], label=label, **look)
+    x, y = (values.transpose("seed", ...) for values in xr.broadcast(x, y))
+    for one, other in zip(x.values, y.values, strict=True):
+        known = np.isfinite(one) & np.isfinite(other)
+        axes.plot(one[known], other[known], label=label, **look)
         label = "_"
+
+
+def draw_recall(axes: Axes, data: xr.Dataset, kind: str, f: float, **look: Any) -> None:
+    """Plot recall against noise, where it was tried, a line for each seed."""
+    levels = data[f"level_{kind}"] * noise_unit(kind, f)
+    plot_seeds(axes, levels, data[f"recall_{kind}"], **look)
 
 
 def recall_axes(axes: Axes, kind: str) -> None:

@@ -1,5 +1,7 @@
 """Figures of what happens to synapses in the first night (Figure 3)."""
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -14,6 +16,7 @@ from synaptic_consolidation.figures.networks import EXPONENTS, PRUNED, draw_weig
 
 TIMES = {"before": "before sleep", "after": "after sleep"}
 COLOURS = {"before": "C0", "after": "C1"}
+DOTS: dict[str, Any] = {"marker": "o", "markersize": 3, "linewidth": 1.1}
 SMALLEST_SHOWN = 1e-3
 """Weights are followed down to this share of their mean in the evening."""
 
@@ -198,19 +201,14 @@ def _pruning(setup: WakeSleep, night: xr.Dataset) -> Figure:
     figure, axes = common.subplots(figsize=(4.8, 3.4))
     for i, cycle in enumerate(night["look"].values):
         whole = "all " if cycle == setup.cycles else ""
-        label = f"after {whole}{cycle:,} cycles"
-        for seed in night["seed"]:
-            of_seed = night.sel(seed=seed).dropna("weight_bin", subset=["initial_weight"])
-            weight = of_seed["initial_weight"].values
-            axes.plot(
-                *(weight / weight.mean(), of_seed["pruned"].sel(look=cycle)),
-                *("os^"[i] + "-",),
-                color=f"C{i}",
-                markersize=3,
-                linewidth=1.1,
-                label=label,
-            )
-            label = "_"
+        weight = night["initial_weight"]
+        common.plot_seeds(
+            axes,
+            weight / weight.mean("weight_bin"),
+            night["pruned"].sel(look=cycle),
+            **DOTS | {"marker": "os^"[i], "color": f"C{i}"},
+            label=f"after {whole}{cycle:,} cycles",
+        )
     axes.set(ylim=(-0.03, 1.05), xlim=(0, None), xlabel="initial $w$ / mean initial $w$")
     axes.set_ylabel("probability of being pruned")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3)
@@ -224,19 +222,9 @@ def _connectivity(setup: WakeSleep, night: xr.Dataset) -> Figure:
     names = {"connected": "connection probability", "strength": "mean surviving $w$ (a.u.)"}
     for axes, (name, label) in zip(panels, names.items(), strict=True):
         for time in TIMES:
-            for_legend = TIMES[time]
-            for seed in night["seed"]:
-                at = night.sel(sleep=time, seed=seed)
-                x, y = at["correlation"].values, at[name].values
-                known = np.isfinite(x) & np.isfinite(y)
-                axes.plot(
-                    *(x[known], y[known], "o-"),
-                    color=COLOURS[time],
-                    markersize=3,
-                    linewidth=1.1,
-                    label=for_legend,
-                )
-                for_legend = "_"
+            at = night.sel(sleep=time)
+            look = DOTS | {"color": COLOURS[time], "label": TIMES[time]}
+            common.plot_seeds(axes, at["correlation"], at[name], **look)
         axes.set(xlabel="correlation of responses", ylabel=label)
     panels[0].set_ylim(-0.03, 1.05)
     panels[1].set_ylim(bottom=0)

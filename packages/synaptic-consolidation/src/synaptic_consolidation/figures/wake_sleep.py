@@ -179,15 +179,12 @@ def _selectivity(setup: WakeSleep, night: xr.Dataset) -> Figure:
     values, labels, colours = [], [], []
     for time, label in TIMES.items():
         for which, line in familiarity.items():
-            name = f"{which}, {label}"
-            for seed in night["seed"]:
-                at = night.sel(sleep=time, seed=seed)
-                tuning = at[f"tuning_{which}"].dropna("rank").values
-                # At most so many points are kept, evenly spread over all patterns.
-                rank = np.linspace(1, float(at["replayed"]), len(tuning))
-                look: dict[str, Any] = {"color": COLOURS[time], "linestyle": line}
-                curves.plot(rank, tuning, linewidth=1.3, label=name, **look)
-                name = "_"
+            tuning = night[f"tuning_{which}"].sel(sleep=time)
+            # At most so many points are kept, evenly spread over all patterns.
+            step = (night["replayed"] - 1) / (tuning.notnull().sum("rank") - 1).clip(min=1)
+            look: dict[str, Any] = {"color": COLOURS[time], "linestyle": line, "linewidth": 1.3}
+            rank = 1 + tuning["rank"] * step
+            common.plot_seeds(curves, rank, tuning, **look, label=f"{which}, {label}")
             sparseness = night[f"sparseness_{which}"].sel(sleep=time).values.ravel()
             values.append(sparseness[np.isfinite(sparseness)])
             labels.append(which)
