@@ -119,10 +119,16 @@ def test_a_bad_option_is_named(
     assert not (tmp_path / "x").exists()
 
 
+def _is_place(value: Any) -> bool:
+    """Tell whether a parameter says where another run, or data, lie."""
+    return isinstance(value, Path)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ALONE)
 def test_quick_runs_to_the_end_and_judges_nothing(kind: type[Experiment], tmp_path: Path) -> None:
-    needed = {n: v for n, v in TINY[kind].items() if kind.model_fields[n].is_required()}
+    fields = kind.model_fields
+    needed = {n: v for n, v in TINY[kind].items() if fields[n].is_required() or _is_place(v)}
     kind(**{**needed, **kind.quick}).run(0, out=tmp_path / "run", quick=True, resume=True)
     (record,) = (tmp_path / "run").rglob("run.json")
     assert all(verdict.holds is None for verdict in open_run(record.parent).verify())
