@@ -37,7 +37,7 @@ def recording(gaps: bool = True) -> Recording:
 
 def test_results_are_the_statistics_of_the_last_samples():
     long = TINY.replaced(duration=160)
-    data = compare([2], [4, 7], long, recording(), 10, Journal())
+    data = compare([2], [7], long, recording(), 10, Journal())
     w = simulate(2, long, Streams(7))[:, -144:]
     found = data.sel(seed=7, factors=2)
     for direction in ("growth", "shrinkage"):

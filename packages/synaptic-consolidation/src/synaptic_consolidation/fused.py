@@ -67,8 +67,10 @@ def _advance(u, living, state, patterns, labels, eta, eta_theta, beta, norm, err
     v = np.zeros((z, n), u.dtype)  # factors of living synapses
     X = np.zeros((M, n), np.uint8)  # their columns of the patterns
     open = np.zeros(n, u.dtype)  # 1 until they are pruned
+    floor = np.zeros(n, u.dtype)  # smallest factors; 0 for what fills up, and has no norm
     for i in range(living_at_first):
         open[i] = 1
+        floor[i] = SMALLEST_FACTOR
         for k in range(z):
             v[k, i] = u[k, index[i]]
         for m in range(M):
@@ -84,12 +86,7 @@ def _advance(u, living, state, patterns, labels, eta, eta_theta, beta, norm, err
     c = np.empty(M, u.dtype)  # shares of the chosen patterns, signed
     chosen = np.empty(M, np.int64)
     theta, mean = state[0], state[1]
-    smallest_factor, pruned, zero, one = (
-        number(SMALLEST_FACTOR),
-        number(PRUNED),
-        number(0),
-        number(1),
-    )
+    pruned, zero, one = number(PRUNED), number(0), number(1)
     negligible = -math.log(np.finfo(u.dtype).eps)
     shrunk = one
 
@@ -139,7 +136,7 @@ def _advance(u, living, state, patterns, labels, eta, eta_theta, beta, norm, err
             for j in range(n):
                 step = others[k, j] * running[j]
                 running[j] *= v[k, j]
-                v[k, j] = max(v[k, j] + step, smallest_factor)
+                v[k, j] = max(v[k, j] + step, floor[j])
         squares = zero
         for j in range(n):
             w[j] = one
