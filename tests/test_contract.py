@@ -92,7 +92,7 @@ def test_killed_and_resumed_gives_the_same_and_can_be_read(
 ) -> None:
     experiment = kind(**TINY[kind])
     expected = experiment.run(0)
-    found, kills = killed_and_resumed(experiment, tmp_path / "run", every=3)
+    found, kills = killed_and_resumed(experiment, tmp_path / "run", growth=2)
     assert found.identical(expected), f"after {kills} kills"
     (record,) = (tmp_path / "run").rglob("run.json")
     run = open_run(record.parent)

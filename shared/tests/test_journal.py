@@ -251,7 +251,7 @@ def test_parts_within_parts_do_not_meet(tmp_path):
     assert again.part("b").part("a").load("x") == "ba"
     assert again.load("a") == "whole"
     again.forget()
-    assert not list((tmp_path / "checkpoints").iterdir())
+    assert not (tmp_path / "checkpoints").exists()
 
 
 def test_a_journal_without_a_folder_keeps_nothing(tmp_path, monkeypatch):

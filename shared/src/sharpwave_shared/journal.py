@@ -150,6 +150,8 @@ class Journal:
         if self.folder is not None and self.folder.is_dir():
             for path in self.folder.glob(f"{self._prefix}*.safetensors"):
                 path.unlink()
+            if not self._prefix and not any(self.folder.iterdir()):
+                self.folder.rmdir()
 
     def _claim(self, name: str) -> None:
         """Refuse a second loop or part of the same name: it would take the first one's for its."""

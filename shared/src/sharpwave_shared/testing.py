@@ -28,11 +28,13 @@ def killed_and_resumed(
     seeds: Sequence[int] = (0,),
     *,
     every: int = 1,
+    growth: int = 1,
     **options: Any,
 ) -> tuple[xr.Dataset, int]:
     """Run an experiment that is killed after every few files that it keeps, and resumed each time.
 
-    Checkpoints are written whenever they can be. `options` are those of `Experiment.run`.
+    Checkpoints are written whenever they can be. Each life is `growth` times as long as the one
+    before. `options` are those of `Experiment.run`.
 
     Returns
     -------
@@ -42,7 +44,7 @@ def killed_and_resumed(
     kills = 0
     for _ in range(200):
         with pytest.MonkeyPatch.context() as patch:
-            _kill_after(patch, every)
+            _kill_after(patch, every * growth**kills)
             try:
                 return experiment.run(seeds, out=out, resume=True, **options), kills
             except KilledError:
