@@ -589,8 +589,10 @@ def test_quick_runs_are_not_judged(call, tmp_path):
     assert claim["reproduced"] is None
 
 
+@pytest.mark.renders
 def test_plot_draws_again_from_what_is_stored(call, finished_copy):
     figure = finished_copy / "figures" / "distance.png"
+    call("plot", finished_copy)
     before = figure.read_bytes()
     figure.unlink()
     result = call("plot", finished_copy, "--format", "png,svg")

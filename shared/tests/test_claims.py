@@ -2,7 +2,9 @@
 
 import io
 import json
+import math
 
+import numpy as np
 import pytest
 import xarray as xr
 from rich.console import Console
@@ -13,12 +15,13 @@ from sharpwave_shared.claims import (
     Measurement,
     Verdict,
     judge,
+    show_means,
     show_verdicts,
     verdict_values,
 )
 from sharpwave_shared.results import Run
 from sharpwave_shared.run_directory import Record
-from sharpwave_shared.statistics import wilson
+from sharpwave_shared.statistics import bootstrap_mean, wilson
 
 STATEMENT = "The loss of [x] is small in every network, whatever is learnt and forgotten before"
 
@@ -137,4 +140,24 @@ def test_verdicts_are_json(verdicts):
         "reproduced": False,
         "seeds_holding": 1,
         "seeds_measured": 3,
+        "over_seeds": {"loss": list(bootstrap_mean(np.array([0.1, 0.5, 0.9])))},
     }
+
+
+def test_numbers_of_single_seeds_are_summed_up(monkeypatch):
+    def measure(experiment, data) -> Measurement:
+        loss = data["loss"].values.tolist()
+        values = {"each_loss": loss, "by scale": {"1 m": loss, "name": "x"}, "small": True}
+        return Measurement("x", True, {**values, "nan": math.nan})
+
+    several = Claim("c", STATEMENT, "Fig. 1", "1", "1", measure)
+    (verdict,) = verdicts_of([several], [1.0, 3.0], monkeypatch)
+    assert verdict.over_seeds == {"each loss": (2.0, 1.0, 3.0), "by scale, 1 m": (2.0, 1.0, 3.0)}
+    text = " ".join(" ".join(shown([verdict])).split())
+    assert "means each loss 2 (1 to 3), by scale, 1 m 2 (1 to 3)" in text
+
+
+def test_of_many_means_the_first_are_shown():
+    assert show_means({str(i): (float(i),) * 3 for i in range(9)}).endswith(
+        "5 5 (5 to 5), and 3 more"
+    )

@@ -9,6 +9,7 @@ import pytest
 from sharpwave_shared.plotting import caption, name_seeds, save_figures, style
 
 FORMATS = ("png", "pdf", "svg")
+pytestmark = pytest.mark.renders
 
 
 def figures(*names: str):

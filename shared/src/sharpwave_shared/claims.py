@@ -1,14 +1,17 @@
 """Claims of a paper as executable checks."""
 
+import math
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from sharpwave_shared.statistics import wilson
+from sharpwave_shared.statistics import Interval, bootstrap_mean, wilson
 
 if TYPE_CHECKING:
     from sharpwave_shared.results import Run
@@ -73,6 +76,8 @@ class Verdict(NamedTuple):
         Whether it is reproduced; None if the run cannot tell, because it was scaled down.
     seeds_holding, seeds_measured
         For how many seeds it holds when each is judged alone, of how many that speak to it.
+    over_seeds
+        Mean over these seeds of every measured number, with its bootstrap interval.
     """
 
     claim: Claim
@@ -80,6 +85,7 @@ class Verdict(NamedTuple):
     holds: bool | None
     seeds_holding: int
     seeds_measured: int
+    over_seeds: Mapping[str, Interval] = {}
 
     @property
     def word(self) -> str:
@@ -97,15 +103,37 @@ def judge(run: "Run") -> list[Verdict]:
         measurement = claim.measure(experiment, data)
         if measurement is None:
             continue
-        alone = [measurement.reproduced]
+        alone = [measurement]
         if data.sizes.get("seed", 1) > 1:
             each = [
                 claim.measure(experiment, data.isel(seed=[i])) for i in range(data.sizes["seed"])
             ]
-            alone = [found.reproduced for found in each if found is not None]
+            alone = [found for found in each if found is not None]
         holds = None if run.record.quick else bool(measurement.reproduced)
-        verdicts.append(Verdict(claim, measurement, holds, sum(map(bool, alone)), len(alone)))
+        holding = sum(bool(found.reproduced) for found in alone)
+        verdicts.append(Verdict(claim, measurement, holds, holding, len(alone), _over_seeds(alone)))
     return verdicts
+
+
+def _over_seeds(alone: Sequence[Measurement]) -> dict[str, Interval]:
+    """Give the mean over seeds, with its interval, of every number that all of them measured."""
+    if len(alone) < 2:
+        return {}
+    found = [dict(_numbers(measurement.values)) for measurement in alone]
+    names = [name for name in found[0] if all(name in numbers for numbers in found)]
+    return {name: bootstrap_mean(np.array([numbers[name] for numbers in found])) for name in names}
+
+
+def _numbers(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, float]]:
+    """Give the numbers among the values of one seed; lists have one for each seed."""
+    for key, value in values.items():
+        name = f"{before}{key}".replace("_", " ")
+        if isinstance(value, Mapping):
+            yield from _numbers(value, f"{name}, ")
+            continue
+        single = value[0] if isinstance(value, list | tuple) and len(value) == 1 else value
+        if isinstance(single, Real) and not isinstance(single, bool) and math.isfinite(single):
+            yield name, float(single)
 
 
 WIDEST = 100
@@ -139,6 +167,8 @@ def show_verdicts(verdicts: Sequence[Verdict], title: str, console: Console) -> 
                     f"(share {low:.2f} to {high:.2f}, 95 %)",
                 )
             )
+        if verdict.over_seeds:
+            facts.append(("means", show_means(verdict.over_seeds)))
         for name, fact in facts:
             lead = f"  {name:<10}"
             for line in fact.splitlines() or [""]:
@@ -147,6 +177,19 @@ def show_verdicts(verdicts: Sequence[Verdict], title: str, console: Console) -> 
                 )
                 console.print(Text("\n".join(wrapped)))
                 lead = " " * len(lead)
+
+
+MOST_MEANS = 6
+
+
+def show_means(over_seeds: Mapping[str, Sequence[float]]) -> str:
+    """Write means over seeds with their intervals; of many, the first."""
+    shown = [
+        f"{name} {mean:.3g} ({low:.3g} to {high:.3g})"
+        for name, (mean, low, high) in list(over_seeds.items())[:MOST_MEANS]
+    ]
+    more = len(over_seeds) - len(shown)
+    return ", ".join(shown) + (f", and {more} more" if more else "")
 
 
 def verdict_values(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
@@ -163,6 +206,7 @@ def verdict_values(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
             "reproduced": holds,
             "seeds_holding": holding,
             "seeds_measured": measured,
+            "over_seeds": {name: list(interval) for name, interval in over_seeds.items()},
         }
-        for claim, measurement, holds, holding, measured in verdicts
+        for claim, measurement, holds, holding, measured, over_seeds in verdicts
     ]

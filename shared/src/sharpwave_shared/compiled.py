@@ -34,6 +34,7 @@ def jit(function: Callable, *, inline: bool = False) -> Callable:
         fastmath=fastmath,
         error_model="numpy",
         inline="always" if inline else "never",
+        cache="NUMBA_CACHE_DIR" in os.environ,
     )
 
 
