@@ -5,6 +5,7 @@ import multiprocessing
 import random
 import time
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pytest
@@ -19,8 +20,9 @@ from sharpwave_shared.errors import (
     ParameterError,
     SharpwaveError,
 )
-from sharpwave_shared.execution import run_all
+from sharpwave_shared.execution import parse_sweep, run_all
 from sharpwave_shared.experiment import Options
+from sharpwave_shared.parameters import Between, Parameters
 from sharpwave_shared.reporting import Reporter
 from sharpwave_shared.results import open_run, unite_seeds
 from sharpwave_shared.testing import killed_and_resumed
@@ -252,6 +254,37 @@ def test_a_sweep_holds_the_measures_of_all_runs(tmp_path):
     assert all(
         name.startswith(("VAR=4,scales=1_2_", "VAR=4,scales=2_3_", "VAR=1,")) for name in names
     )
+
+
+class Cooled(Walk):
+    """A walk whose steps shrink."""
+
+    class Physics(Parameters):
+        """What the walk obeys."""
+
+        factor: Annotated[float, Between(0, 1)] = 1.0
+        """By which steps shrink."""
+
+    physics: Physics = Physics()
+
+    def compute(self, job):
+        """Walk."""
+        return super().compute(job) * self.physics.factor
+
+
+Cooled.__module__ = Walk.__module__  # to which figures and claims belong
+
+
+def test_parameters_of_sections_are_swept():
+    axes = parse_sweep(Cooled, ["physics.factor=0.5,1"])
+    assert axes == {"physics.factor": (0.5, 1.0)}
+    distance = Cooled(steps=4).run(SEEDS, sweep=axes)["distance"]
+    half, whole = (distance.sel({"physics.factor": factor}) for factor in (0.5, 1))
+    np.testing.assert_allclose(half, whole / 2)
+    with pytest.raises(ParameterError, match="physics: got a name that is unknown"):
+        parse_sweep(Cooled, ["physics=1,2"])
+    with pytest.raises(ParameterError, match=r"physics\.factor: got 2"):
+        Cooled().run(0, sweep={"physics.factor": [0.5, 2.0]})
 
 
 @pytest.mark.usefixtures("undrawn")

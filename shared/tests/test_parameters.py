@@ -377,6 +377,10 @@ def test_replaced():
         garden.replaced(n=1)
     with pytest.raises(ParameterError, match="m: got a name that is unknown"):
         garden.replaced(m=1)
+    sectioned = garden.replaced(**{"plant.rate": 0.25, "plant.epochs": 3, "n": 7})
+    assert (sectioned.plant, sectioned.n) == (Plant(rate=0.25, epochs=3), 7)
+    with pytest.raises(ParameterError, match=r"plant\.rate: got -1"):
+        garden.replaced(**{"plant.rate": -1.0})
 
 
 numbers = st.floats(-1, 1).filter(lambda x: x == 0 or abs(x) > 1e-300)

@@ -197,6 +197,7 @@ def test_tidy():
     )
     table = tidy(data, ["seed", "load", "absent"])
     assert list(table.columns) == ["seed", "load", "measure", "value", "units"]
+    assert "\n3,low,error,1.0,%\n" in table.to_csv(index=False), "whole seeds, though some lack"
     rows = [
         (None if pd.isna(r.seed) else int(r.seed), None if pd.isna(r.load) else r.load, *r[2:])
         for r in table.itertuples(index=False)

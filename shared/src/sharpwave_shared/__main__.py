@@ -9,7 +9,7 @@ import typer
 from sharpwave_shared.app import installed_apps
 from sharpwave_shared.errors import show
 from sharpwave_shared.experiment import Experiment
-from sharpwave_shared.parameters import Parameters, describe, section
+from sharpwave_shared.parameters import all_fields, describe
 
 WIDTH = 80
 
@@ -49,19 +49,11 @@ def list_experiments(
 def _tell_experiment(experiment: type[Experiment]) -> None:
     first = (experiment.__doc__ or "").strip().partition("\n")[0]
     _tell(2, f"{experiment.name}: {first}")
-    _tell_parameters(experiment)
-
-
-def _tell_parameters(kind: type[Parameters], before: str = "") -> None:
-    for name, field in kind.model_fields.items():
-        part = section(field.annotation)
-        if part is not None:
-            _tell_parameters(part, f"{before}{name}.")
-            continue
+    for name, field in all_fields(experiment).items():
         default = field.get_default(call_default_factory=True)
         value = "" if field.is_required() else f" = {show(default)}"
         help = " ".join((field.description or "").split())
-        _tell(4, f"{before}{name}{value}: {describe(field)}. {help}")
+        _tell(4, f"{name}{value}: {describe(field)}. {help}")
 
 
 def _tell(indent: int, text: str) -> None:

@@ -20,7 +20,7 @@ from sharpwave_shared.errors import InvalidInputError, ParameterError, Sharpwave
 from sharpwave_shared.experiment import Experiment, Job, Options, check_seeds
 from sharpwave_shared.files import json_values, write_json
 from sharpwave_shared.journal import Journal
-from sharpwave_shared.parameters import parse, plain, unknown
+from sharpwave_shared.parameters import all_fields, parse, plain, unknown
 from sharpwave_shared.reporting import Reporter
 from sharpwave_shared.results import Run, combine, measures_of, open_run, unite_seeds, write_results
 from sharpwave_shared.run_directory import (
@@ -424,18 +424,18 @@ def parse_sweep(kind: type[Experiment], texts: Sequence[str]) -> dict[str, tuple
         If the name is no parameter's, or a value is not understood.
     """
     axes: dict[str, tuple[Any, ...]] = {}
+    fields = all_fields(kind)
     for text in texts:
         name, equals, values = text.partition("=")
         name = name.strip().replace("-", "_")
         if not equals or not values.strip():
             raise ParameterError("sweep", repr(text), "NAME=V1,V2,..., as in lr=0.001,0.01")
-        if name not in kind.model_fields:
-            raise unknown(name, list(kind.model_fields))
+        if name not in fields:
+            raise unknown(name, list(fields))
         if name in axes:
             raise ParameterError("sweep", repr(text), "every parameter once")
-        field = kind.model_fields[name]
         axes[name] = tuple(
-            parse(name, field, part) for part in values.split(";" if ";" in values else ",")
+            parse(name, fields[name], part) for part in values.split(";" if ";" in values else ",")
         )
     return axes
 
@@ -483,7 +483,7 @@ def _sweep(
 
 def _values(experiment: Experiment, name: str, given: Sequence[Any]) -> tuple[Any, ...]:
     """Give the values of a parameter over which a sweep goes."""
-    fields = type(experiment).model_fields
+    fields = all_fields(type(experiment))
     if name not in fields:
         raise unknown(name, list(fields))
     values = tuple(plain(fields[name].annotation, value) for value in given)

@@ -39,8 +39,8 @@ from sharpwave_shared.parameters import (
     Parameters,
     Repeated,
     Spelled,
+    all_fields,
     marker,
-    section,
 )
 
 if TYPE_CHECKING:
@@ -247,7 +247,7 @@ class Experiment(Parameters):
     @classmethod
     def extends(cls) -> bool:
         """Tell whether finished runs can be gone on with: whether a parameter is a `Length`."""
-        return _has_length(cls)
+        return any(marker(field, Length) is not None for field in all_fields(cls).values())
 
     @classmethod
     def package(cls) -> str:
@@ -306,15 +306,6 @@ class Experiment(Parameters):
         from sharpwave_shared.execution import run_experiment
 
         return run_experiment(self, seeds, out=out, sweep=sweep, options=options).data
-
-
-def _has_length(kind: type[Parameters]) -> bool:
-    """Tell whether a parameter, or one of a section, is a `Length`."""
-    for given in kind.model_fields.values():
-        part = section(given.annotation)
-        if marker(given, Length) is not None or (part is not None and _has_length(part)):
-            return True
-    return False
 
 
 def check_seeds(seeds: int | Iterable[int]) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from sharpwave_shared.claims import Verdict
 from sharpwave_shared.errors import show
+from sharpwave_shared.parameters import all_fields
 from sharpwave_shared.plotting import caption, title
 from sharpwave_shared.results import Run, labels
 from sharpwave_shared.statistics import mean_and_sd, wilson
@@ -226,7 +227,7 @@ def _shown(value: object) -> str:
 
 def _is_default(run: Run, name: str, place: int) -> bool:
     """Tell whether a value is the one that the experiment has of itself."""
-    field = type(run.experiment).model_fields[name]
+    field = all_fields(type(run.experiment))[name]
     if field.is_required():
         return False
     default = field.get_default(call_default_factory=True)

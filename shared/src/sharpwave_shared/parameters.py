@@ -160,9 +160,16 @@ class Parameters(BaseModel):
         return identity
 
     def replaced(self: Same, **values: Any) -> Same:
-        """Give a copy with other values, checked."""
+        """Give a copy with other values, checked; `section.name` is a parameter of a section."""
         given = {name: getattr(self, name) for name in self.model_fields_set}
-        return type(self)(**{**given, **values})
+        for name, value in values.items():
+            part, dot, within = name.partition(".")
+            own = given.get(part, getattr(self, part, None))
+            if dot and isinstance(own, Parameters):
+                given[part] = _within_section(part, own.replaced, {within: value})
+            else:
+                given[name] = value
+        return type(self)(**given)
 
 
 def _shortened(text: str) -> str:
@@ -186,10 +193,27 @@ def _made(name: str, annotation: Any, value: Any) -> Any:
         if isinstance(value, kind) or (value is None and NoneType in _alternatives(annotation)):
             return value
         raise ParameterError(name, value, _describe(annotation))
+    return _within_section(name, kind, value)
+
+
+def _within_section(name: str, make: Callable[..., Any], values: Mapping[str, Any]) -> Any:
+    """Make a section; errors name it, too."""
     try:
-        return kind(**value)
+        return make(**values)
     except ParameterError as error:
         raise ParameterError(f"{name}.{error.name}", error.got, error.expected) from None
+
+
+def all_fields(kind: type[Parameters]) -> dict[str, FieldInfo]:
+    """Give all parameters of a class, those of its sections by `section.name`."""
+    fields = {}
+    for name, field in kind.model_fields.items():
+        part = section(field.annotation)
+        if part is None:
+            fields[name] = field
+        else:
+            fields |= {f"{name}.{inner}": f for inner, f in all_fields(part).items()}
+    return fields
 
 
 def plain(annotation: Any, value: Any) -> Any:

@@ -222,7 +222,8 @@ def tidy(data: xr.Dataset, conditions: Sequence[str]) -> pd.DataFrame:
     columns = [*present, "measure", "value", "units"]
     if not tables:
         return pd.DataFrame(columns=columns)
-    return pd.concat(tables, ignore_index=True).reindex(columns=columns)
+    whole = {name: "Int64" for name in present if found[name].dtype.kind in "iu"}
+    return pd.concat(tables, ignore_index=True).reindex(columns=columns).astype(whole)
 
 
 def measures_of(data: xr.Dataset, conditions: Sequence[str]) -> xr.Dataset:
