@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 import logging
 import re
+import shutil
 import subprocess
 import sys
 import warnings
@@ -438,7 +439,7 @@ ENDS = [
     (DivergenceError("nan at step 3"), 1, "nan at step 3"),
     (RuntimeError("shapes\n\tdiffer"), 1, "RuntimeError: shapes differ (--debug shows where)"),
     (MemoryError(), 1, "MemoryError: (--debug shows where)"),
-    (KeyboardInterrupt(), 130, "interrupted; --resume goes on from the last checkpoint"),
+    (KeyboardInterrupt(), 130, "interrupted"),
     (typer.Exit(3), 3, None),
     (SystemExit(4), 4, None),
 ]
@@ -573,7 +574,7 @@ def test_a_failed_run_says_so_and_can_go_on(call, tmp_path, monkeypatch):
 def test_an_interrupted_run(call, tmp_path):
     result = call("brittle", "--stumbles-at", "0", "--how", "interrupt", "--out", tmp_path, "-q")
     assert result.code == 130
-    assert result.err == "error: interrupted; --resume goes on from the last checkpoint\n"
+    assert result.err == "error: interrupted\n", "nothing is kept that could be gone on with"
     assert json.loads((tmp_path / "run.json").read_text())["status"] == "interrupted"
 
 
@@ -721,3 +722,24 @@ def test_sharpwave_lists_experiments_in_80_columns(call, monkeypatch):
     unknown = call("list", "toy", app=sharpwave.app)
     assert unknown.code == 2
     assert "one of toy-model" in unknown.err
+
+
+def test_nothing_is_drawn_or_judged_through_links(call, finished_copy, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    shutil.rmtree(finished_copy / "figures")
+    (finished_copy / "figures").symlink_to(outside)
+    for command in ("plot", "verify"):
+        result = call(command, finished_copy)
+        assert (result.code, "figures: a link" in result.err) == (2, True)
+    assert not list(outside.iterdir())
+
+
+def test_verdicts_that_cannot_be_stored_are_shown(call, finished_copy, monkeypatch):
+    def refuse(path, content) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("sharpwave_shared.execution.write_json", refuse)
+    result = call("verify", finished_copy)
+    assert "reproduced]" in result.out
+    assert "the verdicts cannot be stored" in result.err

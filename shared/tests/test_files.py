@@ -1,11 +1,13 @@
 """Files are whole or absent, whatever happens, and nothing that is read can run code."""
 
+import errno
 import io
 import json
 import multiprocessing
 import os
 import pickle
 import random
+import re
 import stat
 import time
 from pathlib import Path
@@ -391,3 +393,50 @@ def test_sha256(tmp_path):
     (tmp_path / "abc").write_bytes(b"abc")  # the example of FIPS 180-2
     expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert sha256(tmp_path / "abc") == expected
+
+
+READERS = [read_json, read_arrays, read_tensors, read_tree]
+
+
+@pytest.mark.parametrize("read", READERS)
+def test_only_regular_files_are_read(read, tmp_path):
+    """A pipe that nobody writes into would be waited for."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    for name in ("pipe", "endless"):
+        with pytest.raises(SharpwaveError, match=f"{name} is no regular file"):
+            read(tmp_path / name)
+    with pytest.raises(SharpwaveError, match="absent is missing"):
+        read(tmp_path / "absent")
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000])
+def test_json_that_is_nested_too_deep(text, tmp_path):
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(SharpwaveError, match="nested too deep"):
+        read_json(tmp_path / "x.json")
+
+
+def test_json_that_is_too_large(tmp_path, monkeypatch):
+    monkeypatch.setattr("sharpwave_shared.files.LARGEST_TEXT", 1000)
+    (tmp_path / "x.json").write_text("[" + "1," * 1000 + "1]")
+    with pytest.raises(SharpwaveError, match="larger than 1,000 bytes"):
+        read_json(tmp_path / "x.json")
+
+
+def fill_disk(temporary: Path) -> None:
+    temporary.write_bytes(b"12345")
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_is_told_with_the_file_and_what_it_needs(tmp_path):
+    target = tmp_path / "x.nc"
+
+    def write() -> None:
+        with atomic_path(target) as temporary:
+            fill_disk(temporary)
+
+    message = f"{target} cannot be written: no space is left; it needs more than the 5 bytes"
+    with pytest.raises(SharpwaveError, match=re.escape(message)):
+        write()
+    assert not list(tmp_path.iterdir())

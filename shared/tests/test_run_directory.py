@@ -1,9 +1,12 @@
 """Run directories: what they record, whom they refuse, and how a run that was cut off goes on."""
 
+import hashlib
 import json
 import multiprocessing
 import os
 import pickle
+import re
+import shutil
 import signal
 import sys
 import threading
@@ -213,6 +216,7 @@ def work_until_killed(directory: Path, ready: threading.Event) -> None:
     [
         (signal.SIGINT, "interrupted"),
         (signal.SIGTERM, "interrupted"),
+        (signal.SIGHUP, "interrupted"),
         (signal.SIGKILL, "running"),
     ],
 )
@@ -533,3 +537,49 @@ def test_open_run_is_refused_to_others(tmp_path):
 
     run_to(tmp_path, open_again)
     assert read(tmp_path)["status"] == "finished"
+
+
+# --- What lies in the way ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["figures", "log.txt", "cells/a"])
+def test_a_directory_that_holds_links_is_refused(name, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    run_to(tmp_path / "run")
+    link = tmp_path / "run" / name
+    link.unlink(missing_ok=True)
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(outside)
+    with pytest.raises(InvalidInputError, match=re.escape(f"{link}: a link")):
+        run_to(tmp_path / "run", force=True)
+    assert not list(outside.iterdir())
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_a_directory_that_is_removed_is_not_made_again(again, tmp_path):
+    directory = tmp_path / "run"
+
+    def work(run: RunDirectory) -> None:
+        shutil.rmtree(directory)
+        if again:
+            (tmp_path / "other").mkdir()  # so that it cannot be taken for the first
+            directory.mkdir()
+        run.journal.save("state", {"step": 1})
+
+    with pytest.raises(SharpwaveError, match="was removed while the run went on"):
+        run_to(directory, work)
+    assert not list(directory.rglob("*"))
+
+
+def test_the_record_has_checksums_of_what_was_written(tmp_path):
+    def work(run: RunDirectory) -> None:
+        (run.path / "results.nc").write_bytes(b"x")
+        (run.path / "networks.safetensors").write_bytes(b"y")
+
+    run_to(tmp_path, work)
+    checksums = read(tmp_path)["checksums"]
+    assert checksums == {
+        name: hashlib.sha256(content).hexdigest()
+        for name, content in (("results.nc", b"x"), ("networks.safetensors", b"y"))
+    }

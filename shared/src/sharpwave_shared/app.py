@@ -45,6 +45,7 @@ from sharpwave_shared.parameters import (
     section,
 )
 from sharpwave_shared.reporting import Reporter
+from sharpwave_shared.signals import RESUMABLE, told_at_once
 
 GROUP = "sharpwave"
 """The entry points that name the packages' apps."""
@@ -561,7 +562,8 @@ def _errors_as_exit_codes(kind: type[Parameters], given: Mapping[str, Any]) -> I
     2 for input that cannot be used, 1 for failures, 130 after Ctrl-C.
     """
     try:
-        yield
+        with told_at_once():
+            yield
     except (typer.Exit, typer.Abort, typer.BadParameter):
         raise
     except (Exception, KeyboardInterrupt) as error:
@@ -569,7 +571,9 @@ def _errors_as_exit_codes(kind: type[Parameters], given: Mapping[str, Any]) -> I
             traceback.print_exception(error)
         match error:
             case KeyboardInterrupt():
-                message, code = "interrupted; --resume goes on from the last checkpoint", 130
+                resumable = RESUMABLE in getattr(error, "__notes__", [])
+                hint = "; --resume goes on from the last checkpoint" if resumable else ""
+                message, code = f"interrupted{hint}", 130
             case ExistingRunError():
                 message, code = error.told(option), 2
             case ParameterError():

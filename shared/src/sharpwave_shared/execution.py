@@ -32,6 +32,7 @@ from sharpwave_shared.run_directory import (
     libraries,
     open_directory,
     read_record,
+    refuse_links,
 )
 from sharpwave_shared.workers import run_in_workers
 
@@ -264,6 +265,7 @@ def run_group(cells: Sequence[Cell], options: Options, reporter: Reporter) -> li
         results = type(experiments[0]).compute_together(experiments, jobs)
         for prepared, opened, data in zip(open_cells, directories, results, strict=True):
             run = Run.computed(prepared.cell.experiment, opened.record, data, opened.path)
+            opened.require_there()
             write_results(opened.path, run)
             if prepared.cell.draw:
                 reporter.say("drawing figures")
@@ -371,6 +373,7 @@ def draw_run(run: Run, formats: Sequence[str], reporter: Reporter | None = None)
     from sharpwave_shared.plotting import save_figures, style
 
     assert run.directory is not None  # noqa: S101 - a stored run
+    refuse_links(run.directory)
     with style():
         figures = sweep_figures(run) if run.swept else run.draw()
     booklet = run.directory / f"{_short_name(run.experiment)}.pdf"
@@ -400,7 +403,11 @@ def report_claims(run: Run, reporter: Reporter, *, quiet: bool = False) -> bool 
     if not verdicts:
         return None
     if run.directory is not None:
-        write_json(run.directory / CLAIMS, verdict_values(verdicts))
+        refuse_links(run.directory)
+        try:
+            write_json(run.directory / CLAIMS, verdict_values(verdicts))
+        except OSError as error:
+            reporter.warn(f"the verdicts cannot be stored: {run.directory / CLAIMS}: {error}")
     if not quiet:
         record = run.record
         seeds = (

@@ -1,8 +1,10 @@
 """Files that appear whole or not at all."""
 
+import errno
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +21,8 @@ from torch import Tensor
 from sharpwave_shared.errors import SharpwaveError
 
 TEMPORARY_PREFIX = ".partial-"
+LARGEST_TEXT = 64 * 2**20
+"""Bytes of a JSON file, at most."""
 
 
 @contextmanager
@@ -43,6 +47,14 @@ def atomic_path(target: Path) -> Iterator[Path]:
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(target)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        written, free = temporary.stat().st_size, shutil.disk_usage(target.parent).free
+        raise SharpwaveError(
+            f"{target} cannot be written: no space is left; it needs more than the {written:,} "
+            f"bytes written, and {free:,} are free"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -75,10 +87,28 @@ def json_values(content: Any) -> Any:
     return content
 
 
+def require_regular(path: Path) -> None:
+    """Refuse what is no regular file: to read a pipe or a device could take for ever.
+
+    Raises
+    ------
+    SharpwaveError
+        If it is none, or is missing.
+    """
+    if not path.is_file():
+        what = "is no regular file" if path.exists() else "is missing"
+        raise SharpwaveError(f"{path} {what}")
+
+
 def read_json(path: Path) -> Any:
-    """Read a JSON file; a damaged one is a `SharpwaveError` that names it."""
+    """Read a JSON file; a damaged one, or one that is too large, is a `SharpwaveError`."""
+    require_regular(path)
     try:
+        if path.stat().st_size > LARGEST_TEXT:
+            raise SharpwaveError(f"{path} is larger than {LARGEST_TEXT:,} bytes")
         return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise SharpwaveError(f"{path} cannot be read: it is nested too deep") from None
     except (OSError, ValueError) as error:
         raise SharpwaveError(f"{path} cannot be read: {error}") from error
 
@@ -94,6 +124,7 @@ def write_arrays(path: Path, /, **arrays: np.ndarray) -> None:
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """Read all arrays of a `.npz`; pickled content is refused."""
+    require_regular(path)
     try:
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
@@ -126,6 +157,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     SharpwaveError
         If the file is missing or is not a safetensors file. Nothing is ever unpickled.
     """
+    require_regular(path)
     try:
         with safe_open(path, framework="pt") as stored:
             return {name: stored.get_tensor(name) for name in stored.keys()}, (  # noqa: SIM118

@@ -55,6 +55,8 @@ class Journal:
         for calls from Python.
     saved
         Called after every file that was written.
+    saving
+        Called before a file is written.
     """
 
     def __init__(
@@ -62,10 +64,11 @@ class Journal:
         reporter: Reporter | None = None,
         folder: Path | None = None,
         saved: Callable[[], None] = lambda: None,
+        saving: Callable[[], None] = lambda: None,
     ):
         self.reporter = reporter or Reporter(quiet=True)
         self.folder = None if folder is None else folder / CHECKPOINTS
-        self._saved = saved
+        self._saved, self._saving = saved, saving
         self._prefix = ""
         self._clock = _Clock()
         self._names: set[str] = set()
@@ -111,7 +114,7 @@ class Journal:
 
     def part(self, name: str) -> "Journal":
         """Give a journal for a part of the work, with the same clock and names of its own."""
-        part = Journal(self.reporter, None, self._saved)
+        part = Journal(self.reporter, None, self._saved, self._saving)
         part.folder, part._prefix = self.folder, f"{self._file(name)}."
         part._clock, part._names = self._clock, self._names
         return part
@@ -132,6 +135,7 @@ class Journal:
         if self.folder is not None:
             from sharpwave_shared.files import write_tree  # imports torch
 
+            self._saving()
             write_tree(self._path(name), tree)
             self._saved()
         self._clock.kept = time.monotonic()

@@ -25,7 +25,7 @@ from sharpwave_shared.errors import (
     show,
 )
 from sharpwave_shared.experiment import Experiment
-from sharpwave_shared.files import atomic_path
+from sharpwave_shared.files import atomic_path, require_regular, sha256
 from sharpwave_shared.run_directory import MEASURES, RECORD, RESULTS, Record, read_record
 
 if TYPE_CHECKING:
@@ -60,7 +60,12 @@ class Run:
     def data(self) -> xr.Dataset:
         """The results."""
         assert self.directory is not None  # noqa: S101 - otherwise `computed` has set it
-        return read_results(self.directory / RESULTS)
+        path = self.directory / RESULTS
+        require_regular(path)
+        expected = self.record.checksums.get(RESULTS)
+        if expected is not None and sha256(path) != expected:
+            raise SharpwaveError(f"{path} is not what this run wrote: its checksum is another")
+        return read_results(path)
 
     @classmethod
     def computed(
@@ -177,6 +182,7 @@ def read_results(path: Path) -> xr.Dataset:
     SharpwaveError
         If the file is missing or is no netCDF file.
     """
+    require_regular(path)
     try:
         # Units such as hours are the science's, not those of calendars.
         with xr.open_dataset(path, engine=ENGINE, decode_times=False) as stored:

@@ -4,12 +4,10 @@ import importlib.metadata
 import os
 import platform
 import shutil
-import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -23,10 +21,12 @@ from sharpwave_shared.files import (
     json_values,
     read_json,
     remove_partial_files,
+    sha256,
     write_json,
 )
 from sharpwave_shared.journal import CHECKPOINTS, Journal
 from sharpwave_shared.reporting import Reporter
+from sharpwave_shared.signals import RESUMABLE, as_interrupts
 
 RECORD, RESULTS, MEASURES, CLAIMS, LOG = (
     "run.json",
@@ -57,6 +57,7 @@ class Record(BaseModel):
     device: str = ""
     libraries: dict[str, str] = {}
     dataset: dict[str, Any] | None = None
+    checksums: dict[str, str] = {}
     started: str = ""
     resumed: list[str] = []
     ended: str | None = None
@@ -90,12 +91,27 @@ class RunDirectory:
 
     def __init__(self, path: Path, record: Record, reporter: Reporter):
         self.path, self.record, self.reporter = path, record, reporter
-        self.journal = Journal(reporter, path, lambda: self.write_record("running"))
+        self.journal = Journal(
+            reporter, path, lambda: self.write_record("running"), self.require_there
+        )
+        self._inode = path.stat().st_ino
         self._start = time.monotonic()
         self._time_before = record.wall_time_s
 
+    def require_there(self) -> None:
+        """Check that the directory is still the one that was opened.
+
+        Raises
+        ------
+        SharpwaveError
+            If it was removed, or replaced by another.
+        """
+        if not self.path.exists() or self.path.stat().st_ino != self._inode:
+            raise SharpwaveError(f"{self.path} was removed while the run went on")
+
     def write_record(self, status: str, **more: Any) -> None:
         """Write `run.json`."""
+        self.require_there()
         warnings = [*self.record.warnings, *self.reporter.warnings]
         changed = {
             "status": status,
@@ -119,8 +135,8 @@ def open_directory(
 ) -> Iterator[RunDirectory | None]:
     """Open the directory of a run, and close it whatever happens.
 
-    While the block runs, `run.json` says `running`; afterwards `finished`, `interrupted` (Ctrl-C
-    or SIGTERM) or `failed` (any other exception). A process that is killed leaves `running`
+    While the block runs, `run.json` says `running`; afterwards `finished`, `interrupted` (Ctrl-C,
+    SIGTERM or SIGHUP) or `failed` (any other exception). A process that is killed leaves `running`
     behind, and the directory can be resumed.
 
     Parameters
@@ -154,6 +170,7 @@ def open_directory(
     """
     _make_writable(path)
     _refuse_foreign(path)
+    refuse_links(path)
     try:
         lock = FileLock(path / ".lock").acquire(blocking=False)
     except Timeout:
@@ -177,38 +194,43 @@ def open_directory(
 
 def _supervise(run: RunDirectory, *, keep: bool) -> Iterator[RunDirectory]:
     try:
-        with _terminate_as_interrupt():
+        with as_interrupts():
             yield run
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         run.reporter.detail("interrupted")
         run.write_record("interrupted", ended=_now())
+        if any((run.path / folder).is_dir() for folder in (CHECKPOINTS, CELLS)):
+            error.add_note(RESUMABLE)
         raise
     except BaseException as error:
         message = f"{type(error).__name__}: {error}"
         run.reporter.detail(f"failed: {message}")
-        run.write_record("failed", ended=_now(), error=message)
+        with suppress(OSError, SharpwaveError):  # nothing may hide what went wrong
+            run.write_record("failed", ended=_now(), error=message)
         raise
-    run.write_record("finished", ended=_now())
+    run.write_record("finished", ended=_now(), checksums=_checksums(run.path))
     if not keep:
         run.journal.forget()
 
 
-@contextmanager
-def _terminate_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM, which clusters send at a time limit, end a run as Ctrl-C does."""
+def _checksums(path: Path) -> dict[str, str]:
+    """Give the SHA-256 of the results and of the weights beside them."""
+    files = [path / RESULTS, *sorted(path.glob("*.safetensors"))]
+    return {file.name: sha256(file) for file in files if file.is_file()}
 
-    def interrupt(signum: int, frame: Any) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not disturb the end
-        raise KeyboardInterrupt
 
-    if threading.current_thread() is not threading.main_thread():  # where none can be handled
-        yield
-        return
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+def refuse_links(path: Path) -> None:
+    """Refuse a run directory that holds links: what is written there must lie there.
+
+    Raises
+    ------
+    InvalidInputError
+        Naming the link.
+    """
+    for folder, folders, files in os.walk(path):
+        for name in (*folders, *files):
+            if (found := Path(folder, name)).is_symlink():
+                raise InvalidInputError(f"{found}: a link; a run directory must hold none")
 
 
 def _make_writable(path: Path) -> None:

@@ -114,6 +114,7 @@ def _start_worker() -> None:
     """Leave it to the main process to tell workers, by SIGTERM, that they are to end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.set_wakeup_fd(-1)  # a fork has the main process's
 
 
 def _do(
