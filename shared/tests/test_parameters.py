@@ -194,6 +194,9 @@ def test_the_check_of_edges_can_fail(wrong, text, monkeypatch):
     ("name", "text", "value"),
     [
         ("n", " +7 ", 7),
+        ("n", "1e3", 1000),
+        ("n", "-12E+01", -120),
+        ("n", "010", 10),
         ("width", "1e3", 1000.0),
         ("width", ".5", 0.5),
         ("share", "0e5", 0.0),
@@ -222,7 +225,22 @@ def test_texts_that_are_understood(name, text, value):
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        *(("n", text) for text in ("", "1_000", "1e3", "0x10", "7.0", "²", "٣", "1 2", "9" * 5000)),
+        *(
+            ("n", text)
+            for text in (
+                "",
+                "1_000",
+                "1e-3",
+                "1.5e3",
+                "1e999",
+                "0x10",
+                "7.0",
+                "²",
+                "٣",
+                "1 2",
+                "9" * 5000,
+            )
+        ),
         *(("width", text) for text in ("nan", "inf", "1e999", "1e-400", "0x1", "1_0", "1,2", "١")),
         *(("rows", text) for text in (",", "1,", ",1", "1,,2", "1;2", "0:", ":5", "0:5:2", "5:5")),
         *(("rows", text) for text in ("5:2", "1.5", "-", "[1", "__import__('os')", "0:100001")),

@@ -459,9 +459,10 @@ def _parse_scalar(kind: Any, text: str) -> Any:
             raise ValueError
         return text.lower() == "true"
     if kind is int:
-        if not re.fullmatch(r"[+-]?\d{1,18}", text, re.ASCII):
+        matched = re.fullmatch(r"([+-]?\d{1,18})([eE]\+?(\d{1,2}))?", text, re.ASCII)
+        if not matched:
             raise ValueError
-        return int(text)
+        return int(matched[1]) * 10 ** int(matched[3] or 0)
     if kind is float:
         if not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", text, re.ASCII):
             raise ValueError
