@@ -60,7 +60,7 @@ def bearings(*values: float) -> Tensor:
 
 def test_variance_of_positions_is_over_time():
     decoded = normal(50, 7, 2) * torch.tensor([1.0, 3.0]) + 10 * normal(1, 7, 2, seed=1)
-    wanted = np.var(decoded.numpy(), axis=0).sum(-1).mean()
+    wanted = np.var(decoded.numpy(), axis=0, ddof=1).sum(-1).mean()
     assert output_variance(decoded) == pytest.approx(wanted, rel=1e-12)
     assert output_variance(decoded.float()) == pytest.approx(wanted, rel=1e-5)
     assert output_variance(torch.full((50, 7, 2), 0.1)) == 0
@@ -224,7 +224,7 @@ def test_fields_are_means_over_parts_of_the_box():
     field = drift_field(decoded, Well(), size, parts=parts, lag=lag, least=least)
     moved = (decoded[lag:] - decoded[:-lag]).flatten(0, 1).double().numpy()
     before = decoded[:-lag].flatten(0, 1).numpy()
-    covariance = np.cov(moved.T, bias=True)
+    covariance = np.cov(moved.T)
     assert field.places.shape == (16, 2)
     assert 0 < field.seen.sum() < 16
     for place, drift, predicted, seen in zip(*field, strict=True):
@@ -282,13 +282,16 @@ TINY = Analyze(
     variance_trajectories=5,
     variance_steps=12,
     variance_dropped=4,
+    awake_trials=3,
+    dimension_trajectories=4,
+    dimension_steps=9,
     components=3,
 )
 STANDARD = {"spatial_navigation": 1e-4, "head_direction": 0.01}
 
 
 def configured(task: str, sigma2_rec: float) -> Configuration:
-    rnn = {"hidden_size": 8, "tau": 0.1, "sigma2_rec": sigma2_rec}
+    rnn = {"hidden_size": 8, "dt": 0.2, "sigma2_rec": sigma2_rec}
     sections: Any = {"task": SIZES[task], "rnn": rnn}
     return TASKS[task](**sections)
 
@@ -336,8 +339,8 @@ def test_numbers_by_network_condition_and_seed(task: str, analysed: dict[str, xr
                 # The first and the last steps, as many as a trial has.
                 assert found["distance"].item() == pytest.approx(mean_step(decoded[:6]))
                 assert found["distance_late"].item() == pytest.approx(mean_step(decoded[-6:]))
-                shares = explained_variance(recording.covariance, 3).tolist()
-                assert found["explained_variance"].values == pytest.approx(shares)
+                course = steps_of(decoded).norm(dim=-1).mean(1).numpy()
+                assert found["distance_course"].values[: len(course)] == pytest.approx(course)
                 if task == "head_direction":
                     assert found["coverage"] == coverage(decoded)
                     speed = float(steps_of(decoded).double().mean()) / 0.02
@@ -354,6 +357,14 @@ def test_numbers_by_network_condition_and_seed(task: str, analysed: dict[str, xr
                 chunks = [chunk.decoded for chunk in asleep(model, 5, 12, variance, streams)]
                 value = output_variance(torch.cat(chunks)[4:])
                 assert own["variance"].sel(condition=condition).item() == pytest.approx(value)
+                streams = Streams(seed).child("analysis").child("dimensionality", name, condition)
+                night = record(asleep(model, 4, 9, variance, streams))
+                shares = explained_variance(night.covariance, 3).numpy()
+                found = own["explained_variance"].sel(condition=condition)
+                assert found.values == pytest.approx(shares)
+            shares = explained_variance(wanted[name]["active"].covariance, 3).numpy()
+            found = own["explained_variance"].sel(condition="active")
+            assert found.values == pytest.approx(shares)
     assert ("coverage" in data) == (task == "head_direction")
     assert data["distance"].sel(configuration="noisy", condition="noise_added").isnull().all()
     # Each condition has random numbers of its own.
@@ -468,8 +479,8 @@ def test_analyses_go_on_where_they_were_cut_off(
             kills += 1
             continue
         break
-    # Two networks awake and asleep, their variances, and the table: for each seed.
-    assert kills == 2 * (2 + 2 + 1)
+    # Two networks awake and asleep, their variances and dimensions, and the table: for each seed.
+    assert kills == 2 * (2 + 2 + 2 + 1)
     assert found.identical(analysed["head_direction"])
     # Nothing that is kept is simulated again.
     monkeypatch.setattr("rnn_reactivation.reactivation.asleep", None)
@@ -494,7 +505,7 @@ def test_each_kind_alone(kind: str, analysed: dict[str, xr.Dataset]):
     own = {
         "kl": {"kl", "kl_random", "kl_uniform"},
         "variance": {"variance"},
-        "distance": {"distance", "distance_late"},
+        "distance": {"distance", "distance_late", "distance_course"},
         "dimensionality": {"explained_variance"},
     }
     measures = set().union(*own.values())
@@ -520,6 +531,19 @@ def test_noise_conditions(noise: str, noiseless: dict[str, float], noisy: dict[s
     for variance, wanted in ((0.0, noiseless), (0.03, noisy)):
         assert settings.variances(configured("head_direction", variance)) == pytest.approx(wanted)
     assert Analyze().usual_variance == 1e-4
+
+
+def test_gated_networks_sleep_with_the_noise_that_they_were_trained_with():
+    trained = configured("head_direction", 0.03)
+    gated = trained.replaced(rnn=trained.rnn.replaced(type="gru"))
+    assert Analyze().variances(trained) == {"quiescent": 0.06}
+    assert Analyze().variances(gated) == {"quiescent": 0.03}
+
+
+def test_sizes_are_those_of_the_paper():
+    usual = Analyze()
+    assert (usual.trajectories, usual.awake_trials, usual.steps) == (200, 1, 1000)
+    assert (usual.dimension_trajectories, usual.dimension_steps) == (1000, 200)
 
 
 def test_the_usual_configurations():

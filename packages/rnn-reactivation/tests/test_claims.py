@@ -30,7 +30,16 @@ KL = {
 }
 RANDOM = {"noisy_unbiased": 1.0, "noisy_biased": 2.0}
 UNIFORM = {"noisy_unbiased": 0.3, "noisy_biased": 10.0}
-RESTING = {"active": [0.5, 0.5], "quiescent": [0.01, 0.02], "noise_added": [0.2, 0.2]}
+VARIANCE = {
+    "noisy_unbiased": [0.3, 0.5],
+    "noisy_biased": [0.1, 0.1],
+    "no-noise_unbiased": [0.2, 0.2],
+    "no-noise_biased": [0.09, 0.1],
+    "noisy_unbiased_gru": [0.3, 0.5],
+    "noisy_biased_gru": [0.1, 0.1],
+    "mine": [1.0, 1.0],
+}
+RESTING = {"active": [0.5, 0.5], "quiescent": [0.01, 0.02], "noise_added": [0.8, 0.7]}
 MOVING = {"active": [0.5, 0.5], "quiescent": [0.2, 0.3], "noise_added": [np.nan, np.nan]}
 
 Analysis = tuple[Analyze, xr.Dataset]
@@ -54,9 +63,14 @@ def analysis(
         if {row, column} <= set(names):
             kl[names.index(row), CONDITIONS.index(condition), names.index(column)] = value
     variables: dict[str, Any] = {
-        "variance": (by, asleep([[0.1, 0.1] if "_biased" in n else [0.3, 0.5] for n in names])),
+        "variance": (by, asleep([VARIANCE[n] for n in names])),
         "distance": (by, [[values[c] for c in CONDITIONS] for values in each]),
         "distance_late": (by, asleep([[0.01, 0.01] if n else [2.0, 2.0] for n in noiseless])),
+        "distance_course": (
+            (*by, "elapsed"),
+            np.full((len(names), 3, 2, 12), np.where(noiseless, 0.02, 0.2)[:, None, None, None]),
+        ),
+        "trained_epochs": ("configuration", [20_000] * len(names)),
         "explained_variance": (
             ("condition", "component"),
             np.stack([shares, 0.95 * shares, shares]),
@@ -74,12 +88,15 @@ def analysis(
         "variance": "variance",
         "distance": "distance",
         "distance_late": "distance",
+        "distance_course": "distance",
+        "trained_epochs": "any",
         "explained_variance": "dimensionality",
         "kl": "kl",
         "kl_random": "kl",
         "kl_uniform": "kl",
     }
-    variables = {n: v for n, v in variables.items() if kept.get(n, kinds and kinds[0]) in kinds}
+    kept = {n: kept.get(n, kinds and kinds[0]) for n in variables}
+    variables = {n: v for n, v in variables.items() if kept[n] in (*kinds, "any")}
     noise = [[np.nan, 0.0, 0.1] if silent else [np.nan, 0.1, np.nan] for silent in noiseless]
     data = xr.Dataset(
         variables,
@@ -89,6 +106,7 @@ def analysis(
             "asleep": list(names),
             "condition": list(CONDITIONS),
             "noise_variance": (("configuration", "condition"), noise),
+            "trial_steps": ("configuration", [11] * len(names)),
         },
     )
     spread = [n for n, v in data.data_vars.items() if "configuration" not in v.dims]
@@ -142,6 +160,10 @@ def asleep(variable: str, name: str) -> tuple[str, dict[str, Any]]:
     return variable, {"configuration": name, "condition": "quiescent"}
 
 
+def added(variable: str, name: str) -> tuple[str, dict[str, Any]]:
+    return variable, {"configuration": name, "condition": "noise_added"}
+
+
 @pytest.mark.parametrize(
     ("name", "changed", "values"),
     [
@@ -150,19 +172,16 @@ def asleep(variable: str, name: str) -> tuple[str, dict[str, Any]]:
         ("tiling", ("kl_random", {"configuration": "noisy_unbiased"}), [0.5, 0.6]),
         ("tiling", ("kl_random", {"configuration": "noisy_biased"}), [0.5, 0.6]),
         ("tiling", ("kl_uniform", {"configuration": "noisy_biased"}), [0.5, 0.6]),
-        ("noise", kl("no-noise_unbiased", "no-noise_unbiased"), [0.1, 0.2]),
-        ("noise", kl("no-noise_biased", "no-noise_biased"), [0.1, 0.2]),
-        (
-            "training-with-noise",
-            kl("no-noise_biased", "no-noise_biased", "noise_added"),
-            [0.1, 0.2],
-        ),
+        ("noiseless-variance", asleep("variance", "no-noise_unbiased"), [0.4, 0.5]),
+        ("noiseless-variance", asleep("variance", "noisy_biased"), [0.09, 0.1]),
+        ("noiseless-jumps", asleep("distance", "noisy_unbiased"), [0.3, 0.3]),
+        ("noiseless-jumps", added("distance", "no-noise_biased"), [0.7, 0.7]),
         ("bias-variance", asleep("variance", "noisy_biased"), [0.4, 0.5]),
         ("bias-density", kl("noisy_biased", "noisy_unbiased"), [0.2, 0.3]),
         ("bias-density", kl("noisy_unbiased", "noisy_unbiased"), [3.0, 3.1]),
         ("steps", asleep("distance", "noisy_unbiased"), [0.6, 0.7]),
         ("steps", asleep("distance", "noisy_biased"), [0.0, 0.0]),
-        ("steps", asleep("distance_late", "no-noise_biased"), [0.1, 0.1]),
+        ("steps", asleep("distance_course", "no-noise_biased"), 0.06),
         ("dimensionality", asleep("explained_variance", "noisy_biased"), 0.8),
         ("gru", kl("noisy_unbiased_gru", "noisy_unbiased_gru"), [0.41, 0.41]),
         ("gru", kl("noisy_biased_gru", "noisy_biased_gru"), [0.7, 0.7]),
@@ -200,10 +219,13 @@ def test_head_direction(name: str, variable: tuple[str, dict[str, Any]], values:
     assert measured(name, run).reproduced
     assert not measured(name, change(run, *variable, values)).reproduced
     assert CLAIM[name].measure(*analysis()) is None
+    network = {"configuration": variable[1]["configuration"], "seed": 1}
+    assert CLAIM[name].measure(*change(run, "trained_epochs", network, 19_999)) is None
 
 
 @pytest.mark.parametrize(
-    "name", ["tiling", "noise", "training-with-noise", "bias-variance", "bias-density", "gru"]
+    "name",
+    ["tiling", "noiseless-variance", "noiseless-jumps", "bias-variance", "bias-density", "gru"],
 )
 def test_networks_that_a_claim_needs_and_that_are_not_there(name: str) -> None:
     assert CLAIM[name].measure(*analysis(names=("noisy_biased", "mine"))) is None
@@ -218,11 +240,22 @@ def test_one_network_alone() -> None:
 def test_noise_that_was_not_added() -> None:
     experiment, data = analysis()
     without = experiment, data.isel(condition=[0, 1])
-    assert CLAIM["training-with-noise"].measure(*without) is None
-    assert measured("noise", without).reproduced
+    assert CLAIM["noiseless-jumps"].measure(*without) is None
+    assert measured("noiseless-variance", without).reproduced
+    # Divergences of networks trained without noise are reported, and claim nothing.
+    values = measured("noiseless-variance", analysis()).values
+    assert (values["unbiased no noise kl"], values["unbiased noisy kl"]) == (0.5, 0.2)
+    assert measured("noiseless-jumps", analysis()).values["biased noise added kl"] == 0.7
+
+
+def test_values_are_plain_numbers() -> None:
+    for run in (analysis(), analysis("head_direction")):
+        for claim in CLAIMS:
+            found = claim.measure(*run)
+            assert found is None or all(type(v) is float for v in found.values.values())
 
 
 def test_numbers_that_were_not_asked_for() -> None:
     run = analysis(kinds=())
-    assert not run[1].data_vars
+    assert set(run[1].data_vars) == {"trained_epochs"}
     assert all(claim.measure(*run) is None for claim in CLAIMS)

@@ -15,6 +15,7 @@ from rnn_reactivation.configuration import (
     configuration_names,
     configuration_of,
     load_configuration,
+    results_of,
 )
 from rnn_reactivation.experiments.analyze import Analyze
 from rnn_reactivation.experiments.train import TrainHeadDirection, TrainNavigation
@@ -36,6 +37,9 @@ NAMES = {
     "spatial_navigation/noisy_unbiased_gru",
     "spatial_navigation/noisy_biased_gru",
     "spatial_navigation/sorscher_2019",
+    "spatial_navigation/paper_speed",
+    "spatial_navigation/uniform-noise_unbiased",
+    "spatial_navigation/uniform-noise_biased",
 }
 
 
@@ -84,7 +88,8 @@ def test_shipped_numbers_are_those_of_the_specification(name: str):
         assert rnn.sigma2_rec == 0
     else:
         assert rnn.sigma2_rec == (1e-4 if navigation else 0.01)
-    assert (rnn.sigma2_in, rnn.sigma2_out, rnn.noise_distribution) == (0, 0, "gaussian")
+    assert (rnn.sigma2_in, rnn.sigma2_out) == (0, 0)
+    assert rnn.noise_distribution == ("uniform" if "uniform-noise" in name else "gaussian")
     assert rnn.alpha == pytest.approx(1 if sorscher else 0.2 if navigation else 0.5)
     assert rnn.hidden_size == (512 if navigation else 128)
     assert trainer.n_epochs == (2500 if navigation else 20_000)
@@ -95,7 +100,8 @@ def test_shipped_numbers_are_those_of_the_specification(name: str):
     assert (task.inputs, task.cells) == (2 if navigation else 1, 512)
     if isinstance(task, NavigationTask):
         assert task.difference_of_gaussians is sorscher
-        assert task.speed == pytest.approx(0.26 * math.pi, rel=1e-12)
+        speed = 0.2 if name.endswith("paper_speed") else 0.26 * math.pi
+        assert task.speed == pytest.approx(speed, rel=1e-12)
         assert (task.box_width, task.box_height, task.anchor) == (2.2, 2.2, (0, 0))
         assert (task.border_region, task.border_slow_factor, task.drift) == (0.03, 0.25, 0.05)
         assert (task.place_cells_sigma, task.random_start) == (0.2, True)
@@ -119,14 +125,14 @@ def test_every_field_refuses_what_is_out_of_its_range():
 def test_a_users_file_wins_over_its_task_and_an_override_over_the_file(write):
     text = """
     task: {name: head_direction, length: 20}
-    rnn: {tau: 0.1, sigma2_rec: 0.5}
+    rnn: {tau: 2, sigma2_rec: 0.5}
     trainer: {batch_size: 5}
     """
-    loaded = load_configuration(write(text), ["rnn.tau=0.2", "trainer.n_epochs=3"])
+    loaded = load_configuration(write(text), ["rnn.tau=3", "trainer.n_epochs=3"])
     assert loaded == TrainHeadDirection(
         config="mine",
         task=HeadDirectionTask(length=20),
-        rnn=BearingRnn(tau=0.2, sigma2_rec=0.5),
+        rnn=BearingRnn(tau=3, sigma2_rec=0.5),
         trainer=BearingTrainer(n_epochs=3, batch_size=5),
     )
     assert loaded.rnn.hidden_size == 128
@@ -179,9 +185,9 @@ def test_changes_are_read_as_their_fields_say():
 
 def test_files_may_say_yes_and_write_numbers_as_they_like(write):
     text = "task: {name: spatial_navigation, biased: yes, anchor: [0.5, -1e-1], random_start: off}"
-    loaded = load_configuration(write(text + "\nrnn: {tau: 1e-1, type: 'gru'}\ntrainer:\n"))
+    loaded = load_configuration(write(text + "\nrnn: {tau: 5e-1, type: 'gru'}\ntrainer:\n"))
     task = NavigationTask(biased=True, anchor=(0.5, -0.1), random_start=False)
-    assert loaded == TrainNavigation(config="mine", task=task, rnn=Rnn(tau=0.1, type="gru"))
+    assert loaded == TrainNavigation(config="mine", task=task, rnn=Rnn(tau=0.5, type="gru"))
 
 
 @pytest.mark.parametrize(
@@ -198,9 +204,9 @@ def test_the_folder_names_the_noise_if_it_is_not_that_of_the_file(overrides, fol
 
 
 def test_an_override_may_mend_a_files_range(write):
-    path = write("task: {name: spatial_navigation}\nrnn: {dt: 0.5}")
-    assert "rnn.dt: got 0.5, expected at most tau (0.1)" in refusal(path)
-    mended = load_configuration(path, ["rnn.tau=2", "rnn.sigma2_rec=1"])
+    path = write("task: {name: spatial_navigation}\nrnn: {dt: 1.5}")
+    assert "rnn.dt: got 1.5, expected at most tau (1)" in refusal(path)
+    mended = load_configuration(path, ["rnn.tau=6", "rnn.sigma2_rec=1"])
     assert (mended.rnn.alpha, mended.config) == (0.25, "mine_1")
 
 
@@ -215,12 +221,116 @@ def test_quick_scales_down_what_is_not_given(write):
     )
 
 
+# The keys of the original release
+
+RELEASE = """
+path: results
+rnn: {model: rnn, n_in: 2, n_rec: 8, n_out: 12, n_init: 12, sigma2_in: 0.1, sigma2_rec: 0.2,
+  sigma2_out: 0.3, dt: 0.5, tau: 1, bias: false, activation_fn: tanh}
+trainer: {n_epochs: 010, lr: 0.01, weight_decay: 0.02, compute_all_metrics: false, test_freq: 3,
+  save_freq: 1e3}
+task: {box_width: 3, box_height: 2, border_region: 0.02, border_slow_factor: 0.5, init_pos: zero,
+  biased: true, drift_const: 0.1, anchor_point: [0.5, 0], dt: 0.1, mu: 0.1, sigma: 9, b: 0.2,
+  use_place_cells: true, place_cells_num: 12, place_cells_sigma: 0.3, place_cells_dog: true,
+  place_cells_surround_scale: 3, sequence_length: 7, batch_size: 4}
+"""
+
+
+def test_every_key_of_the_release_has_its_effect(write):
+    loaded = load_configuration(write(RELEASE))
+    task = NavigationTask(
+        box_width=3,
+        box_height=2,
+        border_region=0.02,
+        border_slow_factor=0.5,
+        random_start=False,
+        biased=True,
+        drift=0.1,
+        anchor=(0.5, 0),
+        dt=0.1,
+        turn_mean=0.1,
+        turn_sd=9,
+        speed=0.2,
+        place_cells_num=12,
+        place_cells_sigma=0.3,
+        difference_of_gaussians=True,
+        surround_scale=3,
+        length=7,
+    )
+    rnn = Rnn(
+        hidden_size=8, activation="tanh", dt=0.5, sigma2_in=0.1, sigma2_rec=0.2, sigma2_out=0.3
+    )
+    trainer = Trainer(
+        n_epochs=10,
+        learning_rate=0.01,
+        weight_decay=0.02,
+        test_every=3,
+        save_every=1000,
+        batch_size=4,
+    )
+    assert loaded == TrainNavigation(config="mine", task=task, rnn=rnn, trainer=trainer)
+    assert results_of(write(RELEASE)) == "results"
+    assert results_of(NAVIGATION) is None
+    bearings = "task.init_hd=uniform task.use_hd_cells=true task.hd_cells_num=12 rnn.model=GRU"
+    bearings += " task.hd_cells_angular_spread=0.4 rnn.n_in=1 rnn.n_out=12"
+    assert load_configuration(HEAD, bearings.split()) == TrainHeadDirection(
+        config="noisy_unbiased",
+        task=HeadDirectionTask(head_direction_cells_num=12, head_direction_cells_sigma=0.4),
+        rnn=BearingRnn(type="gru"),
+    )
+
+
+def test_only_the_ratio_of_dt_and_tau_matters_as_in_the_release():
+    for name, usual in ((NAVIGATION, 0.2), (HEAD, 0.5)):
+        assert load_configuration(name).rnn.alpha == usual
+        assert load_configuration(name, ["rnn.dt=0.1"]).rnn.alpha == 0.1
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("rnn.n_out=3", ["rnn.n_out: got '3', expected 512", "task.place_cells_num"]),
+        ("rnn.n_in=1", ["rnn.n_in: got '1', expected 2"]),
+        ("rnn.n_init=x", ["rnn.n_init: got 'x', expected 512"]),
+        ("rnn.bias=true", ["rnn.bias: got 'true', expected false"]),
+        ("task.use_place_cells=false", ["expected true: outputs are place cells"]),
+        ("trainer.compute_all_metrics=2", ["expected true or false"]),
+        ("rnn.n_rec=0", ["rnn.n_rec: got 0, expected a whole number"]),
+        ("rnn.n_recs=1", ["nearest is rnn.n_rec"]),
+        ("rnn.model=lstm", ["rnn.model: got 'lstm', expected one of vanilla, gru"]),
+        ("task.init_pos=corner", ["task.init_pos: got 'corner', expected true or false"]),
+        ("task.hd_cells_num=5", ["task.hd_cells_num: got a name that is unknown"]),
+    ],
+)
+def test_what_the_release_allows_and_this_package_does_not(change: str, words: list[str]):
+    message = refusal(NAVIGATION, change)
+    assert [word for word in words if word not in message] == [], message
+
+
+def test_two_names_of_one_parameter(write):
+    message = refusal(NAVIGATION, "rnn.n_rec=3", "rnn.hidden_size=3")
+    assert (
+        message == "rnn.hidden_size: got rnn.n_rec, too, expected one of two names of a parameter"
+    )
+    # One in the file, the other on the command line: the command line wins.
+    path = write(TASK + "rnn: {n_rec: 3}")
+    assert load_configuration(path, ["rnn.hidden_size=4"]).rnn.hidden_size == 4
+
+
+def test_the_task_of_a_file_that_does_not_name_it(write, tmp_path: Path):
+    assert load_configuration(write("task: {hd_cells_num: 9}")).task.name == "head_direction"
+    assert load_configuration(write("task: {b: 0.2}")).task.name == "spatial_navigation"
+    (tmp_path / "head_direction").mkdir()
+    path = write("rnn: {dt: 0.1}", "head_direction/mine.yml")
+    assert load_configuration(path).task.name == "head_direction"
+
+
 # Saving
 
 
 @settings(max_examples=8, deadline=None)
 @given(
-    tau=st.floats(0.02, 1e6),
+    tau=st.floats(0.5, 1e6),
     sigma2=st.floats(0, 1e6, allow_subnormal=False).filter(lambda x: x == 0 or x > 1e-300),
     size=st.integers(1, 10**5),
     kind=st.sampled_from(["vanilla", "gru"]),
@@ -302,7 +412,7 @@ def test_unknown_configurations():
         ("task.anchor=[0,0,0]", ["task.anchor: got '[0,0,0]', expected 2 numbers"]),
         ("task.anchor=[0,x]", ["task.anchor: got '[0,x]', expected 2 numbers"]),
         ("task.anchor=[1.2,0]", ["task.anchor: got 1.2,0", "inside the box"]),
-        ("rnn.dt=0.3", ["rnn.dt: got 0.3, expected at most tau (0.1)"]),
+        ("rnn.dt=1.5", ["rnn.dt: got 1.5, expected at most tau (1)"]),
         ("task.border_region=1.1", ["task.border_region: got 1.1", "below half the box (1.1 m)"]),
         ("task.nearest=513", ["task.nearest: got 513", "at most the 512 cells"]),
         ("task.place_cells_num=2", ["task.nearest: got 3", "at most the 2 cells"]),
@@ -333,7 +443,7 @@ def test_a_key_given_twice():
         "task.turn_sd=0",
         "task.nearest=512",
         "task.place_cells_num=3",
-        "rnn.tau=0.02",
+        "rnn.tau=0.2",
         "rnn.sigma2_rec=0",
         "rnn.hidden_size=1",
     ],
@@ -350,7 +460,7 @@ def test_limits_are_allowed(change: str):
         ({"steps": 1}, "steps: got 1, expected a whole number from 2 to 1,000,000"),
         (
             {"variance_steps": 5, "variance_dropped": 5},
-            "variance_dropped: got 5, expected below variance_steps (5)",
+            "variance_dropped: got 5, expected at least 2 below variance_steps (5)",
         ),
         ({"configurations": ("a", "b", "a")}, "configurations: got a twice, expected different"),
         ({"configurations": ("a/b",)}, "configurations: got 'a/b', expected a name that a folder"),

@@ -44,9 +44,10 @@ PICTURES = {
     },
 }
 NUMBERS = {
-    NAVIGATION: {"kl", "variance", "distance", "dimensionality"},
-    DIRECTION: {"kl", "variance", "distance", "dimensionality", "hollowness"},
+    NAVIGATION: {"kl", "variance", "distance", "distance_time", "dimensionality"},
+    DIRECTION: {"kl", "variance", "distance", "distance_time", "dimensionality", "hollowness"},
 }
+CONDITIONS_SHOWN = {"awake", "asleep", "asleep, noise added"}
 Analysis = tuple[Analyze, xr.Dataset]
 
 
@@ -89,6 +90,7 @@ class Maker:
             more = ["coverage", "angular_velocity"] * (self.task == DIRECTION)
             for name in ["distance", "distance_late", *more]:
                 self.add(name, rng.uniform(0.1, 1, self.shape()))
+            self.add("distance_course", rng.uniform(0.1, 1, self.shape(2 * STEPS)), "elapsed")
         if "dimensionality" in kinds:
             shares = np.sort(rng.random(self.shape(5)), -1)
             self.add("explained_variance", shares, "component")
@@ -130,6 +132,7 @@ class Maker:
                 "configuration": self.names,
                 "asleep": self.names,
                 "condition": list(CONDITIONS),
+                **({"elapsed": range(1, 2 * STEPS + 1)} if "distance_course" in self.found else {}),
                 "dt": ("configuration", [DT] * len(self.names)),
                 "trial_steps": ("configuration", [TRIAL] * len(self.names)),
                 "extent": (("configuration", "axis"), [side] * len(self.names)),
@@ -237,7 +240,10 @@ def test_figures_say_what_they_show(task: str) -> None:
         if name == "variance":
             assert "50 trajectories of 400 steps, without the first 200" in text
         elif name not in ("trajectories", "courses"):
-            assert "20 trajectories of 1,000 steps, awake in trials of 3" in text, name
+            awake = "20 trajectories as in training" if name == "dimensionality" else "20 traj"
+            assert awake in text, name
+            asleep = "1,000 of 200 steps" if name == "dimensionality" else "asleep of 1,000"
+            assert asleep in text, name
     assert "2,500 samples" in words(figures["kl"]).replace("\n", " ")
 
 
@@ -246,7 +252,8 @@ def test_figures_say_what_they_show(task: str) -> None:
 )
 def test_single_kinds(task: str, kind: str, tmp_path: Path) -> None:
     run = make(task, kinds=[kind], pictures=[] if kind == "variance" else ["density"])
-    own = {kind} | ({"hollowness"} if (task, kind) == (DIRECTION, "dimensionality") else set())
+    own = {kind} | ({"distance_time"} if kind == "distance" else set())
+    own |= {"hollowness"} if (task, kind) == (DIRECTION, "dimensionality") else set()
     assert set(build(run)) == own | (set() if kind == "variance" else {"densities"})
     draw_replay(*run, tmp_path / "replay.gif")
     assert not list(tmp_path.iterdir())
@@ -364,6 +371,26 @@ def test_bars_are_means_with_a_point_for_each_seed() -> None:
     assert ticks == ["noisy, biased", "no noise, unbiased"]
     legend = [t.get_text() for t in figure.legends[0].get_texts()]
     assert legend == ["awake", "asleep", "asleep, noise added", "seed"]
+
+
+def test_steps_in_time_are_means_of_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rnn_reactivation.figures.comparison.BLOCK", 3)
+    experiment, data = make(NAVIGATION, kinds=["distance"], pictures=[])
+    data = data.isel(elapsed=np.arange(32) % data.sizes["elapsed"]).assign_coords(
+        elapsed=range(1, 33)
+    )
+    figure = build((experiment, data))["distance_time"]
+    for k, name in enumerate(NAMES):
+        axes = panels(figure)[0, k]
+        *curves, trial = axes.lines
+        assert trial.get_xdata() == pytest.approx([TRIAL * DT] * 2)
+        means = [line for line in curves if line.get_label() in CONDITIONS_SHOWN]
+        assert len(curves) == 3 * len(means) == 3 * len(conditions_of(name))
+        for line, condition in zip(means, conditions_of(name), strict=True):
+            course = data["distance_course"].sel(configuration=name, condition=condition)
+            blocks = course.transpose("seed", "elapsed").values[:, :30].reshape(2, 10, 3)
+            assert np.allclose(line.get_ydata(), blocks.mean((0, 2)))
+            assert np.allclose(line.get_xdata(), DT * (2 + 3 * np.arange(10)))
 
 
 def test_single_seed_has_no_points() -> None:

@@ -37,12 +37,12 @@ NETWORKS = [
     {"activation": "tanh"},
     {"activation": "sigmoid"},
     {"activation": "identity"},
-    {"tau": 0.02},
+    {"dt": 1.0},
     {"type": "gru", "activation": "tanh"},
     {"type": "gru", "activation": "relu"},
     {"type": "gru", "activation": "sigmoid"},
     {"type": "gru", "activation": "identity"},
-    {"type": "gru", "tau": 0.02},
+    {"type": "gru", "dt": 1.0},
 ]
 NOISES = [
     {"noise_distribution": "uniform"},
@@ -54,7 +54,7 @@ NOISES = [
 
 
 def configured(task: str = "spatial_navigation", **rnn: Any) -> Configuration:
-    values: Any = {"hidden_size": 7, "tau": 0.05, "sigma2_rec": 0.02} | rnn
+    values: Any = {"hidden_size": 7, "dt": 0.4, "sigma2_rec": 0.02} | rnn
     sections: Any = {"task": SIZES[task], "rnn": values, "trainer": {"batch_size": 4}}
     return TASKS[task](**sections)
 
@@ -328,7 +328,7 @@ def test_sleep_in_chunks_is_one_plain_loop(
 
 @pytest.mark.usefixtures("float64")
 def test_sleep_without_noise_and_of_other_streams():
-    model = modelled("spatial_navigation", tau=0.1)
+    model = modelled("spatial_navigation", dt=0.2)
     _, states, _ = joined(asleep(model, 4, 150, 0, Streams(0)))
     h = states[0]
     for state in states[1:]:

@@ -37,7 +37,7 @@ BEARING = TrainHeadDirection(
 )
 GATED = BEARING.replaced(
     config="gated",
-    rnn={"type": "gru", "activation": "tanh", "hidden_size": 6, "tau": 0.1, "sigma2_rec": 1e-4},
+    rnn={"type": "gru", "activation": "tanh", "hidden_size": 6, "dt": 0.2, "sigma2_rec": 1e-4},
 )
 ALL = pytest.mark.parametrize("configuration", [NAVIGATION, BEARING, GATED], ids=lambda c: c.config)
 

@@ -33,7 +33,7 @@ def density_of(decoded: Decoded) -> Density:
 
 
 def output_variance(decoded: Decoded) -> float:
-    """Give the variance over time, summed over dimensions: the mean over trajectories.
+    """Give the variance over time (with n - 1), summed over dimensions: the mean over trajectories.
 
     Of bearings it is the circular variance: 1 minus the length of the mean direction, from 0
     (always the same) to 1.
@@ -41,7 +41,7 @@ def output_variance(decoded: Decoded) -> float:
     if is_bearing(decoded):
         x, y = decoded.double().cos().mean(0), decoded.double().sin().mean(0)
         return float((1 - torch.hypot(x, y)).mean())
-    return float(decoded.double().var(0, correction=0).sum(-1).mean())
+    return float(decoded.double().var(0).sum(-1).mean())
 
 
 def steps_of(decoded: Decoded) -> Float[Tensor, "steps-1 trajectories dims"]:
@@ -167,7 +167,7 @@ def drift_field(
     seen = counts >= least
     drift = torch.where(seen[:, None], sums / counts[:, None], torch.nan)
     spread = moved - moved.mean(0)
-    covariance = spread.mT @ spread / len(spread)
+    covariance = spread.mT @ spread / (len(spread) - 1)
     predicted = log_gradient(awake, places, extent / parts / 2) @ covariance / 2
     return Field(places, drift, predicted, seen)
 

@@ -1,6 +1,8 @@
 """The command `rnn-reactivation`."""
 
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import typer
@@ -9,10 +11,12 @@ from rnn_reactivation.configuration import (
     Configuration,
     load_configuration,
     parse_changes,
+    results_of,
     unknown_key,
 )
 from rnn_reactivation.experiments.analyze import HEAD_DIRECTION, KINDS, NAVIGATION, VANILLA, Analyze
 from rnn_reactivation.experiments.train import TrainHeadDirection, TrainNavigation
+from rnn_reactivation.release import PATH, translate_analysis
 from sharpwave_shared.app import App
 from sharpwave_shared.errors import ParameterError
 from sharpwave_shared.experiment import Options
@@ -20,10 +24,9 @@ from sharpwave_shared.parameters import parse
 from sharpwave_shared.reporting import Reporter
 
 DEFAULT = f"{NAVIGATION}/{VANILLA[0]}"
-REPRODUCED = (
-    *(f"{task}/{name}" for task in (NAVIGATION, HEAD_DIRECTION) for name in VANILLA),
-    f"{NAVIGATION}/noisy_unbiased_gru",
-    f"{NAVIGATION}/noisy_biased_gru",
+REPRODUCED = tuple(f"{task}/{name}" for task in (NAVIGATION, HEAD_DIRECTION) for name in VANILLA)
+WITH_GRUS = tuple(
+    f"{NAVIGATION}/noisy_{name}" for name in ("unbiased", "biased", "unbiased_gru", "biased_gru")
 )
 Changes = Annotated[
     list[str] | None,
@@ -43,7 +46,18 @@ Settings = Annotated[
         show_default=False,
     ),
 ]
-app = App(
+
+
+class _App(App):
+    def __call__(self, arguments: Sequence[str] | None = None) -> None:
+        """Run the command line; the original's `config=... seed=...` mean `train`."""
+        words = sys.argv[1:] if arguments is None else list(arguments)
+        if words and "=" in words[0] and not words[0].startswith("-"):
+            words = ["train", *words]
+        super().__call__(words)
+
+
+app = _App(
     "rnn-reactivation", "Offline reactivation in recurrent networks trained to track a variable."
 )
 app.know(TrainNavigation, TrainHeadDirection, Analyze)
@@ -76,7 +90,8 @@ def _train_command(default: str) -> Callable[..., None]:
         """
         given = _parse(settings or [], options)
         names = given.plain or [default]
-        _train(_configurations(names, given), given.options, reporter)
+        networks, options = _configurations(names, given)
+        _train(networks, options, reporter)
 
     return train
 
@@ -100,7 +115,7 @@ def _analyze(options: Options, reporter: Reporter, settings: Settings = None) ->
             "KEY=VALUE", repr(given.plain[1]), "a setting; configurations=... says what is analysed"
         )
     fields, values = Analyze.model_fields, {}
-    for key, text in parse_changes(given.changes).items():
+    for key, text in translate_analysis(kind, parse_changes(given.changes)).items():
         if key not in fields:
             raise unknown_key(key, list(fields))
         values[key] = parse(key, fields[key], text)
@@ -114,20 +129,25 @@ def _analyze(options: Options, reporter: Reporter, settings: Settings = None) ->
 def _reproduce(options: Options, reporter: Reporter, settings: Changes = None) -> None:
     """Train configurations, analyse them task by task, and verify the claims.
 
-    Without CONFIG: both tasks' four with vanilla networks, and the two with GRUs.
-    What is finished is skipped, what was cut off is gone on with. Exit code 1 if a claim is not
-    reproduced.
+    Without CONFIG: both tasks' four with vanilla networks, with all seeds, and the two with GRUs,
+    with the first seed. What is finished is skipped, what was cut off is gone on with. Exit code 1
+    if a claim is not reproduced.
     """
     from sharpwave_shared.execution import report_claims, run_all
 
     given = _parse(settings or [], options)
     options = given.options.replaced(resume=True)
-    networks = _configurations(given.plain or REPRODUCED, given)
-    runs = run_all(networks, options, reporter, show_claims=False)
-    for task in dict.fromkeys(network.task.name for network in networks):
-        analysis = _analysis([n for n in networks if n.task.name == task], options)
-        runs += run_all([analysis], options, reporter, show_claims=False)
-    if False in [report_claims(run, reporter) for run in runs]:
+    first = options.replaced(seed=options.all_seeds[0], seeds=None)
+    usual = [(REPRODUCED, options), (WITH_GRUS, first)]
+    runs = []
+    for names, own in [(given.plain, options)] if given.plain else usual:
+        networks, own = _configurations(names, given._replace(options=own))
+        runs += run_all(networks, own, reporter, show_claims=False)
+        for task in dict.fromkeys(network.task.name for network in networks):
+            analysis = _analysis([n for n in networks if n.task.name == task], own)
+            runs += run_all([analysis], own, reporter, show_claims=False)
+    once = {run.directory: run for run in runs}.values()
+    if False in [report_claims(run, reporter) for run in once]:
         raise typer.Exit(1)
 
 
@@ -140,25 +160,41 @@ class _Given(NamedTuple):
 
 
 def _parse(settings: Sequence[str], options: Options) -> _Given:
-    """Read positional arguments: plain ones and `config=...`, `seed=...`, other `key=value`."""
-    plain, seeds, changes = [], [], []
+    """Read positional arguments: plain ones, `config=`, `seed=`, `path=`, other `key=value`."""
+    plain, seeds, paths, changes = [], [], [], []
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals or key == "config":
             plain.append(value or setting)
         elif key == "seed":
             seeds.append(parse("seed", Options.model_fields["seed"], value))
+        elif key == PATH:
+            paths.append(Path(value))
         else:
             changes.append(setting)
     if len(set(plain)) < len(plain):
         raise ParameterError("config", "one twice", "different configurations")
     if len(seeds) > 1 or (seeds and {"seed", "seeds"} & options.model_fields_set):
         raise ParameterError("seed", "two values", "every key once")
-    return _Given(plain, options.replaced(seed=seeds[0]) if seeds else options, changes)
+    if len(paths) > 1 or (paths and options.out is not None):
+        raise ParameterError(PATH, "two values", "every key once; --out says the same")
+    if seeds:
+        options = options.replaced(seed=seeds[0])
+    if paths:
+        options = options.replaced(out=paths[0])
+    return _Given(plain, options, changes)
 
 
-def _configurations(names: Sequence[str], given: _Given) -> list[Configuration]:
-    return [load_configuration(name, given.changes, quick=given.options.quick) for name in names]
+def _configurations(names: Sequence[str], given: _Given) -> tuple[list[Configuration], Options]:
+    """Load configurations; `path` in a file says where results lie unless --out does."""
+    options = given.options
+    networks = [load_configuration(name, given.changes, quick=options.quick) for name in names]
+    paths = {path for name in names if (path := results_of(name)) is not None}
+    if options.out is not None or not paths:
+        return networks, options
+    if len(paths) > 1:
+        raise ParameterError(PATH, "several values", "one folder for all results; --out chooses it")
+    return networks, options.replaced(out=Path(paths.pop()))
 
 
 def _train(networks: Sequence[Configuration], options: Options, reporter: Reporter) -> None:

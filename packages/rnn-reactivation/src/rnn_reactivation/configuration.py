@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rnn_reactivation.experiments.train import TASKS, TrainHeadDirection, TrainNavigation
+from rnn_reactivation.release import ALIASES, PATH, SETTLED, check_settled, translate
 from sharpwave_shared.errors import InvalidInputError, ParameterError, show
 from sharpwave_shared.parameters import parse, section
 
@@ -39,10 +40,11 @@ def load_configuration(
     ----------
     name_or_path
         One of `configuration_names`, or the path of a user's `.yml` or `.yaml` file. Such a file
-        has the sections `task`, `rnn` and `trainer`; `task.name` is required, everything else is
-        as usual in the task unless it is given.
+        has the sections `task`, `rnn` and `trainer`; `task.name` is required unless keys, or the
+        file's folder, tell the task; everything else is as usual in the task unless it is given.
     changes
-        `section.key=value`, such as `rnn.sigma2_rec=0.0003`.
+        `section.key=value`, such as `rnn.sigma2_rec=0.0003`. Here and in files, keys may be those
+        of the original release (`release.ALIASES`).
     quick
         Whether what is not given is scaled down.
 
@@ -51,36 +53,52 @@ def load_configuration(
     InvalidInputError
         If there is no such configuration, the file cannot be used, or a key or a value is wrong.
     """
-    from rnn_reactivation.yaml_text import parse_settings, printable, read_settings
-
-    if name_or_path in configuration_names():
-        name, where = name_or_path.partition("/")[2], f"config={name_or_path}"
-        file = _shipped().joinpath(*f"{name_or_path}.yml".split("/"))
-        settings = parse_settings(file.read_text(encoding="utf-8"), where)
-    elif name_or_path.lower().endswith(SUFFIXES):
-        name, where = Path(name_or_path).stem, printable(name_or_path)
-        settings = read_settings(name_or_path)
-    else:
-        raise _no_such_configuration(name_or_path)
+    where, name, settings = _read(name_or_path)
+    settings.pop(PATH, None)
     changed = parse_changes(changes)
+    given: dict[str, str] = {}
     try:
-        kind = _kind(settings.get("task.name"))
-        own = _values(kind, settings)
+        own, given = translate(settings)
+        kind = _kind(own.get("task.name") or _guess(own, name_or_path))
+        own_values = _values(kind, own, given)
     except InvalidInputError as error:
         raise InvalidInputError(f"{where}: {error}") from None
-    values = _values(kind, settings | changed)
+    by_our_keys, changed_given = translate(changed)
+    given |= changed_given
+    values = _values(kind, own | by_our_keys, given)
     variance = values.get("rnn", {}).get("sigma2_rec")
-    if "rnn.sigma2_rec" in changed:
+    if "rnn.sigma2_rec" in by_our_keys:
         usual = kind().rnn.sigma2_rec
-        if variance != own.get("rnn", {}).get("sigma2_rec", usual):
+        if variance != own_values.get("rnn", {}).get("sigma2_rec", usual):
             name = f"{name}_{variance:g}"
     try:
         configuration = kind(config=name, **values)
+        check_settled(settings | changed, configuration)
     except ParameterError as error:
+        error = ParameterError(given.get(error.name, error.name), error.got, error.expected)
         if error.name in changed:
-            raise
+            raise error from None
         raise InvalidInputError(f"{where}: {error}") from None
     return configuration.scaled_down() if quick else configuration
+
+
+def results_of(name_or_path: str) -> str | None:
+    """Give the key `path` of a configuration, if it has one: where results are to lie."""
+    return _read(name_or_path)[2].get(PATH)
+
+
+def _read(name_or_path: str) -> tuple[str, str, dict[str, str]]:
+    """Read a configuration's settings; give what errors call it, and its name, too."""
+    from rnn_reactivation.yaml_text import parse_settings, printable, read_settings
+
+    if name_or_path in configuration_names():
+        where = f"config={name_or_path}"
+        file = _shipped().joinpath(*f"{name_or_path}.yml".split("/"))
+        settings = parse_settings(file.read_text(encoding="utf-8"), where)
+        return where, name_or_path.partition("/")[2], settings
+    if name_or_path.lower().endswith(SUFFIXES):
+        return printable(name_or_path), Path(name_or_path).stem, read_settings(name_or_path)
+    raise _no_such_configuration(name_or_path)
 
 
 def configuration_of(values: Mapping[str, Any]) -> Configuration:
@@ -137,6 +155,15 @@ def _kind(name: str | None) -> Kind:
     return TASKS[name]
 
 
+def _guess(settings: Mapping[str, str], path: str) -> str | None:
+    """Guess the task of a file that does not name it: from its keys, or from its folder."""
+    fitting = [name for name, kind in TASKS.items() if settings.keys() <= _fields(kind).keys()]
+    folder = Path(path).parent.name
+    if len(fitting) == 1:
+        return fitting[0]
+    return folder if folder in TASKS else None
+
+
 def _fields(kind: Kind) -> dict[str, Any]:
     """List the fields of all sections by full key."""
     sections = {name: section(field.annotation) for name, field in kind.model_fields.items()}
@@ -148,15 +175,16 @@ def _fields(kind: Kind) -> dict[str, Any]:
     }
 
 
-def _values(kind: Kind, settings: Mapping[str, str]) -> dict[str, Any]:
-    """Read values by section from texts by full key."""
+def _values(kind: Kind, settings: Mapping[str, str], given: Mapping[str, str]) -> dict[str, Any]:
+    """Read values by section from texts by full key; `given` says as what keys were given."""
     known = _fields(kind)
     values: dict[str, Any] = {}
     for key, text in settings.items():
         if key not in known:
-            raise unknown_key(key, list(known))
+            aliases = [alias for alias, ours in ALIASES.items() if ours in known]
+            raise unknown_key(given[key], [*known, *aliases, *SETTLED])
         name, _, inner = key.partition(".")
-        values.setdefault(name, {})[inner] = parse(key, known[key], text)
+        values.setdefault(name, {})[inner] = parse(given[key], known[key], text)
     return values
 
 

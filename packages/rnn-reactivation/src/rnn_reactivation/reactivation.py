@@ -83,8 +83,8 @@ def analyse(
     """
     journal = journal or Journal()
     kinds = set(settings.kinds)
-    each = len(settings.configurations) * (bool(kinds - {"variance"}) + ("variance" in kinds))
-    total = len(models) * (each + ("kl" in kinds))
+    parts = bool(kinds - {"variance"}) + len(kinds & {"variance", "dimensionality"})
+    total = len(models) * (len(settings.configurations) * parts + ("kl" in kinds))
     found = []
     with journal.reporter.progress("analysing", total) as advance:
         for seed, networks in models.items():
@@ -133,6 +133,9 @@ class _Seed:
         )
         values = {(n, c): v for n, own in self.variances.items() for c, v in own.items()}
         noise = self._table(frame, values, "variance of the recurrent noise asleep")
+        epochs = [model.epoch for model in self.models.values()]
+        about = {"long_name": "epochs of training"}
+        frame = frame.assign(trained_epochs=("configuration", epochs, about))
         return frame.assign_coords(noise_variance=noise)
 
     def _table(
@@ -216,12 +219,16 @@ class _Seed:
         self._put("variance", found, f"{kind} of the {self.what} over time", units)
 
     def _distance(self) -> None:
-        """Measure steps: those of the first steps, as many as a trial has, and of the last."""
+        """Measure steps: the first ones, as many as a trial has, the last ones, and each."""
         step = "turn" if self.bearings else "step"
         first = self._each(lambda r, task: mean_step(r.decoded[: task.length]))
         last = self._each(lambda r, task: mean_step(r.decoded[-task.length :]))
         self._put("distance", first, f"mean {step} at first", self.unit)
         self._put("distance_late", last, f"mean {step} in the end", self.unit)
+        courses = self._each(lambda r, _: steps_of(r.decoded).double().norm(dim=-1).mean(1))
+        self._put("distance_course", courses, f"mean {step} by time", self.unit, "elapsed")
+        elapsed = range(1, self.data.sizes["elapsed"] + 1)
+        self.data = self.data.assign_coords(elapsed=("elapsed", elapsed, {"units": "steps"}))
         if self.bearings:
             covered = self._each(lambda r, _: coverage(r.decoded))
             speed = self._each(lambda r, t: float(steps_of(r.decoded).double().mean()) / t.dt)
@@ -229,8 +236,25 @@ class _Seed:
             self._put("angular_velocity", speed, "mean angular velocity", "rad/s")
 
     def _dimensionality(self) -> None:
-        count = self.settings.components
-        shares = self._each(lambda r, _: explained_variance(r.covariance, count))
+        """Measure the explained variance, asleep in simulations of their own."""
+        settings = self.settings
+        covariances = {key: r.covariance for key, r in self._recordings.items() if key[1] == ACTIVE}
+
+        def compute(journal: Journal) -> dict[str, Tensor]:
+            count, steps = settings.dimension_trajectories, settings.dimension_steps
+            found = {}
+            for condition, variance in self.variances[name].items():
+                streams = self.streams.child("dimensionality", name, condition)
+                model = self.models[name]
+                night = record(asleep(model, count, steps, variance, streams, self.device))
+                found[condition] = night.covariance
+            return found
+
+        for k, name in enumerate(self.models):
+            kept = self.journal.once(f"dimensionality {k}", compute)
+            covariances |= {(name, condition): value for condition, value in kept.items()}
+            self.advance(1)
+        shares = {key: explained_variance(c, settings.components) for key, c in covariances.items()}
         said = "cumulative share of the variance of activity"
         self._put("explained_variance", shares, said, "", "component")
         if self.bearings:
@@ -273,7 +297,7 @@ class _Seed:
 
         def compute(journal: Journal) -> dict[str, dict[str, Tensor]]:
             streams = self.streams.child("awake", name)
-            trials = max(1, settings.steps // self.tasks[name].length)
+            trials = settings.awake_trials
             simulated = awake(model, settings.trajectories, trials, streams, self.device)
             found = {ACTIVE: record(simulated, trials=True)}
             for condition, variance in self.variances[name].items():

@@ -24,6 +24,8 @@ class _Turning(Parameters):
 
     length: Count = 100
     """Steps of a trajectory."""
+    random_start: bool = True
+    """Whether trajectories start anywhere; otherwise at 0: the centre of the box, or bearing 0."""
     dt: Seconds = 0.02
     """Duration of a step, s."""
     biased: bool = False
@@ -56,14 +58,12 @@ class NavigationTask(_Turning):
 
     name: Literal["spatial_navigation"] = "spatial_navigation"
     """Of the task."""
-    random_start: bool = True
-    """Whether trajectories start anywhere in the box; otherwise at its centre."""
     box_width: Metres = 2.2
     """Width of the box, m."""
     box_height: Metres = 2.2
     """Height of the box, m."""
     speed: Metres = 0.26 * math.pi
-    """Scale of the Rayleigh distribution of the speed, m/s."""
+    """Scale of the Rayleigh distribution of the speed, m/s: the release's. The paper has 0.2."""
     border_region: Annotated[float, Between(0, 1e3)] = 0.03
     """Distance from a wall at which the animal avoids it, m."""
     border_slow_factor: Annotated[float, Between(0, 1)] = 0.25
@@ -78,6 +78,8 @@ class NavigationTask(_Turning):
     """Width of a place field, m."""
     difference_of_gaussians: bool = False
     """Whether place fields have an inhibitory surround."""
+    surround_scale: Annotated[float, Above(1, 1e3)] = 2.0
+    """Variance of the surround, relative to that of the place field."""
 
     @property
     def cells(self) -> int:
@@ -127,10 +129,10 @@ class Rnn(Parameters):
     """Recurrent units."""
     activation: Literal["relu", "tanh", "sigmoid", "identity"] = "relu"
     """Their nonlinearity."""
-    dt: Seconds = 0.02
-    """Time step, s; only its ratio to tau matters."""
-    tau: Seconds = 0.1
-    """Time constant, s."""
+    dt: Seconds = 0.2
+    """Time step; only its ratio to tau matters."""
+    tau: Seconds = 1.0
+    """Time constant."""
     sigma2_in: Variance = 0.0
     """Variance of the noise of inputs."""
     sigma2_rec: Variance = 1e-4
@@ -156,8 +158,8 @@ class BearingRnn(Rnn):
 
     hidden_size: Units = 128
     """Recurrent units."""
-    tau: Seconds = 0.04
-    """Time constant, s."""
+    dt: Seconds = 0.5
+    """Time step; only its ratio to tau matters."""
     sigma2_rec: Variance = 0.01
     """Variance of the noise of recurrent units."""
 
@@ -171,6 +173,8 @@ class Trainer(Parameters):
     """Trajectories of an iteration."""
     learning_rate: Annotated[float, Above(0, 1e3)] = 1e-3
     """Of Adam."""
+    weight_decay: Annotated[float, Between(0, 1e3)] = 0.0
+    """Factor of the weights that Adam adds to their gradients."""
     test_every: Epochs = 100
     """Iterations from a test to the next."""
     save_every: Epochs = 100

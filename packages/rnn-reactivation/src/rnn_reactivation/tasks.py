@@ -90,7 +90,7 @@ def draw_motion(task: Task, count: int, generator: torch.Generator) -> Motion:
     like: Any = {"generator": generator, "device": generator.device}
     size = task.length, count
     if isinstance(task, HeadDirectionTask):
-        start = (2 * torch.rand((count, 1), **like) - 1) * math.pi
+        start = (2 * torch.rand((count, 1), **like) - 1) * (math.pi * task.random_start)
         turns = _turns(task, torch.randn(size, **like))
         return Motion(start, start[:, 0], torch.zeros_like(turns), turns)
     half = _half(task, generator.device)
@@ -173,12 +173,15 @@ class PlaceCells:
         Whether wider fields are subtracted, as in Sorscher et al. 2019.
     nearest
         Cells that decoding averages.
+    surround_scale
+        Variance of the wider fields, relative to that of the fields.
     """
 
     centres: Float[Tensor, "*networks cells 2"]
     sigma: float
     difference_of_gaussians: bool
     nearest: int
+    surround_scale: float = 2.0
 
     def of(self, network: int) -> "PlaceCells":
         """Give the cells of one of several networks."""
@@ -197,7 +200,7 @@ class PlaceCells:
         scores = self._scores(states, self.sigma**2, out)
         found = torch.softmax(scores, -1, out=scores)
         if self.difference_of_gaussians:
-            found -= torch.softmax(self._scores(states, 2 * self.sigma**2), -1)
+            found -= torch.softmax(self._scores(states, self.surround_scale * self.sigma**2), -1)
             found -= found.amin(-1, keepdim=True)
             found /= found.sum(-1, keepdim=True)
         return found
@@ -329,7 +332,11 @@ def make_cells(
         ]
         centres = torch.tensor(np.stack(drawn), dtype=torch.get_default_dtype(), device=device)
         return PlaceCells(
-            centres, task.place_cells_sigma, task.difference_of_gaussians, task.nearest
+            centres,
+            task.place_cells_sigma,
+            task.difference_of_gaussians,
+            task.nearest,
+            task.surround_scale,
         )
     count = task.head_direction_cells_num
     angles = torch.arange(count, device=device) * (2 * math.pi / count) - math.pi

@@ -17,6 +17,7 @@ from rnn_reactivation.recurrence import (
     initialise,
     make_network,
 )
+from rnn_reactivation.sections import Trainer
 from rnn_reactivation.tasks import (
     Cells,
     HeadDirectionCells,
@@ -388,7 +389,7 @@ def train(
         for name, values in parameters.items():
             values.grad = gradients[name]
         if adam is None:  # only now is it known from which epoch the networks go on
-            adam = _adam(parameters, means, squares, epoch - 1, trainer.learning_rate)
+            adam = _adam(parameters, means, squares, epoch - 1, trainer)
         adam.step()
         for learner in learners:
             learner.epoch = epoch
@@ -432,10 +433,12 @@ def _refuse_divergence(learner: Learner, loss: float, epoch: int, what: str) -> 
 
 
 def _adam(
-    parameters: Parameters, means: Parameters, squares: Parameters, step: int, rate: float
+    parameters: Parameters, means: Parameters, squares: Parameters, step: int, trainer: Trainer
 ) -> torch.optim.Adam:
     """Take up Adam after so many steps."""
-    adam = torch.optim.Adam(list(parameters.values()), lr=rate)
+    adam = torch.optim.Adam(
+        list(parameters.values()), trainer.learning_rate, weight_decay=trainer.weight_decay
+    )
     for name, values in parameters.items():
         adam.state[values] = {
             "step": torch.tensor(float(step)),

@@ -12,7 +12,7 @@ from rnn_reactivation.experiments.train import TASKS, Train, check_folder_name, 
 from sharpwave_shared import lazy
 from sharpwave_shared.errors import InvalidInputError, ParameterError
 from sharpwave_shared.experiment import Experiment, Job, Options
-from sharpwave_shared.parameters import Between, Distinct
+from sharpwave_shared.parameters import AtLeast, Between, Distinct
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -42,6 +42,7 @@ class Analyze(Experiment):
         "variance_trajectories": 50,
         "variance_steps": 400,
         "variance_dropped": 200,
+        "dimension_trajectories": 50,
     }
 
     kinds: Annotated[tuple[Kind, ...], Distinct()] = KINDS
@@ -51,11 +52,17 @@ class Analyze(Experiment):
     configurations: Annotated[tuple[str, ...], Distinct()] = VANILLA
     """Names of trained configurations."""
     noise: Literal["scaled", "same", "absolute"] = "scaled"
-    """Variance of the noise asleep: twice that of training, the same, or twice the task's usual."""
+    """Variance of the noise asleep: twice that of training (GRUs: that of training), the same, or
+    twice the task's usual."""
+    epoch: Annotated[int, AtLeast(1)] | None = None
+    """The epoch after which networks are looked at. Default: the last."""
     trajectories: Trajectories = 200
     """Of the simulations that are decoded."""
     steps: Annotated[int, Between(2, 1_000_000)] = 1000
-    """Of these; awake, they are divided into trials as long as those of training."""
+    """Of these, asleep."""
+    awake_trials: Annotated[int, Between(1, 10_000)] = 1
+    """Trials of each trajectory awake, as long as those of training; with 10, there are as many
+    points awake as asleep."""
     samples: Trajectories = 2500
     """Of the Monte Carlo estimates of divergences."""
     variance_trajectories: Trajectories = 500
@@ -64,6 +71,10 @@ class Analyze(Experiment):
     """Of these."""
     variance_dropped: Annotated[int, Between(0, 1_000_000)] = 1000
     """Steps at their start that do not count."""
+    dimension_trajectories: Trajectories = 1000
+    """Of the simulations asleep for the dimensionality."""
+    dimension_steps: Annotated[int, Between(2, 1_000_000)] = 200
+    """Of these."""
     components: Annotated[int, Between(1, 100_000)] = 10
     """Principal components."""
     networks: Path | None = None
@@ -71,11 +82,11 @@ class Analyze(Experiment):
 
     def check(self) -> None:
         """Check names, and that some steps are left for the variance."""
-        if self.variance_dropped >= self.variance_steps:
+        if self.variance_dropped + 2 > self.variance_steps:
             raise ParameterError(
                 "variance_dropped",
                 self.variance_dropped,
-                f"below variance_steps ({self.variance_steps})",
+                f"at least 2 below variance_steps ({self.variance_steps})",
             )
         for name in self.configurations:
             check_folder_name("configurations", name)
@@ -93,10 +104,12 @@ class Analyze(Experiment):
     def variances(self, configuration: Train) -> dict[str, float]:
         """Give the variance of the noise in each quiescent condition of a network.
 
-        One that was trained without noise is also left alone with twice the task's usual.
+        One that was trained without noise is also left alone with twice the task's usual. The
+        paper doubles the variance of vanilla networks only.
         """
         trained, absolute = configuration.rnn.sigma2_rec, 2 * self.usual_variance
-        asleep = {"scaled": 2 * trained, "same": trained, "absolute": absolute}[self.noise]
+        scaled = trained if configuration.rnn.type == "gru" else 2 * trained
+        asleep = {"scaled": scaled, "same": trained, "absolute": absolute}[self.noise]
         found = {QUIESCENT: asleep}
         if trained == 0 and asleep == 0:
             found[NOISE_ADDED] = absolute
@@ -139,7 +152,12 @@ class Analyze(Experiment):
             raise self._not_trained(directory, name, seed)
         network = open_run(directory).experiment
         assert isinstance(network, Train)  # noqa: S101 - it lies in a network's folder
-        return model_path(directory, network.trainer.n_epochs)
+        path = model_path(directory, self.epoch or network.trainer.n_epochs)
+        if self.epoch is not None and not path.is_file():
+            every = network.trainer.save_every
+            expected = f"one that was saved: every {every}, up to {network.trainer.n_epochs:,}"
+            raise ParameterError("epoch", self.epoch, expected)
+        return path
 
     def _model(self, path: Path, seed: int) -> Model:
         from rnn_reactivation.networks import read_model

@@ -20,12 +20,13 @@ LONGEST_NAME = 26
 WORDS = {
     "noisy": "noisy",
     "no-noise": "no noise",
+    "uniform-noise": "uniform noise",
     "unbiased": "unbiased",
     "biased": "biased",
     "gru": "GRU",
 }
 NOISE = {
-    "scaled": "twice the variance of training",
+    "scaled": "twice the variance of training (GRU: of training)",
     "same": "the variance of training",
     "absolute": "twice the task's usual variance",
 }
@@ -220,16 +221,21 @@ def row_panels(
 
 def simulations(experiment: Analyze, data: xr.Dataset) -> str:
     """Say what was simulated, awake and asleep."""
-    trials = " or ".join(map(str, np.unique(data["trial_steps"])))
+    steps = " or ".join(map(str, np.unique(data["trial_steps"])))
+    trials = experiment.awake_trials
+    each = f"{trials} trials of {steps} steps each" if trials > 1 else f"of {steps} steps"
     return (
-        f"{experiment.trajectories} trajectories of {experiment.steps:,} steps, awake in "
-        f"trials of {trials}; {asleep_noise(experiment, data)}"
+        f"{experiment.trajectories} trajectories, awake {each}, asleep of {experiment.steps:,}; "
+        f"{asleep_noise(experiment, data)}"
     )
 
 
 def asleep_noise(experiment: Analyze, data: xr.Dataset) -> str:
     """Say what the noise asleep was."""
-    text = f"asleep no input, and noise of {NOISE[experiment.noise]}"
+    noise = NOISE[experiment.noise]
+    if not any(str(name).endswith("_gru") for name in data["configuration"].values):
+        noise = noise.partition(" (")[0]
+    text = f"asleep no input, and noise of {noise}"
     if NOISE_ADDED in data["condition"]:
         text += f" (noise added: {NOISE['absolute']})"
     return text

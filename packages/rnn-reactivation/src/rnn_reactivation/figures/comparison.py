@@ -1,6 +1,6 @@
 """Figures of the numbers of an analysis: divergences, variance, distance, dimensionality."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
@@ -17,6 +17,7 @@ from rnn_reactivation.experiments.analyze import ACTIVE, NAVIGATION, NOISE_ADDED
 from rnn_reactivation.figures.common import (
     COLOURS,
     CONDITIONS,
+    Network,
     asleep_noise,
     networks_of,
     pretty,
@@ -28,6 +29,10 @@ from sharpwave_shared.statistics import mean_and_sd
 
 DIMMEST = 1e-3
 """Colours of divergences begin here at the lowest: below it they tell nothing."""
+BLOCK = 10
+"""Steps that are averaged where steps are drawn in time."""
+SMALLEST_STEP = 1e-3
+"""Mean steps (m or rad) below are drawn to a linear scale, those above to a logarithmic one."""
 COLUMNS = 4
 LONG_WORD = 13
 """Longer names do not fit below a column side by side."""
@@ -44,6 +49,8 @@ def comparison_figures(experiment: Analyze, data: xr.Dataset) -> dict[str, Figur
         held = {key: label for key, label in measures.items() if key in data}
         if held:
             figures[name] = _bars(experiment, data, name, held)
+    if "distance_course" in data:
+        figures["distance_time"] = _steps_in_time(experiment, data)
     if "explained_variance" in data:
         figures["dimensionality"] = _dimensionality(experiment, data)
     return figures
@@ -209,9 +216,7 @@ def _explain(measures: Mapping[str, str]) -> str:
         return " 0: always the same bearing, 1: no mean direction."
     text = ""
     if "distance" in measures:
-        text += (
-            " At first, in the end: the first and the last steps asleep, as many as a trial has."
-        )
+        text += " At first, in the end: the first and the last steps, as many as a trial has."
     if "coverage" in measures:
         text += " A twentieth of the circle counts as covered from a tenth of an even share on."
     return text
@@ -253,8 +258,8 @@ def _legend(figure: Figure, data: xr.Dataset, conditions: set[str]) -> None:
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
 
 
-def _dimensionality(experiment: Analyze, data: xr.Dataset) -> Figure:
-    networks = networks_of(data)
+def _network_panels(networks: Sequence[Network]) -> tuple[Figure, np.ndarray]:
+    """Make a panel for every network, all on the same axes; name the networks."""
     columns = min(COLUMNS, len(networks))
     rows = -(-len(networks) // columns)
     figure, panels = plt.subplots(
@@ -265,6 +270,63 @@ def _dimensionality(experiment: Analyze, data: xr.Dataset) -> Figure:
         sharex=True,
         sharey=True,
     )
+    for axes, network in zip(panels.flat, networks, strict=False):
+        axes.set_title(pretty(network.name), fontsize=9)
+    for axes in panels.flat[len(networks) :]:
+        axes.remove()
+    return figure, panels
+
+
+def _label_outer(panels: np.ndarray, count: int, x: str, y: str) -> None:
+    """Label the lowest of `count` panels in each column, and the first in each row."""
+    columns = panels.shape[1]
+    for k in range(columns):
+        below = panels[(count - 1 - k) // columns, k]
+        below.set_xlabel(x)
+        below.tick_params(labelbottom=True)
+    for axes in panels[:, 0]:
+        axes.set_ylabel(y)
+
+
+def _steps_in_time(experiment: Analyze, data: xr.Dataset) -> Figure:
+    """Draw the mean step in blocks of steps, by the time that they took place."""
+    networks = networks_of(data)
+    figure, panels = _network_panels(networks)
+    block = max(1, min(BLOCK, (data.sizes["elapsed"] + 1) // 10))
+    lines: dict[str, Line2D] = {}
+    for axes, network in zip(panels.flat, networks, strict=False):
+        for condition in network.having("distance_course"):
+            course = network.data["distance_course"].sel(condition=condition)
+            means = course.coarsen(elapsed=block, boundary="trim").mean()
+            values = means.transpose("seed", "elapsed").values
+            x, colour = means["elapsed"].values * network.dt, COLOURS[condition]
+            for seed in values if len(values) > 1 else []:
+                axes.plot(x, seed, color=colour, linewidth=0.6, alpha=0.5)
+            (lines[condition],) = axes.plot(
+                x, mean_and_sd(values)[0], color=colour, label=CONDITIONS[condition]
+            )
+        axes.axvline(network.trial * network.dt, color="0.5", linewidth=0.8, linestyle=":")
+        axes.set_yscale("symlog", linthresh=SMALLEST_STEP, linscale=0.3)
+        axes.set_ylim(bottom=0)
+        axes.margins(x=0.02)
+    position = experiment.task == NAVIGATION
+    what = "mean step of the\nposition (m)" if position else "mean turn of the\nbearing (rad)"
+    _label_outer(panels, len(networks), "time (s)", what)
+    handles = [lines[condition] for condition in CONDITIONS if condition in lines]
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    caption(
+        figure,
+        f"Mean step of decoded outputs in time, in blocks of {block} steps; linear below "
+        f"{SMALLEST_STEP:g}; dotted: duration of a trial. "
+        f"{_each_seed(data, 'means over them, thin lines each').capitalize()}; "
+        f"{simulations(experiment, data)}.",
+    )
+    return figure
+
+
+def _dimensionality(experiment: Analyze, data: xr.Dataset) -> Figure:
+    networks = networks_of(data)
+    figure, panels = _network_panels(networks)
     conditions: dict[str, Line2D] = {}
     for axes, network in zip(panels.flat, networks, strict=False):
         for condition in [ACTIVE, *network.having("noise_variance")]:
@@ -277,23 +339,18 @@ def _dimensionality(experiment: Analyze, data: xr.Dataset) -> Figure:
             (line,) = axes.plot(x, mean_and_sd(values)[0], color=colour, marker="o", markersize=3)
             line.set_label(CONDITIONS[condition])
             conditions.setdefault(condition, line)
-        axes.set_title(pretty(network.name), fontsize=9)
         axes.set_ylim(0, 1.03)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    for axes in panels.flat[len(networks) :]:
-        axes.remove()
-    for k in range(columns):
-        below = panels[(len(networks) - 1 - k) // columns, k]
-        below.set_xlabel("components")
-        below.tick_params(labelbottom=True)
-    for axes in panels[:, 0]:
-        axes.set_ylabel("explained variance\n(cumulative share)")
+    label = "explained variance\n(cumulative share)"
+    _label_outer(panels, len(networks), "components", label)
     handles = [conditions[condition] for condition in CONDITIONS if condition in conditions]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     caption(
         figure,
         "Variance of the activity that the first principal components explain, each condition's "
-        f"own. {_each_seed(data, 'means over them, thin lines each').capitalize()}; "
-        f"{simulations(experiment, data)}.",
+        f"own. {_each_seed(data, 'means over them, thin lines each').capitalize()}. Awake "
+        f"{experiment.trajectories} trajectories as in training, asleep "
+        f"{experiment.dimension_trajectories:,} of {experiment.dimension_steps} steps; "
+        f"{asleep_noise(experiment, data)}.",
     )
     return figure
