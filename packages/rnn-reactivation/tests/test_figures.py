@@ -393,6 +393,28 @@ def test_steps_in_time_are_means_of_blocks(monkeypatch: pytest.MonkeyPatch) -> N
             assert np.allclose(line.get_xdata(), DT * (2 + 3 * np.arange(10)))
 
 
+def test_either_noise_in_what_the_paper_shows() -> None:
+    names = ["noisy_unbiased", "uniform-noise_unbiased", "uniform-noise_biased"]
+    experiment, data = make(NAVIGATION, names, pictures=[])
+    figure = build((experiment, data))["noise"]
+    assert "uniform, released" in words(figure)
+    found = [[bar.get_height() for bar in bars_of(axes)] for axes in figure.axes]
+    wanted = []
+    for name in names[:2]:
+        own = data.sel(configuration=name)
+        asleep, awake = own.sel(condition="quiescent"), own.sel(condition="active")
+        shares = [values["explained_variance"].isel(component=-1) for values in (asleep, awake)]
+        each = [
+            shares[0] - shares[1],
+            asleep["kl"].sel(asleep=name),
+            asleep["variance"],
+            asleep["distance"] / awake["distance"],
+        ]
+        wanted.append([float(values.mean()) for values in each])
+    assert np.allclose(np.transpose(found), wanted)
+    assert "noise" not in build(make(NAVIGATION, names[1:], pictures=[]))
+
+
 def test_single_seed_has_no_points() -> None:
     figures = build(make(NAVIGATION, seeds=[3], pictures=[]))
     for name, unit in (("variance", "m²"), ("distance", "(m)")):

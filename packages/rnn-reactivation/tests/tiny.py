@@ -3,6 +3,8 @@
 import atexit
 import shutil
 import tempfile
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,38 +25,44 @@ ANALYSIS: dict[str, Any] = {
     "variance_trajectories": 5,
     "variance_steps": 20,
     "variance_dropped": 10,
+    "dimension_trajectories": 5,
+    "dimension_steps": 20,
 }
-NAMES = ("noisy_unbiased", "no-noise_biased")
-NETWORKS = Path(tempfile.mkdtemp(prefix="rnn-reactivation-"))
-"""Where tiny networks of both tasks lie, with seed 0."""
-atexit.register(shutil.rmtree, NETWORKS, ignore_errors=True)
+NAME = "no-noise_biased"  # it has all conditions
 
 
-def _train_networks() -> None:
-    for name in NAMES:
-        noise = {} if name.startswith("noisy") else {"sigma2_rec": 0.0}
-        for kind, sizes in ((TrainNavigation, NAVIGATION), (TrainHeadDirection, HEAD_DIRECTION)):
-            task = {**sizes["task"], "biased": name.endswith("_biased")}
-            values = {**sizes, "task": task, "rnn": {**sizes["rnn"], **noise}}
-            _store(kind(config=name, **values))
+class OfNetworks(Mapping[str, Any]):
+    """Parameters of an analysis of a tiny network, which is trained when one asks where it lies."""
+
+    values_: Mapping[str, Any] = {**ANALYSIS, "configurations": (NAME,)}
+
+    @cached_property
+    def networks(self) -> Path:
+        """Train the network, with seed 0 and without figures; give the folder of all results."""
+        from sharpwave_shared.execution import Cell, run_cells
+        from sharpwave_shared.experiment import Options
+        from sharpwave_shared.reporting import Reporter
+
+        root = Path(tempfile.mkdtemp(prefix="rnn-reactivation-"))
+        atexit.register(shutil.rmtree, root, ignore_errors=True)
+        sections = {**NAVIGATION, "rnn": {**SECTIONS["rnn"], "sigma2_rec": 0.0}}
+        sections["trainer"] = {**SECTIONS["trainer"], "n_epochs": 1}
+        cell = Cell(TrainNavigation(config=NAME, **sections), (0,), draw=False)
+        run_cells([cell], Options(out=root), Reporter(quiet=True), show_claims=False)
+        return root
+
+    def __getitem__(self, name: str) -> Any:
+        return self.networks if name == "networks" else self.values_[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from (*self.values_, "networks")
+
+    def __len__(self) -> int:
+        return len(self.values_) + 1
 
 
-def _store(experiment: Experiment) -> None:
-    """Run a training without its figures."""
-    from sharpwave_shared.execution import Cell, run_cells
-    from sharpwave_shared.experiment import Options
-    from sharpwave_shared.reporting import Reporter
-
-    options = Options(out=NETWORKS)
-    run_cells(
-        [Cell(experiment, (0,), draw=False)], options, Reporter(quiet=True), show_claims=False
-    )
-
-
-_train_networks()
-
-TINY: dict[type[Experiment], dict[str, Any]] = {
+TINY: dict[type[Experiment], Mapping[str, Any]] = {
     TrainNavigation: NAVIGATION,
     TrainHeadDirection: HEAD_DIRECTION,
-    Analyze: {**ANALYSIS, "configurations": NAMES, "networks": NETWORKS},
+    Analyze: OfNetworks(),
 }
