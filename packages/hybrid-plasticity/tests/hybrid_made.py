@@ -8,11 +8,10 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-import tiny
 import xarray as xr
 from matplotlib.figure import Figure
 
-from hybrid_plasticity.analysis import QUANTITIES, _empty
+from hybrid_plasticity.analysis import BEFORE, QUANTITIES, _empty
 from hybrid_plasticity.comparison import side_by_side
 from hybrid_plasticity.configuration import Configuration, Limits, Task
 from hybrid_plasticity.curriculum import Network, learned
@@ -23,7 +22,17 @@ from hybrid_plasticity.model import initialise
 from sharpwave_shared import execution
 from sharpwave_shared.results import read_results
 
-TINY = tiny.TINY[Train]
+TINY: dict[str, Any] = {
+    # The first intervals are mastered within some iterations: two thirds of the scenes are new.
+    "hidden_dims": (6, 5),
+    "scene_time": 2,
+    "vec_len": 8,
+    "VAR": 0.2,
+    "acc_threshold": 0.6,
+    "acc_num": 2,
+    "max_r": 2,
+    "max_iterations": 12,
+}
 """Parameters with which training takes a second."""
 
 
@@ -87,6 +96,7 @@ def pictured(configuration: Configuration, seed: int) -> dict[str, np.ndarray]:
         found[f"hidden_{i}"] = rng.uniform(0, 1, (scenes * time, layer.units))
         if layer.rule is not None:
             found[f"P_{i}"] = rng.normal(size=(3, layer.units, layer.inputs))
+            found[f"actual_{i}"] = rng.normal(size=(4 * time, layer.units, layer.inputs))
     return found | parameters(configuration, seed)
 
 
@@ -94,6 +104,7 @@ def _about(data: xr.Dataset, configuration: Configuration, seeds: Sequence[int])
     data = data.assign(trained_to=("seed", [1 + seed % 3 for seed in seeds]))
     return data.assign_coords(seed=list(seeds)).assign_attrs(
         network=configuration.short_name,
+        initial_rate=configuration.initial_rate,
         scene_time=configuration.scene_time,
         test_streams=3,
     )
@@ -113,6 +124,10 @@ def analysed(configuration: Configuration, seeds: Sequence[int]) -> xr.Dataset:
                 continue
             for name in QUANTITIES:
                 data[name].values[i] = rng.random()
+            for when in ("", BEFORE):
+                for name in ("sign_mean", "sign_negative"):
+                    data[name + when].values[i] = rng.random()
+                data["sign" + when].values[i, : layer.units] = rng.normal(size=layer.units)
             data["decay"].values[i] *= layer.decays
             data["decay_time"].values[i] = 5 * data["decay"].values[i]
             data["W_eta_correlation"].values[i] = np.nan if layer.rate == 0 else 0.2
@@ -185,7 +200,9 @@ def no_figures(*, but_pictures: bool = False) -> Iterator[list[Model]]:
     """Save no figures, which takes seconds; give the models of which pictures were to be saved."""
     models: list[Model] = []
 
-    def save_pictures(model: Model, directory: Path, formats: Sequence[str]) -> list[Path]:
+    def save_pictures(
+        model: Model, directory: Path, formats: Sequence[str], *, all_frames: bool = False
+    ) -> list[Path]:
         models.append(model)
         return [directory / f"R_{model.interval}" / f"Weight_Matrices.{formats[0]}"]
 

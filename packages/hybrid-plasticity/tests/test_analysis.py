@@ -23,6 +23,7 @@ from hybrid_plasticity.folders import Model
 from hybrid_plasticity.model import Activity, Parameters, initialise
 from hybrid_plasticity.reference import plain_network
 from hybrid_plasticity.streams import Streams, make_streams
+from sharpwave_shared.errors import ParameterError
 
 TASK = Task(2, 6, 0.34)
 TYPES = [
@@ -87,11 +88,16 @@ def test_pictures_show_what_the_plain_transcription_does(
         wanted = [P[moment - 1][i - 1] for moment in (20, 38, 56)]
         assert wanted[0].abs().max() > 1e-2
         np.testing.assert_allclose(found[f"P_{i}"], torch.stack(wanted), rtol=1e-3, atol=1e-5)
+        # What the next frame meets, after the frames of the last 24 scenes.
+        W, rule = model.parameters[f"W_{i}"][0], configuration.plastic_types[i - 1]
+        actual = torch.stack([W * p[i - 1] + W if rule == "M" else W + p[i - 1] for p in P[8:]])
+        np.testing.assert_allclose(found[f"actual_{i}"], actual, rtol=1e-3, atol=1e-5)
     for name, values in model.parameters.items():
         np.testing.assert_array_equal(found[name], values[0])
     expected = {"repeated", "answers", "moments", *model.parameters}
     expected |= {f"hidden_{i}" for i in (1, 2)}
-    expected |= {f"P_{i}" for i in range(1, len(configuration.plastic_types) + 1)}
+    plastic = range(1, len(configuration.plastic_types) + 1)
+    expected |= {f"{name}_{i}" for name in ("P", "actual") for i in plastic}
     assert found.keys() == expected
 
 
@@ -245,7 +251,8 @@ ETA = torch.tensor([[-1.0, 2.0], [5.0, -0.5]])
 
 def layer(configuration: Configuration, number: int = 0, **values: Tensor) -> dict:
     found = interpret(model_of(configuration, **values), 1, 0).isel(layer=number)
-    return {name: found[name].item() for name in (*QUANTITIES, "rule")}
+    signs = "sign_mean", "sign_negative", "sign_mean_initial", "sign_negative_initial"
+    return {name: found[name].item() for name in (*QUANTITIES, *signs, "rule")}
 
 
 def test_the_rates_of_a_layer_by_hand() -> None:
@@ -253,8 +260,6 @@ def test_the_rates_of_a_layer_by_hand() -> None:
     found = layer(additive, W_1=W, eta_1=ETA, lambda_1=torch.tensor(0.0))
     assert found["rule"] == "A"
     assert found["eta_mean"] == pytest.approx(5.5 / 4)
-    assert found["eta_weighted"] == pytest.approx((-1 * 1 + 2 * 3 + 5 * 0 - 0.5 * 2) / 6)
-    assert found["eta_negative"] == 0.5
     assert found["W_eta_correlation"] == pytest.approx(
         np.corrcoef([1, -3, 0, 2], [-1, 2, 5, -0.5])[0, 1], rel=1e-5
     )
@@ -272,12 +277,53 @@ def test_the_rates_of_a_layer_by_hand() -> None:
     assert found["decay_time"] == pytest.approx(1 / math.log(1 + math.exp(-1)))
 
 
+def test_signs_of_plasticity_by_hand() -> None:
+    # Entries of frames are +1 or -1: their squares are 1.
+    additive = network("Memo", (2,), (1,), ("A",), task=TWO)
+    found = interpret(model_of(additive, W_1=W, eta_1=ETA), 1, 0).isel(layer=0)
+    assert found["sign"].values == pytest.approx([1.0, 4.5])
+    assert found["sign_mean"].item() == pytest.approx(2.75)
+    assert found["sign_negative"].item() == 0
+    # W * eta is -1, -6; 0, -1: the sign of W counts.
+    multiplicative = network("Memo", (2,), (1,), ("M",), task=TWO)
+    found = interpret(model_of(multiplicative, W_1=W, eta_1=ETA), 1, 0).isel(layer=0)
+    assert found["sign"].values == pytest.approx([-7.0, -1.0])
+    assert found["sign_negative"].item() == 1
+    # Before training, the same of the network that training begins with.
+    first = initialise(multiplicative, 0)
+    wanted = (first["W_1"] * first["eta_1"])[0].sum(1)
+    assert found["sign_initial"].values == pytest.approx(wanted.numpy(), rel=1e-5)
+    assert found["sign_negative_initial"].item() == float((wanted < 0).float().mean())
+
+
+def test_signs_of_a_later_layer_weigh_the_activity_of_the_one_before(
+    drawn: list[Streams],
+) -> None:
+    configuration = network("Memo", (3, 2), (1, 0.5), ("M", "A"), task=Task(2, 4, 0.25))
+    model = model_of(configuration, interval=1, seed=1)
+    found = interpret(model, 2, 6).isel(layer=1)
+    (streams,) = drawn
+    hidden = np.concatenate([plain(model, frames)[1][0] for frames in streams.frames])
+    power = (hidden**2).mean(0)
+    eta = model.parameters["eta_2"][0].numpy()
+    assert found["sign"].values[:2] == pytest.approx((eta * power).sum(1), rel=1e-3)
+
+
+@pytest.mark.parametrize("rate", [0.5, -0.5])
+def test_a_single_rate_starts_where_it_is_told(rate: float) -> None:
+    configuration = network("Memo", (3,), (0,), ("A",)).replaced(initial_rate=rate)
+    assert initialise(configuration, 0)["eta_1"].tolist() == [rate]
+    data = interpret(model_of(configuration), 1, 0)
+    assert data["sign_mean_initial"].values == pytest.approx([25 * rate])
+    assert configuration.folder.endswith("-from0.5") == (rate > 0)
+    with pytest.raises(ParameterError, match="initial_rate: got 0"):
+        network("Memo", (3,), (1,), ("A",)).replaced(initial_rate=0.5)
+
+
 def test_rates_of_units_and_of_layers_by_hand() -> None:
     units = network("Memo", (2,), (0.5,), ("M",), task=TWO)
     found = layer(units, W_1=W, eta_1=torch.tensor([[2.0], [-1.0]]))
     assert found["eta_mean"] == 0.5
-    assert found["eta_weighted"] == pytest.approx((2 * 1 + 2 * 3 - 1 * 2) / 6)
-    assert found["eta_negative"] == 0.5
     assert found["E_mean"] == pytest.approx((2 - 6 + 0 - 2) / 4)
     assert found["W_eta_correlation"] == pytest.approx(
         np.corrcoef([1, -3, 0, 2], [2, 2, -1, -1])[0, 1], rel=1e-5
@@ -290,8 +336,7 @@ def test_a_single_rate_has_no_correlation_with_weights(rate: float) -> None:
     found = layer(configuration, eta_1=torch.tensor(rate))
     assert np.isnan(found["W_eta_correlation"])
     assert found["eta_mean"] == pytest.approx(rate)
-    assert found["eta_weighted"] == pytest.approx(rate)
-    assert found["eta_negative"] == (rate < 0)
+    assert found["sign_negative"] == (rate < 0)
 
 
 def test_a_memory_of_the_last_frame_has_no_decay_time() -> None:

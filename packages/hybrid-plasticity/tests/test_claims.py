@@ -1,5 +1,6 @@
 """The verdicts, on runs made by hand at both sides of every band."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -174,11 +175,21 @@ def test_generalisation(hits: list[float], alarms: list[float], holds: bool) -> 
 
 
 def test_anti_hebbian() -> None:
-    def networks(*means: float) -> xr.Dataset:
-        data = analysed(network(hidden_dims=(3, 2)), range(len(means)))
-        data["eta_weighted"].values[:] = [[mean, 9] for mean in means]
+    def networks(*means: float, shares: Sequence[float] = (), rule: str = "A") -> xr.Dataset:
+        kind = network(hidden_dims=(3, 2), hetero_rates=(0, 1), plastic_types=(rule, "A"))
+        data = analysed(kind, range(len(means)))
+        data["sign_mean"].values[:] = [[mean, 9] for mean in means]
+        data["sign_negative"].values[:] = [[share, 0] for share in shares or [0.9] * len(means)]
+        data["sign_mean_initial"].values[:] = 5.0
         return data
 
     assert verdict("anti-hebbian", Analyze, networks(-0.1, 0.4, -0.2))
     assert not verdict("anti-hebbian", Analyze, networks(-0.1, 0.4, 0.2))
     assert not verdict("anti-hebbian", Analyze, networks(0.0))
+    assert not verdict("anti-hebbian", Analyze, networks(-1.0, -1.0, shares=(0.5, 0.5)))
+    found = measure("anti-hebbian", Analyze, networks(-0.1))
+    assert found is not None
+    assert (found.values["mean"], found.values["mean before"]) == (-0.1, 5)
+    assert "began at -0.5" in found.shown
+    # Of a multiplicative first layer the source does not speak.
+    assert measure("anti-hebbian", Analyze, networks(-0.1, rule="M")) is None

@@ -15,7 +15,7 @@ from hybrid_plasticity.experiments.compare import Compare
 from hybrid_plasticity.experiments.evaluate import Evaluate
 from hybrid_plasticity.experiments.train import Train
 from hybrid_plasticity.figures import analyze, common
-from hybrid_plasticity.figures.pictures import model_figures
+from hybrid_plasticity.figures.pictures import REPEATED, actual_weights, model_figures
 from hybrid_plasticity.figures.train import read_networks, smooth
 from sharpwave_shared.plotting import style
 
@@ -163,6 +163,23 @@ def test_pictures_show_the_matrices(name: str) -> None:
     assert all("seed 2, trained to R = 1" in words(figure) for figure in figures.values())
 
 
+def test_weights_at_every_frame() -> None:
+    configuration = NETWORKS["static layers"]
+    found = pictured(configuration, 2)
+    figure = actual_weights(configuration, found, "a network")
+    check({"Actual_Weights": figure}, render=True)
+    sheet = np.asarray(figure.axes[0].images[0].get_array().filled(np.nan))
+    tiles = np.split(sheet[:, [k for k in range(sheet.shape[1]) if k % 9 < 6]], 4, axis=1)
+    for scene, tile in enumerate(tiles):
+        for frame in range(2):
+            own = tile[8 * frame : 8 * frame + 5]
+            assert np.allclose(own, found["actual_1"][2 * scene + frame])
+    labels = figure.axes[0].get_xticklabels()
+    assert [label.get_text() for label in labels] == ["3", "4", "5", "6"]
+    marked = [same_color(label.get_color(), REPEATED) for label in labels]
+    assert marked == found["repeated"][-4:].tolist()
+
+
 def test_answers_and_repetitions_are_marked() -> None:
     found = pictured(MEMO, 2)
     scenes = len(found["repeated"])
@@ -237,7 +254,7 @@ def test_analysis_of_every_network(name: str, seeds: list[int]) -> None:
     points = [c.get_offsets() for c in mean.collections if len(c.get_offsets()) == len(seeds)]
     shown = [p[:, 1].tolist() for p in points][-layers:] if len(seeds) > 1 else []
     for i, values in enumerate(shown):
-        assert values == pytest.approx(data["eta_weighted"].values[:, i])
+        assert values == pytest.approx(data["sign_mean"].values[:, i])
     units = figures["responses"].axes[0].collections[0].get_offsets()
     stored = data["unit_response"].isel(layer=0)[:, :, : configuration.hidden_dims[0]]
     for column, which in enumerate(("new", "repeated")):

@@ -44,11 +44,13 @@ def choices(draw: st.DrawFn) -> dict[str, Any]:
     kind = draw(st.sampled_from(["Nonl_RO", "Memo", "Dyn_RO", "Stack"]))
     dims = draw(st.lists(st.integers(1, 20), min_size=1, max_size=4))
     layers = 1 if kind == "Nonl_RO" else len(dims)
+    rates = draw(st.tuples(*[st.sampled_from([1, 0.5, 0, 1.0])] * layers))
     return {
         "network_type": kind,
         "hidden_dims": tuple(dims),
-        "hetero_rates": draw(st.tuples(*[st.sampled_from([1, 0.5, 0, 1.0])] * layers)),
+        "hetero_rates": rates,
         "plastic_types": draw(st.tuples(*[st.sampled_from("MA")] * layers)),
+        "initial_rate": draw(st.sampled_from([-0.5, 0.5, 2.0])) if 0 in rates else -0.5,
         "out_dim": draw(st.integers(1, 3)),
         "scene_time": draw(st.integers(1, 5)),
         "vec_len": draw(st.integers(1, 30)),
@@ -167,6 +169,7 @@ def test_the_layout_is_that_of_the_original(tmp_path: Path) -> None:
         "hidden_dims: [100, 100]",
         "hetero_rates: [1.0, 1.0]",
         'plastic_types: ["M", "A"]',
+        "initial_rate: -0.5",
         "scene_time: 4",
         "vec_len: 25",
         "VAR: 0.1",

@@ -6,15 +6,16 @@ from hybrid_plasticity.experiments.train import Train
 from sharpwave_shared.experiment import Experiment
 
 TINY: dict[type[Experiment], dict[str, Any]] = {
-    # The first intervals are mastered within some iterations: two thirds of the scenes are new.
+    # R = 1 is mastered at once, R = 2 is only begun: pictures are drawn of what is mastered.
     Train: {
-        "hidden_dims": (6, 5),
-        "scene_time": 2,
-        "vec_len": 8,
-        "VAR": 0.2,
-        "acc_threshold": 0.6,
+        "hidden_dims": (3,),
+        "plastic_types": ("A",),
+        "hetero_rates": (1.0,),
+        "scene_time": 1,
+        "vec_len": 4,
+        "acc_threshold": 0.5,
         "acc_num": 2,
         "max_r": 2,
-        "max_iterations": 12,
+        "budget": 3,
     },
 }

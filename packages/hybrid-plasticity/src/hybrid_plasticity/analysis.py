@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hybrid_plasticity.configuration import Configuration
 from hybrid_plasticity.folders import Model
-from hybrid_plasticity.model import Parameters, effective_rates, run_networks
+from hybrid_plasticity.model import Parameters, effective_rates, initialise, run_networks
 from hybrid_plasticity.streams import Streams, make_streams, scenes_of_training
 from hybrid_plasticity.threads import threads
 from sharpwave_shared.reporting import Reporter
@@ -43,7 +43,8 @@ def picture(model: Model, seed: int) -> dict[str, np.ndarray]:
     dict
         Every parameter by its name; `repeated` (scenes), `answers` (scenes, output after the
         sigmoid), `hidden_i` (frames x units), `moments` (frames after which the plastic matrices
-        are shown) and `P_i` (moments x units x inputs).
+        are shown), `P_i` (moments x units x inputs) and `actual_i`, the weights that inputs meet
+        in effect (frames of the last `SHOWN_SCENES` scenes x units x inputs).
     """
     configuration = model.configuration
     scenes = max(SHOWN_SCENES, 4 * model.interval)
@@ -64,13 +65,16 @@ def picture(model: Model, seed: int) -> dict[str, np.ndarray]:
         if layer.rule is not None:
             decay = model.parameters[f"lambda_{i}"][0].sigmoid() if layer.decays else 0.0
             eta = model.parameters[f"eta_{i}"][0]
+            W = model.parameters[f"W_{i}"][0]
             P = hidden.new_zeros(layer.units, layer.inputs)
-            kept = []
+            kept, actual, first = [], [], len(hidden) - SHOWN_SCENES * time
             for t, (before, after) in enumerate(zip(inputs, hidden, strict=True), 1):
                 P = decay * P + eta * torch.outer(after, before)
                 if t in moments:
                     kept.append(P)
-            found[f"P_{i}"] = torch.stack(kept)
+                if t > first:
+                    actual.append(W + (W * P if layer.rule == "M" else P))
+            found[f"P_{i}"], found[f"actual_{i}"] = torch.stack(kept), torch.stack(actual)
         if configuration.network_type != "Stack":
             inputs = hidden
     parameters = {name: values[0] for name, values in model.parameters.items()}
@@ -195,8 +199,6 @@ def _count(answers: Tensor, streams: Streams) -> Tensor:
 
 QUANTITIES = {
     "eta_mean": "mean rate",
-    "eta_weighted": "mean rate, weighted by |W|",
-    "eta_negative": "share of negative rates",
     "W_eta_correlation": "correlation of weights and rates",
     "E_mean": "mean effective rate",
     "E_size": "mean size of effective rates",
@@ -204,6 +206,14 @@ QUANTITIES = {
     "decay_time": "time constant of the decay",
 }
 """What `interpret` measures on a plastic layer."""
+SIGNS = {
+    "sign": "sign of plasticity s",
+    "sign_mean": "mean sign of plasticity s",
+    "sign_negative": "share of units with s < 0",
+}
+"""What `interpret` measures of the sign of plasticity, of units and of a layer."""
+BEFORE = "_initial"
+"""Ends the names of these before training."""
 SCENES = ("new", "repeated")
 
 
@@ -221,9 +231,9 @@ def interpret(model: Model, streams: int, seed: int) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        For each `layer`: its `rule` (`M`, `A`, or `-` if it is static) and the `QUANTITIES` (a
-        negative weighted mean rate is anti-Hebbian; the time constant is 0 for a memory of the
-        last frame, infinite for one that does not decay); `W` and `eta` (unit x source). For each
+        For each `layer`: its `rule` (`M`, `A`, or `-` if it is static) and the `QUANTITIES` (the
+        time constant is 0 for a memory of the last frame, infinite for one that does not decay);
+        `W` and `eta` (unit x source); the `SIGNS`, see `signs`, now and before training. For each
         layer and `scene`, those that come again and the same when they were new: `response`, the
         mean activity at the last frame, and `unit_response`, that of each unit; `course`, the mean
         size of activity at each frame. `suppression`: the share of units that respond less (in
@@ -233,7 +243,13 @@ def interpret(model: Model, streams: int, seed: int) -> xr.Dataset:
     generator = Seeds(seed).torch("interpretation", R)
     drawn = make_streams(configuration.task, R, scenes_of_training(R), streams, generator)
     hidden = run_networks([configuration], model.parameters, drawn.frames[None]).hidden
+    untrained = Model(configuration, model.seed, 0, initialise(configuration, model.seed))
     found = _empty(configuration)
+    for when, network in (("", model), (BEFORE, untrained)):
+        for i, s in signs(network, drawn.frames).items():
+            found[f"sign{when}"].values[i - 1, : len(s)] = s.numpy()
+            found[f"sign_mean{when}"].values[i - 1] = float(s.mean())
+            found[f"sign_negative{when}"].values[i - 1] = float((s < 0).double().mean())
     for i, layer in enumerate(configuration.layers, 1):
         if layer.rule is not None:
             _measure_rates(model, i, found)
@@ -248,6 +264,32 @@ def interpret(model: Model, streams: int, seed: int) -> xr.Dataset:
             found["response"].values[i - 1, k] = float(values[:, -1].mean())
             found["course"].values[i - 1, k] = values.abs().mean((0, 2)).numpy()
             found["unit_response"].values[i - 1, k, : layer.units] = values[:, -1].mean(0).numpy()
+    return found
+
+
+@torch.no_grad()
+def signs(
+    model: Model, frames: Float[Tensor, "streams frames entries"]
+) -> dict[int, Float[Tensor, " _"]]:
+    """Give the sign of the plasticity of every unit: negative is anti-Hebbian.
+
+    When an input h comes again, what a unit remembers of it adds s_i = sum_j E_ij h_j^2 to its
+    drive, times its own activity then, where E is the change of a weight per product of activities
+    (eta, or W * eta in a multiplicative layer). Squares are means over the streams.
+
+    Returns
+    -------
+    dict
+        For each plastic layer, counted from 1, s of its units.
+    """
+    configuration, inputs, found = model.configuration, frames, {}
+    hidden = run_networks([configuration], model.parameters, frames[None]).hidden
+    for i, layer in enumerate(configuration.layers, 1):
+        if layer.rule is not None:
+            E = effective_rates(model.parameters, i, torch.tensor([layer.rule == "M"]))[0]
+            power = inputs.square().mean((0, 1))
+            found[i] = (E.expand(layer.units, layer.inputs) * power).sum(1)
+        inputs = frames if configuration.network_type == "Stack" else hidden[i - 1][0]
     return found
 
 
@@ -277,6 +319,14 @@ def _empty(configuration: Configuration) -> xr.Dataset:
             "response": nothing("layer scene", "mean activity"),
             "course": nothing("layer scene frame", "mean size of activity", np.float32),
             "unit_response": nothing("layer scene unit", "mean activity", np.float32),
+            **{
+                f"{name}{when}": nothing(
+                    "layer unit" if name == "sign" else "layer",
+                    f"{text} before training" if when else text,
+                )
+                for when in ("", BEFORE)
+                for name, text in SIGNS.items()
+            },
             "W": nothing("layer unit source", "weight", np.float32),
             "eta": nothing("layer unit source", "learning rate", np.float32),
         },
@@ -303,8 +353,6 @@ def _measure_rates(model: Model, i: int, found: xr.Dataset) -> None:
     decay = float(model.parameters[f"lambda_{i}"][0].sigmoid()) if layer.decays else 0.0
     measured = {
         "eta_mean": float(every.mean()),
-        "eta_weighted": float((every * W.abs()).sum() / W.abs().sum()),
-        "eta_negative": float((every < 0).float().mean()),
         "W_eta_correlation": correlation,
         "E_mean": float(E.mean()),
         "E_size": float(E.abs().mean()),

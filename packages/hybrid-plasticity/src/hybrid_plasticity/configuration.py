@@ -14,6 +14,8 @@ from sharpwave_shared.parameters import Above, AtLeast, Between, Length, Paramet
 NetworkType = Literal["Nonl_RO", "Memo", "Dyn_RO", "Stack"]
 PlasticType = Literal["M", "A"]
 Activation = Literal["tanh", "sigmoid"]
+FIRST_RATE = -0.5
+"""Where a single learning rate starts in the original release."""
 RATES = (1, 0.5, 0)
 """What a learning rate can be: of each synapse, of each unit, a single one."""
 
@@ -88,6 +90,8 @@ class Configuration(Parameters):
     one)."""
     plastic_types: tuple[PlasticType, ...] = ("M", "A")
     """Plasticity of each plastic layer: M (multiplicative) or A (additive)."""
+    initial_rate: Annotated[float, Between(-100, 100)] = FIRST_RATE
+    """Where a single learning rate starts: its sign is that of the plasticity before training."""
     scene_time: Annotated[int, Between(1, 1000)] = 4
     """Frames of a scene."""
     vec_len: Annotated[int, Between(1, 10_000)] = 25
@@ -116,6 +120,12 @@ class Configuration(Parameters):
             values = getattr(self, name)
             if len(values) != layers:
                 raise ParameterError(name, values, f"{layers} value{several}: {because}")
+        if self.initial_rate != FIRST_RATE and 0 not in self.hetero_rates:
+            raise ParameterError(
+                "initial_rate",
+                self.initial_rate,
+                f"{FIRST_RATE}, the default, unless one of hetero_rates is 0 (a single rate)",
+            )
         super().check()
 
     @property
@@ -191,7 +201,11 @@ class Configuration(Parameters):
             str(self.scene_time),
             f"var{self.VAR:g}",
         ]
-        return "-".join(parts) + (f"-out{self.out_dim}" if self.out_dim > 1 else "")
+        if self.out_dim > 1:
+            parts.append(f"out{self.out_dim}")
+        if self.initial_rate != FIRST_RATE:
+            parts.append(f"from{self.initial_rate:g}")
+        return "-".join(parts)
 
     @property
     def short_name(self) -> str:

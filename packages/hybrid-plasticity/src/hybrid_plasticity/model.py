@@ -26,19 +26,21 @@ from sharpwave_shared.seeding import Streams as Seeds
 
 Parameters = dict[str, Tensor]
 """The parameters of several networks by name; the first dimension is the network."""
-FIRST_RATE, FIRST_DECAY = -0.5, 1.0
+FIRST_DECAY = 1.0
+"""Where the logit of a decay starts."""
 
 
 def initialise(configuration: Configuration, seed: int) -> Parameters:
     """Draw the parameters of one network (a first dimension of size 1).
 
     Weights, biases and matrices of rates are normal with Xavier's variance 2 / (rows + columns), a
-    vector counting as one column. A single rate starts at -0.5, a decay at the logit 1.
+    vector counting as one column. A single rate starts at `initial_rate`, a decay at the logit 1.
     """
     seeds, parameters = Seeds(seed), {}
     for name, shape in configuration.shapes.items():
         if shape == ():
-            value = FIRST_DECAY if name.startswith("lambda") else FIRST_RATE
+            single = configuration.initial_rate
+            value = FIRST_DECAY if name.startswith("lambda") else single
             parameters[name] = torch.full((1,), value)
             continue
         generator = seeds.torch("initial parameters", name)

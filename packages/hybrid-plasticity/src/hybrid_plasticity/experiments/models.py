@@ -50,6 +50,7 @@ class OfModels(Experiment):
         configuration = job.data.models[0].configuration
         return data.assign_attrs(
             network=configuration.short_name,
+            initial_rate=configuration.initial_rate,
             scene_time=configuration.scene_time,
             test_streams=self.streams,
         )

@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from hybrid_plasticity.experiments.analyze import Analyze
 from hybrid_plasticity.figures.common import (
+    FAINT,
     group_axis,
     log_scale,
     medians,
@@ -176,24 +177,40 @@ def _relation(
 def _signs(data: xr.Dataset) -> Figure:
     figure, (mean, share) = plt.subplots(1, 2, figsize=(2.0 + 2.4 * 2, 3.2))
     names, colours = _layer_names(data, "\n"), _colours(data)
-    weighted = _of_layers(data, "eta_weighted")
-    plot_groups(mean, weighted, colours)
-    mean.axhline(0, color="0.5", linewidth=0.8)
-    limit = 1.25 * np.nanmax(np.abs(np.concatenate(weighted)), initial=0.0) or 1.0
-    mean.set_ylim(-limit, limit)
-    mean.set_ylabel(
-        r"mean of $\eta$, weighted by $|W|$"
-        + "\n"
-        + r"anti-Hebbian $\leftarrow$ 0 $\rightarrow$ Hebbian"
-    )
-    plot_groups(share, _of_layers(data, "eta_negative"), colours)
-    share.axhline(0.5, color="0.5", linewidth=0.8)
-    share.set_ylim(-0.04, 1.04)
-    share.set_ylabel("share of negative rates")
-    for axes in (mean, share):
+    faint = [FAINT] * len(colours)
+    for axes, name in ((mean, "sign_mean"), (share, "sign_negative")):
+        before = _of_layers(data, f"{name}_initial")
+        plot_groups(axes, before, faint, shift=-0.2, marker="D", facecolor="white")
+        plot_groups(axes, _of_layers(data, name), colours, shift=0.2)
         group_axis(axes, names)
         axes.set_xlabel("plastic layer")
-    caption(figure, f"Signs of plasticity. {_which(data)}.{_each(data)}")
+    mean.axhline(0, color="0.5", linewidth=0.8)
+    mean.margins(y=0.15)
+    mean.set_ylabel(
+        r"mean of $s_i = \sum_j E_{ij}\,\langle h_j^2\rangle$"
+        "\n"
+        r"anti-Hebbian $\leftarrow$ 0 $\rightarrow$ Hebbian"
+    )
+    share.axhline(0.5, color="0.5", linewidth=0.8)
+    share.set_ylim(-0.04, 1.04)
+    share.set_ylabel("share of units with $s_i < 0$")
+    look = {"linestyle": "", "markersize": 4}
+    lines = [
+        Line2D([], [], color=FAINT, marker="D", markerfacecolor="white", label="before", **look),
+        Line2D([], [], color="0.3", marker="o", label="after training", **look),
+    ]
+    figure.legend(handles=lines, loc="outside upper center", ncols=2)
+    single = (
+        f" A single rate began at {data.attrs['initial_rate']:g}."
+        if (_plastic(data)["rate"] == 0).any()
+        else ""
+    )
+    caption(
+        figure,
+        r"Signs of plasticity: what a unit remembers of an input adds $s_i$, times its activity "
+        r"then, to its drive when the input comes again ($E$: $\eta$, or $W\eta$ in a "
+        f"multiplicative layer). {_which(data)}.{_each(data)}{single}",
+    )
     return figure
 
 

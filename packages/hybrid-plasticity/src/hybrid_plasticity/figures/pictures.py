@@ -33,14 +33,23 @@ REPEATED = "C4"
 """The colour that marks repeated scenes."""
 COLUMNS = 3
 """Matrices side by side, at most."""
+WIDE, GAP = 11.0, 3
+"""Width (inches) of the sheet of weights at every frame, and entries between its tiles."""
 Picture = dict[str, np.ndarray]
 """What `analysis.picture` gives."""
 
 
-def save_pictures(model: Model, directory: Path, formats: Sequence[str]) -> list[Path]:
-    """Draw the pictures of a model into the folder of its interval, in that of its network."""
+def save_pictures(
+    model: Model, directory: Path, formats: Sequence[str], *, all_frames: bool = False
+) -> list[Path]:
+    """Draw the pictures of a model into the folder of its interval, in that of its network.
+
+    With `all_frames` also its weights at every frame.
+    """
     found = picture(model, model.seed)
     figures = model_figures(model.configuration, found, model.seed, model.interval)
+    if all_frames:
+        figures["Actual_Weights"] = actual_weights(model.configuration, found, _name(model))
     return save_figures(figures, interval_directory(directory, model.interval), formats)
 
 
@@ -56,8 +65,88 @@ def visualize(directory: Path, formats: Sequence[str]) -> list[Path]:
     for folder, largest in mastered_by(run).values():
         for interval in range(1, largest + 1):
             model = read_model(interval_directory(folder, interval) / MODEL, configuration_of(run))
-            paths += save_pictures(model, folder, formats)
+            paths += save_pictures(model, folder, formats, all_frames=True)
     return paths
+
+
+def _name(model: Model) -> str:
+    """Say which model it is."""
+    return f"{model.configuration.short_name}, seed {model.seed}, trained to R = {model.interval}"
+
+
+def actual_weights(configuration: Configuration, picture: Picture, network: str) -> Figure:
+    """Draw the weights that inputs meet, static and plastic together, after every frame.
+
+    A column is a scene, a row one of its frames.
+    """
+    time, layers = configuration.task.scene_time, configuration.layers
+    plastic = [i for i, layer in enumerate(layers, 1) if layer.rule is not None]
+    sheets = [_sheet(picture[f"actual_{i}"], time) for i in plastic]
+    heights = [WIDE * sheet.shape[0] / sheet.shape[1] for sheet in sheets]
+    heights = [min(max(height, 1.2), 6.0) for height in heights]
+    with style():
+        figure, panels = plt.subplots(
+            len(sheets),
+            1,
+            figsize=(WIDE, 1.3 + sum(heights) + 0.5 * len(sheets)),
+            height_ratios=heights,
+            squeeze=False,
+        )
+        for axes, i, sheet in zip(panels[:, 0], plastic, sheets, strict=True):
+            limit = float(np.nanmax(np.abs(sheet))) or 1.0
+            image = axes.imshow(sheet, cmap=DIVERGING, vmin=-limit, vmax=limit, aspect="auto")
+            _label_sheet(axes, picture, i, time)
+            rule = layers[i - 1].rule
+            sum_ = rf"$W_{{{i}}} + P_{{{i}}}$"
+            product = rf"$W_{{{i}}} * P_{{{i}}} + W_{{{i}}}$"
+            axes.set_title(f"{product if rule == 'M' else sum_} ({rule})", pad=12)
+            figure.colorbar(image, ax=axes, pad=0.01, aspect=14)
+        panels[-1, 0].set_xlabel("scene")
+        frames = len(picture[f"actual_{plastic[0]}"])
+        caption(
+            figure,
+            f"{network}: the weights in effect after each of {frames} frames of a test stream, "
+            "units downwards, inputs to the right in every tile. Bars, and the orange of numbers, "
+            "mark repeated scenes. Colours are centred at 0, with a scale for each layer.",
+        )
+    return figure
+
+
+def _sheet(matrices: np.ndarray, time: int) -> np.ndarray:
+    """Put matrices side by side: a column for each scene, a row for each of its frames."""
+    frames, units, inputs = matrices.shape
+    tiles = np.full((frames // time, time, units + GAP, inputs + GAP), np.nan, np.float32)
+    tiles[:, :, :units, :inputs] = matrices.reshape(-1, time, units, inputs)
+    sheet = tiles.transpose(1, 2, 0, 3).reshape(time * (units + GAP), -1)
+    return sheet[:-GAP, :-GAP]
+
+
+def _label_sheet(axes: Axes, picture: Picture, i: int, time: int) -> None:
+    """Give a sheet the numbers of its scenes and frames, and mark repeated scenes."""
+    frames, units, inputs = picture[f"actual_{i}"].shape
+    scenes = frames // time
+    again = picture["repeated"][-scenes:]
+    first = len(picture["repeated"]) - scenes
+    middles = (inputs + GAP) * np.arange(scenes) + (inputs - 1) / 2
+    axes.set_xticks(middles, [str(first + k + 1) for k in range(scenes)], fontsize=7)
+    for label, repeated in zip(axes.get_xticklabels(), again, strict=True):
+        if repeated:
+            label.set(color=REPEATED, fontweight="bold")
+    axes.set_yticks(
+        (units + GAP) * np.arange(time) + (units - 1) / 2, [str(k) for k in range(1, time + 1)]
+    )
+    axes.set_ylabel("frame of the scene")
+    axes.tick_params(length=0)
+    bars = [(middles[k] - inputs / 2, inputs) for k in np.flatnonzero(again)]
+    axes.broken_barh(
+        bars,
+        (1.01, 0.03),
+        transform=axes.get_xaxis_transform(),
+        facecolor=REPEATED,
+        linewidth=0,
+        clip_on=False,
+    )
+    axes.spines[:].set_visible(False)
 
 
 def model_figures(
