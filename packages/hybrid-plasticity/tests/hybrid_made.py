@@ -15,7 +15,6 @@ from hybrid_plasticity.analysis import BEFORE, QUANTITIES, _empty
 from hybrid_plasticity.comparison import side_by_side
 from hybrid_plasticity.configuration import Configuration, Limits, Task
 from hybrid_plasticity.curriculum import Network, learned
-from hybrid_plasticity.experiments.train import Train
 from hybrid_plasticity.figures import pictures
 from hybrid_plasticity.folders import Model
 from hybrid_plasticity.model import initialise

@@ -11,7 +11,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from rnn_reactivation.experiments.analyze import ACTIVE, NAVIGATION, NOISE_ADDED, Analyze
 from rnn_reactivation.figures.common import (
@@ -140,6 +140,7 @@ def _divergences(experiment: Analyze, data: xr.Dataset) -> Figure:
     axes.spines[:].set_visible(False)
     axes.set(xlabel="awake", ylabel="asleep")
     bar = figure.colorbar(image, ax=axes, label="divergence (nats)", pad=0.02, aspect=30)
+    bar.ax.yaxis.set_major_locator(LogLocator(subs=(1, 3), numticks=12))
     bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     bar.ax.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
     caption(
@@ -307,8 +308,9 @@ def _steps_in_time(experiment: Analyze, data: xr.Dataset) -> Figure:
             )
         axes.axvline(network.trial * network.dt, color="0.5", linewidth=0.8, linestyle=":")
         axes.set_yscale("symlog", linthresh=SMALLEST_STEP, linscale=0.3)
-        axes.set_ylim(bottom=0)
         axes.margins(x=0.02)
+    highest = np.nanmax(data["distance_course"].values, initial=SMALLEST_STEP)
+    panels[0, 0].set_ylim(0, 1.5 * highest)
     position = experiment.task == NAVIGATION
     what = "mean step of the\nposition (m)" if position else "mean turn of the\nbearing (rad)"
     _label_outer(panels, len(networks), "time (s)", what)

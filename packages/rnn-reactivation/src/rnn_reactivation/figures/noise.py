@@ -64,11 +64,15 @@ def noise_figures(experiment: Analyze, data: xr.Dataset) -> dict[str, Figure]:
     measures = [measure for measure in MEASURES if measure.variable in data]
     if experiment.task != NAVIGATION or not pairs or not measures:
         return {}
+    columns = min(2, len(measures))
+    rows = -(-len(measures) // columns)
     figure, panels = plt.subplots(
-        1, len(measures), figsize=(0.6 + 2.0 * len(measures), 3.3), squeeze=False
+        rows, columns, figsize=(1.0 + 2.7 * columns, 1.2 + 2.1 * rows), squeeze=False
     )
-    for axes, measure in zip(panels[0], measures, strict=True):
+    for axes, measure in zip(panels.flat, measures, strict=False):
         _bars(axes, data, measure, pairs)
+    for axes in panels.flat[len(measures) :]:
+        axes.remove()
     handles = [Patch(color=colour, label=words) for words, colour in KINDS.values()]
     seeds = data["seed"].values.tolist()
     if len(seeds) > 1:
@@ -93,9 +97,16 @@ def _bars(axes: Axes, data: xr.Dataset, measure: _Measure, pairs: list[str]) -> 
             axes.bar(x, mean, width=0.36, color=colour)
             if len(values) > 1:
                 axes.scatter(x + np.linspace(-0.1, 0.1, len(values)), values, s=9, color="0.1")
-            end = max(0.0, float(np.nanmax(values, initial=0.0)))
+            above = mean >= 0 or not np.isfinite(mean)
+            end = float(np.nanmax(values, initial=0.0) if above else np.nanmin(values))
             axes.annotate(
-                short(mean), (x, end), (0, 3), textcoords="offset points", ha="center", fontsize=7
+                short(mean),
+                (x, end),
+                (0, 3 if above else -3),
+                textcoords="offset points",
+                ha="center",
+                va="bottom" if above else "top",
+                fontsize=7,
             )
     axes.axhline(0, color="0.3", linewidth=0.8)
     axes.set_xticks(range(len(pairs)), pairs)
