@@ -16,7 +16,7 @@ from rnn_reactivation.configuration import (
 )
 from rnn_reactivation.experiments.analyze import HEAD_DIRECTION, KINDS, NAVIGATION, VANILLA, Analyze
 from rnn_reactivation.experiments.train import TrainHeadDirection, TrainNavigation
-from rnn_reactivation.release import PATH, translate_analysis
+from rnn_reactivation.release import ALIASES, PATH, translate_analysis
 from sharpwave_shared.app import App
 from sharpwave_shared.errors import ParameterError
 from sharpwave_shared.experiment import Options
@@ -33,7 +33,8 @@ Changes = Annotated[
     typer.Argument(
         metavar="[CONFIG]... [KEY=VALUE]...",
         help="Configurations, as names or YAML files, and changes of them, as in "
-        "rnn.hidden_size=64; also config=..., seed=....",
+        "rnn.hidden_size=64; also config=..., seed=..., path=..., and keys of the original "
+        f"release: {', '.join(f'{theirs} ({ours})' for theirs, ours in ALIASES.items())}.",
         show_default=False,
     ),
 ]

@@ -41,7 +41,7 @@ CLAIMS = [
         "anti-hebbian",
         "Meta-learning finds anti-Hebbian plasticity in the first layer.",
         "Tyulmankov et al. 2022, additive rule",
-        "anti-Hebbian, from either sign of the initial rate",
+        "anti-Hebbian",
         "additive first layer, medians over seeds (at least 5): more than half of the units with "
         "s_i < 0, mean s_i < 0, s_i = sum_j E_ij <h_j^2>",
         anti_hebbian,

@@ -187,7 +187,7 @@ def _signs(data: xr.Dataset) -> Figure:
     mean.axhline(0, color="0.5", linewidth=0.8)
     mean.margins(y=0.15)
     mean.set_ylabel(
-        r"mean of $s_i = \sum_j E_{ij}\,\langle h_j^2\rangle$"
+        r"mean of $s_i = \Sigma_j\,E_{ij}\,\langle h_j^2\rangle$"
         "\n"
         r"anti-Hebbian $\leftarrow$ 0 $\rightarrow$ Hebbian"
     )

@@ -33,6 +33,8 @@ REPEATED = "C4"
 """The colour that marks repeated scenes."""
 COLUMNS = 3
 """Matrices side by side, at most."""
+SHOWN = 0.995
+"""Share of the weights at all frames within the limits of the colours."""
 WIDE, GAP = 11.0, 3
 """Width (inches) of the sheet of weights at every frame, and entries between its tiles."""
 Picture = dict[str, np.ndarray]
@@ -93,7 +95,7 @@ def actual_weights(configuration: Configuration, picture: Picture, network: str)
             squeeze=False,
         )
         for axes, i, sheet in zip(panels[:, 0], plastic, sheets, strict=True):
-            limit = float(np.nanmax(np.abs(sheet))) or 1.0
+            limit = float(np.nanquantile(np.abs(sheet), SHOWN)) or 1.0
             image = axes.imshow(sheet, cmap=DIVERGING, vmin=-limit, vmax=limit, aspect="auto")
             _label_sheet(axes, picture, i, time)
             rule = layers[i - 1].rule
@@ -107,7 +109,8 @@ def actual_weights(configuration: Configuration, picture: Picture, network: str)
             figure,
             f"{network}: the weights in effect after each of {frames} frames of a test stream, "
             "units downwards, inputs to the right in every tile. Bars, and the orange of numbers, "
-            "mark repeated scenes. Colours are centred at 0, with a scale for each layer.",
+            "mark repeated scenes. Colours are centred at 0, with a scale for each layer that "
+            f"holds {SHOWN:.1%} of its weights.",
         )
     return figure
 

@@ -104,11 +104,14 @@ def _trajectories(experiment: Analyze, data: xr.Dataset, networks: list[Network]
     )
     dt, trial = networks[0].dt, networks[0].trial
     asleep = max((n for condition, n in steps.items() if condition != ACTIVE), default=0)
+    awake = steps.get(ACTIVE, 0)
+    trials = f"in trials of {trial * dt:g} s that begin anew, " if awake > trial else ""
+    together = " together" if trials else ""
     caption(
         figure,
-        f"Decoded positions, in colours of {TRAJECTORIES} trajectories: awake on the task in "
-        f"trials of {trial * dt:g} s that begin anew, {steps.get(ACTIVE, 0) * dt:g} s together; "
-        f"asleep {asleep * dt:g} s without input. {first_seed(data).capitalize()}.",
+        f"Decoded positions, in colours of {TRAJECTORIES} trajectories: awake on the task "
+        f"{trials}{awake * dt:g} s{together}; asleep {asleep * dt:g} s without input. "
+        f"{first_seed(data).capitalize()}.",
     )
     return figure
 
