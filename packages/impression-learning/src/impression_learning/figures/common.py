@@ -18,13 +18,16 @@ ALGORITHMS = {
     "impression": "impression learning",
     "reinforce": "REINFORCE",
     "backprop": "backpropagation",
+    "backprop-alternating": "backpropagation, asleep too",
 }
-COLOURS = {"impression": "C0", "reinforce": "C1", "backprop": "C2"}
-MARKERS = {"impression": "o", "reinforce": "s", "backprop": "^"}
+COLOURS = {"impression": "C0", "reinforce": "C1", "backprop": "C2", "backprop-alternating": "C4"}
+MARKERS = {"impression": "o", "reinforce": "s", "backprop": "^", "backprop-alternating": "v"}
 DATA_COLOUR = "0.5"
 ASLEEP_COLOUR = "0.88"
 LOG_FROM = 10.0
 """A loss whose largest mean is so many times its smallest is shown on a logarithmic axis."""
+LINEAR_BELOW = 0.01
+"""Share of the largest loss below which the axis is linear, where losses are negative as well."""
 SHOWN_STEPS, SHOWN_CYCLES = 80, 4
 """Latents are shown for at least so many steps, and for so many times wake and sleep."""
 
@@ -110,6 +113,9 @@ def loss_axis(axes: Axes, *losses: np.ndarray, label: str = "loss") -> None:
     if len(means) and means.min() > 0 and means.max() >= LOG_FROM * means.min():
         log_scale(axes, "y")
         return
+    if len(means) and means.min() <= 0 and means.max() >= LOG_FROM * np.median(np.abs(means)) > 0:
+        bend(axes, LINEAR_BELOW * means.max())
+        return
     if len(means) and means.min() >= 0:
         axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
@@ -124,6 +130,12 @@ def log_scale(axes: Axes, which: str) -> None:
     axis.set_major_locator(LogLocator(numticks=9))
 
 
+def bend(axes: Axes, least: float) -> None:
+    """Show small values of either sign beside large ones: logarithmic beyond `least` or more."""
+    # A power of ten, whose tick is then a decade away from that of zero.
+    axes.set_yscale("symlog", linthresh=10.0 ** np.ceil(np.log10(least)))
+
+
 def steps_axis(axes: Axes) -> None:
     """Label the horizontal axis with steps of learning."""
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
@@ -131,9 +143,11 @@ def steps_axis(axes: Axes) -> None:
     axes.set_xlabel("steps of learning")
 
 
-def plot_losses(axes: Axes, data: xr.Dataset, label: str, colour: str, **line: Any) -> np.ndarray:
+def plot_losses(
+    axes: Axes, data: xr.Dataset, label: str, colour: str, loss: str = "loss", **line: Any
+) -> np.ndarray:
     """Plot the loss of one algorithm and condition through learning; give seeds x points."""
-    losses = seeds_first(data["loss"], "point")
+    losses = seeds_first(data[loss], "point")
     plot_mean(axes, data["step"].values, losses, label, colour, **line)
     return losses
 
