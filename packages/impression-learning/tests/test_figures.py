@@ -287,7 +287,7 @@ def test_levels_are_in_decibels(results: Results) -> None:
 
 
 def test_loss_axis_is_logarithmic_where_the_range_asks_for_it() -> None:
-    """With negative losses: logarithmic beyond a hundredth of the largest."""
+    """With negative losses: logarithmic but around 0."""
     scales = []
     for low in (50.0, 150.0, -20.0, -500.0):
         _, axes = plt.subplots()
@@ -309,7 +309,7 @@ def test_by_dimension_the_loss_awake_is_drawn_and_the_other_beside_it(results: R
     near, far = figures["falls"].axes
     fall = data["loss_awake"].isel(point=0) - data["loss_awake"].isel(point=-1)
     for axes, label, one, other in (
-        (near, "backpropagation", "impression", "backprop"),
+        (near, "backpropagation (awake)", "impression", "backprop"),
         (far, "REINFORCE as released", "reinforce", "impression"),
     ):
         (line,) = [c[0] for c in axes.containers if c.get_label() == label]

@@ -228,7 +228,8 @@ def _advance(
                 if as_released and not is_awake:
                     source, expected = inferred, told
                     _infer(W, b, offsets, x[t], noise_inf[t], sigma_inf, inferred, told)
-                    inferred[:n_in] = x[t]
+                    for i in range(n_in):
+                        inferred[i] = x[t, i]
                     for k in range(top):
                         lo, mid, hi = offsets[k], offsets[k + 1], offsets[k + 2]
                         _matvec(V[k], inferred[mid:hi], told[lo:mid])

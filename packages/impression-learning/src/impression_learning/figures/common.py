@@ -17,8 +17,8 @@ from sharpwave_shared.statistics import mean_and_sd
 ALGORITHMS = {
     "impression": "impression learning",
     "reinforce": "REINFORCE",
-    "backprop": "backpropagation",
-    "backprop-alternating": "backpropagation, asleep too",
+    "backprop": "backpropagation (awake)",
+    "backprop-alternating": "backpropagation (alternating)",
 }
 COLOURS = {"impression": "C0", "reinforce": "C1", "backprop": "C2", "backprop-alternating": "C4"}
 MARKERS = {"impression": "o", "reinforce": "s", "backprop": "^", "backprop-alternating": "v"}
@@ -26,8 +26,9 @@ DATA_COLOUR = "0.5"
 ASLEEP_COLOUR = "0.88"
 LOG_FROM = 10.0
 """A loss whose largest mean is so many times its smallest is shown on a logarithmic axis."""
-LINEAR_BELOW = 0.01
-"""Share of the largest loss below which the axis is linear, where losses are negative as well."""
+LINEAR_BELOW = 0.001
+"""Share of the largest loss below which the axis is linear, where losses, or what is drawn of their
+spread, are negative as well."""
 SHOWN_STEPS, SHOWN_CYCLES = 80, 4
 """Latents are shown for at least so many steps, and for so many times wake and sleep."""
 
@@ -107,13 +108,14 @@ def colour_of(data: xr.Dataset) -> str:
 
 def loss_axis(axes: Axes, *losses: np.ndarray, label: str = "loss") -> None:
     """Scale the vertical axis for losses (each: seeds x points), once they are plotted."""
-    means = np.concatenate([mean_and_sd(values)[0] for values in losses])
-    means = means[np.isfinite(means)]
+    means, sds = (np.concatenate(parts) for parts in zip(*map(mean_and_sd, losses), strict=True))
+    known = np.isfinite(means)
+    means, lowest = means[known], (means - np.nan_to_num(sds))[known].min(initial=np.inf)
     axes.set_ylabel(label)
-    if len(means) and means.min() > 0 and means.max() >= LOG_FROM * means.min():
+    if len(means) and lowest > 0 and means.max() >= LOG_FROM * means.min():
         log_scale(axes, "y")
         return
-    if len(means) and means.min() <= 0 and means.max() >= LOG_FROM * np.median(np.abs(means)) > 0:
+    if len(means) and lowest <= 0 and means.max() >= LOG_FROM * np.median(np.abs(means)) > 0:
         bend(axes, LINEAR_BELOW * means.max())
         return
     if len(means) and means.min() >= 0:

@@ -107,8 +107,7 @@ def _dimensions(data: xr.Dataset, names: Mapping[str, str]) -> Figure:
     )
     caption(
         figure,
-        f"Loss at the end of learning; {seeds_in_words(data)}. Judged is the one awake. "
-        "Backpropagation learns awake only, or asleep too.",
+        f"Loss at the end of learning; {seeds_in_words(data)}. The claims judge the one awake.",
     )
     return figure
 
@@ -133,16 +132,16 @@ def _falls(data: xr.Dataset, names: Mapping[str, str]) -> Figure:
     near.axhline(ENOUGH, color="0.4", linestyle="--", linewidth=1, label="the claim's band")
     near.set_ylabel("fall by impression learning\nas a share of backpropagation's")
     near.set_ylim(min(0.85, near.dataLim.y0 - 0.02), max(1.03, near.dataLim.y1 + 0.02))
-    near.legend()
     if "reinforce" in data["algorithm"]:
         shares = seeds_first(shares_of_falls(data, "reinforce", "impression"), "dimension")
         look = {"marker": MARKERS["reinforce"]}
         plot_points(far, dimensions, shares, names["reinforce"], COLOURS["reinforce"], **look)
-        far.legend()
     far.axhline(0, color="0.7", linewidth=0.8, zorder=0)
     far.set_ylabel("fall by REINFORCE\nas a share of impression learning's")
     for axes in (near, far):
         _dimension_axis(axes, data)
+    handles = [h for axes in (near, far) for h in axes.get_legend_handles_labels()[0]]
+    figure.legend(handles=handles, loc="outside upper center", ncols=2)
     caption(
         figure,
         "How far the loss of the test passage, awake throughout, has fallen at the end of "
@@ -255,12 +254,17 @@ def _along(data: xr.Dataset, axis: str) -> Figure:
     loss_axis(loss, *finals.values(), label="final loss")
     loss.legend(title="test passage")
     for axes in (correlation, loss):
-        if axis == "dt":
-            log_scale(axes, "x")
-        axes.set_xlabel(AXES[axis])
+        _varied_axis(axes, axis, values)
     phase = "; a phase lasts the switch period and one step" * (axis == "switch_period")
     caption(figure, f"After learning ({algorithm_name(data)}){phase}; {seeds_in_words(data)}.")
     return figure
+
+
+def _varied_axis(axes: Axes, axis: str, values: np.ndarray) -> None:
+    """Label the axis along which a mode varies a parameter; logarithmic if most values are low."""
+    if values.min() > 0 and np.median(values) < values.max() / 4:
+        log_scale(axes, "x")
+    axes.set_xlabel(AXES[axis])
 
 
 def _transition(data: xr.Dataset) -> Figure:
@@ -275,8 +279,7 @@ def _transition(data: xr.Dataset) -> Figure:
     deviation.axhspan(-CLOSE, CLOSE, color=ASLEEP_COLOUR, linewidth=0, label=f"within {CLOSE:g}")
     plot_points(deviation, data["dt"].values, learnt - truth, "", colour)
     deviation.set_ylabel("learnt minus data")
-    log_scale(deviation, "x")
-    deviation.set_xlabel(AXES["dt"])
+    _varied_axis(deviation, "dt", data["dt"].values)
     deviation.legend()
     caption(
         figure,
