@@ -386,10 +386,10 @@ def test_what_is_measured_by_dimension_is_told_by_dimension() -> None:
     degrades, near = (measure(n, stored) for n in ("dimension", "near-backpropagation"))
     assert degrades is not None
     assert near is not None
-    assert degrades.values["share, n 2"] == pytest.approx(0.5)
-    assert degrades.values["share, n 16"] == pytest.approx(80 / 90)
-    assert near.values["share, alternating, n 8"] == 1
-    assert near.values["final loss, impression, n 4"] == 10
+    assert degrades.values["share at n 2"] == pytest.approx(0.5)
+    assert degrades.values["share at n 16"] == pytest.approx(80 / 90)
+    assert near.values["share of alternating at n 8"] == 1
+    assert near.values["final loss of impression at n 4"] == 10
 
 
 def test_dimension_takes_the_mean_over_the_seeds() -> None:

@@ -93,7 +93,7 @@ def _time_constant(experiment: Learning, data: xr.Dataset) -> Measurement:
         sd = float(of_dt["transition_sd"].values.mean())
         deviation = float(np.abs(mean - truth).max())
         shown.append(f"dt {dt:g}: D {mean.mean():.4f} +- {sd:.4f}, truth {truth:.4f}")
-        values |= {f"D, dt {dt:g}": float(mean.mean()), f"truth, dt {dt:g}": truth}
+        values |= {f"D at dt {dt:g}": float(mean.mean()), f"truth at dt {dt:g}": truth}
         holds.append(deviation <= 0.01)
     return Measurement("\n".join(shown), all(holds), values)
 

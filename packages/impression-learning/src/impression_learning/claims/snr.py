@@ -13,7 +13,7 @@ from sharpwave_shared.claims import Claim, Measurement
 def _signal_to_noise(experiment: Snr, data: xr.Dataset) -> Measurement:
     own = data["impression_snr"].isel(algorithm=0).values
     shown = [f"impression {own.min():.2g} to {own.max():.2g}"]
-    values = {"impression, median": float(np.median(own))}
+    values = {"median of impression": float(np.median(own))}
     smallest = []
     for traces in ("cleared", "kept"):
         other = data["snr"].isel(algorithm=0).sel(third_factor="gradient", traces=traces).values
@@ -23,9 +23,9 @@ def _signal_to_noise(experiment: Snr, data: xr.Dataset) -> Measurement:
             f"{factor.min():,.0f} to {factor.max():,.0f} (median {np.median(factor):,.0f})"
         )
         values |= {
-            f"REINFORCE, traces {traces}, median": float(np.median(other)),
-            f"factor, traces {traces}, smallest": float(factor.min()),
-            f"factor, traces {traces}, median": float(np.median(factor)),
+            f"median of REINFORCE with traces {traces}": float(np.median(other)),
+            f"smallest factor with traces {traces}": float(factor.min()),
+            f"median factor with traces {traces}": float(np.median(factor)),
         }
         smallest.append(factor.min())
     return Measurement("\n".join(shown), bool(np.min(smallest) >= 10), values)
@@ -37,8 +37,8 @@ def _same_way(experiment: Snr, data: xr.Dataset) -> Measurement:
     for third, traces in itertools.product(("gradient", "released"), ("cleared", "kept")):
         means = cosines.sel(third_factor=third, traces=traces).values.mean(0)
         shares[third, traces] = float((means >= 0.5).mean())
-        values[f"{third}, traces {traces}: mean cosine"] = float(means.mean())
-        values[f"{third}, traces {traces}: share of points"] = shares[third, traces]
+        values[f"mean cosine of {third} with traces {traces}"] = float(means.mean())
+        values[f"share of points of {third} with traces {traces}"] = shares[third, traces]
         shown.append(
             f"third factor {third}, traces {traces}: mean cosine {means.min():.2f} to "
             f"{means.max():.2f}, at least 0.5 at {(means >= 0.5).sum()} of {len(means)} points"

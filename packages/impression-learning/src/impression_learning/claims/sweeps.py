@@ -67,7 +67,7 @@ def _near_backpropagation(experiment: Learning, data: xr.Dataset) -> Measurement
         told = ", ".join(f"{share:.4f}" for share in shares)
         shown.append(f"share of the fall of backpropagation, {phases}: {told}")
         values |= {
-            f"share, {phases}, n {n}": float(share)
+            f"share of {phases} at n {n}": float(share)
             for n, share in zip(dimensions, shares, strict=True)
         }
         smallest.append(shares.min())
@@ -75,7 +75,7 @@ def _near_backpropagation(experiment: Learning, data: xr.Dataset) -> Measurement
         own = final.sel(algorithm=name).values
         shown.append(f"final loss, {name}: {', '.join(f'{loss:,.1f}' for loss in own)}")
         values |= {
-            f"final loss, {name}, n {n}": float(loss)
+            f"final loss of {name} at n {n}": float(loss)
             for n, loss in zip(dimensions, own, strict=True)
         }
     shown[0] = f"n = {', '.join(map(str, dimensions))}: {shown[0]}"
@@ -95,7 +95,7 @@ def _reinforce_degrades(experiment: Learning, data: xr.Dataset) -> Measurement |
         f"n = {', '.join(map(str, dimensions))}: share of impression learning's fall "
         f"{', '.join(f'{share:.4f}' for share in told)} (Spearman {rho:.2f})"
     )
-    values = {f"share, n {n}": share for n, share in zip(dimensions, told, strict=True)}
+    values = {f"share at n {n}": share for n, share in zip(dimensions, told, strict=True)}
     values["Spearman"] = rho
     return Measurement(shown, bool(rho <= -0.8 and told[-1] < told[0]), values)
 
