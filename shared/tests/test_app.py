@@ -352,6 +352,12 @@ def several() -> App:
     return app
 
 
+def test_help_tells_the_defaults_of_every_experiment(call):
+    shown = " ".join(call("--help", app=several()).out.replace("│", " ").split())
+    assert "Default: 1; 3 (very-fast)." in shown
+    assert "Default: 2." in shown
+
+
 @pytest.mark.parametrize("mode", ["very-fast", "VERY_FAST", "Very_Fast"])
 def test_an_option_chooses_the_experiment(mode, call, started):
     assert call("--mode", mode, "--common", "7", app=several()).code == 0

@@ -56,10 +56,9 @@ def finished(tiny: dict[str, dict[str, Any]], tmp_path_factory: pytest.TempPathF
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv("SHARPWAVE_CACHE", str(tmp_path_factory.mktemp("cache")))
                 patch.setattr("sharpwave_shared.execution.draw_run", lambda *_: [])
-                # Speech takes long: few recordings, and short sounds.
+                # Speech takes long: few recordings.
                 speaker = {"synthetic-1": (95.0, 0.95)}
                 patch.setattr("impression_learning.synthetic_speech._SPEAKERS", speaker)
-                patch.setattr("impression_learning.analysis.EXCERPT", 60 if speech else 400)
                 app.experiments[mode](**tiny[mode]).run(seeds, out=place)
             places[mode] = place
         return open_run(places[mode])

@@ -23,7 +23,8 @@ pytestmark = pytest.mark.filterwarnings("error")
 
 SEEDS = [3, 1, 2]
 NUMERICAL = {"loss", "final-loss", "direction", "signal-to-noise", "periods", "transition"} | {
-    "time-constants",
+    "falls",
+    "correlation",
     "learning-rates",
     "reconstruction-scatter",
 }
@@ -31,9 +32,9 @@ NUMERICAL = {"loss", "final-loss", "direction", "signal-to-noise", "periods", "t
 FIGURES = {
     "standard": {"loss", "reconstruction", "reconstruction-scatter", "autocorrelation", "latents"},
     "SNR": {"loss", "direction", "signal-to-noise"},
-    "dimensionality": {"loss", "final-loss"},
+    "dimensionality": {"loss", "final-loss", "falls"},
     "switch_period": {"loss", "latents", "periods"},
-    "time_constant": {"transition", "time-constants"},
+    "time_constant": {"loss", "traces", "correlation", "transition"},
     "lr_optim": {"learning-rates"},
     "Vocal_Digits": {"loss", "spectrogram", "correlations", "dreams", "autocorrelation"},
 }
@@ -158,7 +159,7 @@ def test_one_algorithm(mode: str, algorithm: Any, name: str, results: Results) -
     else:
         data = data.assign_coords(algorithm=[algorithm])
     figures = build(mode, data, algorithm=algorithm)
-    assert set(figures) == FIGURES[mode]
+    assert set(figures) == FIGURES[mode] - {"falls"}  # it compares algorithms
     texts = " ".join(t.get_text() for f in figures.values() for t in f.findobj(plt.Text))
     assert name in texts
     assert "impression learning" not in texts
@@ -259,8 +260,8 @@ def test_divergence_is_counted_at_the_edge(results: Results) -> None:
 
 def test_bars_of_correlations_are_within_the_axes(results: Results) -> None:
     data = results("time_constant").copy(deep=True)
-    data["r2"][:] = np.array([[-1.0, -4.0, 0.5]])
-    axes = build("time_constant", data)["time-constants"].axes[0]
+    data["alternation_correlation"][:] = np.array([[-1.0, -4.0, 0.5]])
+    axes = build("time_constant", data)["correlation"].axes[0]
     assert axes.get_ylim()[0] < -1.5 - statistics.stdev([-1.0, -4.0, 0.5])
 
 
@@ -286,13 +287,34 @@ def test_levels_are_in_decibels(results: Results) -> None:
 
 
 def test_loss_axis_is_logarithmic_where_the_range_asks_for_it() -> None:
+    """With negative losses: logarithmic but around 0."""
     scales = []
-    for low in (50.0, 150.0):
+    for low in (50.0, 150.0, -20.0, -500.0):
         _, axes = plt.subplots()
-        axes.plot([1000.0, low])
-        common.loss_axis(axes, np.array([[1000.0, low]]))
+        axes.plot([1000.0, low, low])
+        common.loss_axis(axes, np.array([[1000.0, low, low]]))
         scales.append(axes.get_yscale())
-    assert scales == ["log", "linear"]
+    assert scales == ["log", "linear", "symlog", "linear"]
+
+
+def test_by_dimension_the_loss_awake_is_drawn_and_the_other_beside_it(results: Results) -> None:
+    data = results("dimensionality")
+    figures = build("dimensionality", data, third_factor="released")
+    for axes, name in zip(
+        figures["final-loss"].axes, ("final_loss_awake", "final_loss"), strict=True
+    ):
+        (line,) = [c[0] for c in axes.containers if c.get_label() == "REINFORCE as released"]
+        drawn = data[name].sel(algorithm="reinforce").mean("seed")
+        np.testing.assert_allclose(line.get_ydata(), drawn)
+    near, far = figures["falls"].axes
+    fall = data["loss_awake"].isel(point=0) - data["loss_awake"].isel(point=-1)
+    for axes, label, one, other in (
+        (near, "backpropagation (awake)", "impression", "backprop"),
+        (far, "REINFORCE as released", "reinforce", "impression"),
+    ):
+        (line,) = [c[0] for c in axes.containers if c.get_label() == label]
+        shares = fall.sel(algorithm=one) / fall.sel(algorithm=other)
+        np.testing.assert_allclose(line.get_ydata(), shares.mean("seed"))
 
 
 def test_results_stay_as_they_are(results: Results) -> None:

@@ -40,7 +40,7 @@ TABLE: dict[str, tuple[tuple[int, int, int], int, float]] = {
     "standard": ((20, 100, 20), 2_000_000, 1e-3),
     "SNR": ((2, 4, 2), 600_000, 1e-4),
     "switch_period": ((4, 10, 4), 1_000_000, 5e-4),
-    "time_constant": ((4, 10, 4), 1_000_000, 5e-4),
+    "time_constant": ((4, 10, 4), 2_000_000, 5e-4),
 }
 RATES = [
     *(0.0031622776601683795, 0.001, 0.00031622776601683794, 0.0001, 3.1622776601683795e-05),
@@ -65,7 +65,7 @@ def test_table_of_modes(name: str) -> None:
     mode: Any = MODES[name]()
     assert mode.algorithms == ("impression",)
     assert (mode.n_latent, mode.n_in, mode.n) == sizes
-    assert mode.lengths(JOB, "impression") == (steps, 30_000)
+    assert mode.lengths(JOB, "impression") == (steps, 5_000 if name == "time_constant" else 30_000)
     assert mode.points == 20
     for value, setting in zip(mode.axis_values, settings(mode), strict=True):
         process = mode.process(value)
@@ -89,10 +89,12 @@ def test_standard_and_snr_have_one_condition() -> None:
 
 def test_dimensionality() -> None:
     mode = Dimensionality()
-    assert mode.algorithms == ("impression", "reinforce", "backprop")
+    assert mode.algorithms == ("impression", "reinforce", "backprop", "backprop-alternating")
     assert mode.axis_values == (2, 4, 8, 16, 32)
-    etas = {"impression": 3.2e-3, "reinforce": 3.1622776601683795e-10, "backprop": 0.01}
-    steps = {"impression": 3_600_000, "reinforce": 3_600_000, "backprop": 300_000}
+    etas = {"impression": 3.2e-3, "reinforce": 3.1622776601683795e-10}
+    etas |= dict.fromkeys(mode.algorithms[2:], 0.01)
+    steps = {"impression": 3_600_000, "reinforce": 3_600_000}
+    steps |= dict.fromkeys(mode.algorithms[2:], 300_000)
     for algorithm in mode.algorithms:
         found = settings(mode, algorithm)
         assert [s.sizes for s in found] == [(4, 2), (8, 4), (16, 8), (32, 16), (64, 32)]
@@ -125,7 +127,10 @@ def test_time_constants() -> None:
     dts = [mode.process(value).dt for value in mode.axis_values]
     assert len(dts) == 10
     assert (dts[0], dts[-1]) == (1, 0.01)
-    ratios = [b / a for a, b in itertools.pairwise(dts)]
+    assert [a - b for a, b in itertools.pairwise(dts)] == pytest.approx([0.11] * 9)
+    other = TimeConstant.presets["geometric"]["dts"]
+    assert (len(other), other[0], other[-1]) == (10, 1, 0.01)
+    ratios = [b / a for a, b in itertools.pairwise(other)]
     assert ratios == pytest.approx([10 ** (-2 / 9)] * 9, rel=0.01)
     assert {s.switch_period for s in settings(mode)} == {1}
 
@@ -199,7 +204,7 @@ SIZES = {"n_latent", "n_in", "n"}
         (SwitchPeriod, LATENT | SIZES | {"dt", "eta", "periods"}),
         (TimeConstant, LATENT | SIZES | {"switch_period", "eta", "dts"}),
         (LrOptim, LATENT | SIZES | {"dt", "switch_period", "rates", "third_factor"}),
-        (VocalDigits, ALL | {"switch_period", "eta", "epochs", "takes", "dataset"}),
+        (VocalDigits, ALL | {"switch_period", "eta", "epochs", "takes", "frames", "dataset"}),
     ],
 )
 def test_a_run_is_identified_by_what_its_numbers_depend_on(
@@ -215,6 +220,8 @@ def test_rates_of_what_does_not_learn_make_no_other_run_and_are_told() -> None:
     assert {"eta_reinforce", "third_factor"} <= mode.identity().keys()
     assert not {"eta", "eta_backprop"} & mode.identity().keys()
     assert mode.warnings() == []
+    for algorithm in ("backprop", "backprop-alternating"):
+        assert "eta_backprop" in Standard(algorithm=algorithm).identity()
     given = Standard(eta_reinforce=1.0, third_factor="released")
     assert given.identity() == Standard().identity()
     assert given.warnings() == [

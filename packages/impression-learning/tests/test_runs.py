@@ -12,7 +12,14 @@ import torch
 import xarray as xr
 from safetensors.numpy import load_file
 
-from impression_learning import Dimensionality, LrOptim, Snr, Standard, VocalDigits
+from impression_learning import (
+    Dimensionality,
+    LrOptim,
+    Snr,
+    Standard,
+    SwitchPeriod,
+    VocalDigits,
+)
 from impression_learning.cli import app
 from impression_learning.speech import SAMPLE_RATE
 from sharpwave_shared import Options, Run
@@ -22,7 +29,7 @@ Finished = Callable[[str], Run]
 MODES = list(app.experiments)
 SEEDS = [3, 1, 2]
 ALGORITHMS = {
-    "dimensionality": ["impression", "reinforce", "backprop"],
+    "dimensionality": ["impression", "reinforce", "backprop", "backprop-alternating"],
     "lr_optim": ["impression", "reinforce"],
 }
 AXES = {
@@ -35,7 +42,7 @@ ANALYSED = ("standard", "switch_period", "time_constant", "Vocal_Digits")
 CLAIMED = {
     "standard": {"loss-falls", "reconstruction", "time-constant", "alternation"},
     "SNR": {"signal-to-noise", "same-way"},
-    "dimensionality": {"dimension"},
+    "dimensionality": {"near-backpropagation", "dimension"},
     "switch_period": {"alternation", "phase-length"},
     "time_constant": {"time-constant", "alternation"},
     "lr_optim": set(),
@@ -62,7 +69,8 @@ def test_results_of_every_mode(mode: str, finished: Finished) -> None:
     assert (data["diverged"] == -1).all()
     if mode != "Vocal_Digits":
         for algorithm in data["algorithm"].values:
-            end = 100 if (mode, algorithm) == ("dimensionality", "backprop") else 400
+            shorter = mode == "dimensionality" and algorithm.startswith("backprop")
+            end = 100 if shorter else 400
             points = data["step"].sel(algorithm=algorithm)
             assert points.values.tolist() == [0, end // 2, end]
     for name, variable in data.variables.items():
@@ -70,6 +78,10 @@ def test_results_of_every_mode(mode: str, finished: Finished) -> None:
     for name, variable in data.data_vars.items():
         assert variable.attrs["long_name"], name
     assert ("r2" in data) == (mode in ANALYSED)
+    awake = mode in ("dimensionality", "switch_period", "time_constant")
+    assert ("loss_awake" in data) == ("final_loss_awake" in data) == awake
+    if awake:
+        assert (data["final_loss_awake"] == data["loss_awake"].isel(point=-1)).all()
     assert {v.claim.name for v in run.verify()} == CLAIMED[mode]
 
 
@@ -78,7 +90,7 @@ def test_what_is_kept_of_trials(mode: str, finished: Finished) -> None:
     run = finished(mode)
     data = run.data.isel(algorithm=0)
     n_in, n = (128, 40) if mode == "Vocal_Digits" else (6, 3)
-    steps = 60 if mode == "Vocal_Digits" else 200
+    steps = 30 if mode == "Vocal_Digits" else 200
     assert data.sizes["channel"] == n_in
     assert data.sizes["unit"] == n
     assert data.sizes["time"] == steps
@@ -126,7 +138,7 @@ def test_speech_is_made_audible(finished: Finished) -> None:
             assert (stream.getnchannels(), stream.getsampwidth()) == (1, 2)
             assert stream.getframerate() == SAMPLE_RATE
             sounds[path.stem] = np.frombuffer(stream.readframes(stream.getnframes()), "<i2")
-            assert len(sounds[path.stem]) == stream.getnframes() == 60 * 512
+            assert len(sounds[path.stem]) == stream.getnframes() == 30 * 512
         assert np.abs(sounds[path.stem].astype(int)).max() > 10_000
     assert (sounds["dream"] != sounds["dream_before"]).any()
     frequencies = run.data["frequency"].values
@@ -159,6 +171,31 @@ def test_other_algorithms(
         np.testing.assert_array_equal(data["loss"], whole["loss"].sel(algorithm=[algorithm]))
     else:
         assert not np.array_equal(data["final_loss"], whole["final_loss"])
+
+
+def test_the_loss_awake_is_that_of_a_passage_without_sleep(
+    tiny: dict[str, dict[str, Any]], finished: Finished
+) -> None:
+    """A phase that does not end within the passage tells the same by the other loss."""
+    data = finished("switch_period").data.sel(seed=[1])
+    endless = SwitchPeriod(**tiny["switch_period"] | {"periods": (10**6,)}).run(1)
+    np.testing.assert_array_equal(endless["loss_awake"], endless["loss"])
+    before = {"point": 0, "switch_period": 0}  # no network has learnt
+    assert data["loss_awake"][:, 0, :, 0].values == endless["loss"].isel(before).values
+    assert (data["loss_awake"].isel(before) != data["loss"].isel(before)).all()
+
+
+def test_backpropagation_learns_awake_unless_it_alternates(tiny: dict[str, dict[str, Any]]) -> None:
+    """With phases that never end there is no sleep, and no difference."""
+    found = {
+        (algorithm, period): Standard(
+            **tiny["standard"], algorithm=algorithm, switch_period=period
+        ).run(1)["final_loss"].item()
+        for algorithm in ("backprop", "backprop-alternating")
+        for period in (1, 10**6)
+    }  # fmt: skip
+    assert found["backprop", 10**6] == found["backprop-alternating", 10**6]
+    assert found["backprop", 1] != found["backprop-alternating", 1]
 
 
 def test_third_factors(tiny: dict[str, dict[str, Any]]) -> None:

@@ -240,25 +240,30 @@ def option(name: str) -> str:
 
 
 def _field_parameters(
-    kind: type[Parameters], without: Sequence[str] = ()
+    kind: type[Parameters], without: Sequence[str] = (), beside: Sequence[type[Experiment]] = ()
 ) -> list[inspect.Parameter]:
-    """Make typer's parameters of fields: texts, or flags; None where nothing is given."""
+    """Make typer's parameters of fields: texts, or flags; None where nothing is given.
+
+    The help tells the defaults of the experiments `beside` too, where they are others.
+    """
     return [
-        _field_parameter(kind, name, field)
+        _field_parameter(kind, name, field, beside)
         for name, field in kind.model_fields.items()
         if name not in without and section(field.annotation) is None
     ]
 
 
-def _field_parameter(kind: type[Parameters], name: str, field: FieldInfo) -> inspect.Parameter:
+def _field_parameter(
+    kind: type[Parameters], name: str, field: FieldInfo, beside: Sequence[type[Experiment]] = ()
+) -> inspect.Parameter:
     flag = field.annotation is bool
     repeated = marker(field, Repeated) is not None
     annotation: Any = bool | None if flag else list[str] | None if repeated else str | None
     help = _escaped(" ".join((field.description or "").split()))
     positional = marker(field, Positional)
     default = field.get_default(call_default_factory=True)
-    if positional is None and not flag and not field.is_required() and default not in (None, ()):
-        help += f" Default: {_escaped(show(default))}."
+    if positional is None and not flag and not field.is_required():
+        help += _defaults_in_words(name, default, beside)
     if positional is not None:
         info: Any = typer.Argument(metavar=positional.shown, help=help, show_default=False)
     else:
@@ -278,6 +283,19 @@ def _field_parameter(kind: type[Parameters], name: str, field: FieldInfo) -> ins
         annotation=Annotated[annotation, info],
         default=None,
     )
+
+
+def _defaults_in_words(name: str, default: Any, beside: Sequence[type[Experiment]]) -> str:
+    """Tell the default, and which experiments have another."""
+    others: dict[str, list[str]] = {}
+    for kind in beside:
+        field = kind.model_fields.get(name)
+        own = default if field is None else field.get_default(call_default_factory=True)
+        if own != default:
+            others.setdefault(show(own), []).append(kind.name)
+    told = [] if default in (None, ()) else [show(default)]
+    told += [f"{shown} ({', '.join(names)})" for shown, names in others.items()]
+    return f" Default: {_escaped('; '.join(told))}." if told else ""
 
 
 def _spellings(name: str, more: Sequence[str], *, flag: bool, opposite: bool) -> list[str]:
@@ -376,7 +394,7 @@ def _experiment_command(
             default=kinds[0].name,
         )
     for kind in kinds:
-        for parameter in _field_parameters(kind):
+        for parameter in _field_parameters(kind, beside=kinds):
             if parameter.name in parameters:
                 continue
             parameters[parameter.name] = parameter

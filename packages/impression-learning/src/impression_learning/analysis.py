@@ -126,8 +126,8 @@ EXCERPTS = {
 """What an excerpt is kept of: dimension beside time, and what it is."""
 
 
-def describe(trial: Trial) -> xr.Dataset:
-    """Reduce a trial to numbers, autocorrelations, and an excerpt of activity.
+def describe(trial: Trial, excerpt: int = EXCERPT) -> xr.Dataset:
+    """Reduce a trial to numbers, autocorrelations, and the activity of its first steps.
 
     What is the network's own has the dimension `seed`, of length 1.
     """
@@ -139,9 +139,9 @@ def describe(trial: Trial) -> xr.Dataset:
     stacked = np.stack(list(curves.values()))[:, None].astype(np.float32)
     data["autocorrelation"] = (("source", "seed", "lag"), stacked, told)
     for name, (dim, what) in EXCERPTS.items():
-        values = getattr(trial, name)[None, :EXCERPT].astype(np.float32)
+        values = getattr(trial, name)[None, :excerpt].astype(np.float32)
         data[name] = (("seed", "time", dim), values, {"long_name": what})
-    data["is_awake"] = ("time", trial.phases[:EXCERPT], {"long_name": "awake while alternating"})
+    data["is_awake"] = ("time", trial.phases[:excerpt], {"long_name": "awake while alternating"})
     lags = ("lag", np.arange(stacked.shape[-1]), {"units": "steps"})
     times = ("time", np.arange(data.sizes["time"]), {"units": "steps"})
     return data.assign_coords(source=list(curves), lag=lags, time=times)

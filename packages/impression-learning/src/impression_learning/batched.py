@@ -28,14 +28,14 @@ def advance(
     after_sleep = torch.from_numpy(awake & ~before_awake).to(state.device)[..., None]
     losses = torch.empty(awake.shape, dtype=state.dtype, device=state.device)
     states = state.new_empty(len(awake) if record else 0, *state.shape)
-    algorithm = circuits.settings[0].algorithm
+    rule = circuits.settings[0].rule
     for t in range(len(awake)):
         phase = waking[t], after_sleep[t]
         x, noise = inputs.stimulus[t], inputs.noise_inf[t]
         losses[t] = step.act(x, noise, inputs.noise_gen[t], *phase)
         if record:
             states[t] = step.h
-        if learn and algorithm == "backprop":
+        if learn and rule == "backprop":
             step.descend(x, noise, *phase)
         elif learn:
             step.learn(circuits.traces, circuits.loss_mean, losses[t], x, *phase)
@@ -70,10 +70,12 @@ class _Step:
         self.sigma_gen = per_unit([s.sigma_gen for s in settings])
         self.eta = per_network([s.eta for s in settings])
         self.third = per_network([s.third for s in settings])
+        self.as_released = per_network([float(s.as_released) for s in settings]) > 0
+        self.any_as_released = any(s.as_released for s in settings)
         edges = np.concatenate([[0], np.cumsum(sizes)])
         self.layers = [slice(lo, hi) for lo, hi in itertools.pairwise(edges)]
         self.n_in = sizes[0]
-        self.h = self.below = self.above = state
+        self.h = self.inferred = self.below = self.above = state
 
     def act(
         self, x: Tensor, noise_inf: Tensor, noise_gen: Tensor, awake: Tensor, after_sleep: Tensor
@@ -86,6 +88,7 @@ class _Step:
         for k, layer in enumerate(self.layers[1:]):
             told = torch.tanh(_apply(p.recognition[k], inferred[k]) + p.recognition_bias[k])
             inferred.append(told + pushed_inf[:, layer])
+        self.inferred = torch.cat(inferred, 1)
         h: list[Tensor] = [x] * (top + 1)
         above: list[Tensor] = [x] * (top + 1)
         for k in range(top, -1, -1):
@@ -123,13 +126,15 @@ class _Step:
         surprise = h.new_zeros(())
         if traces is not None:
             loss_mean.copy_(torch.where(loss_mean.isnan(), loss, loss_mean))
-            surprise = self.eta * self.third * (loss - loss_mean)[:, None]
+            mean = loss_mean.clone()
             loss_mean.mul_(MEAN_DECAY).add_(loss, alpha=1 - MEAN_DECAY)
+            mean = torch.where(self.as_released[:, 0], loss_mean, mean)
+            surprise = self.eta * self.third * (loss - mean)[:, None]
+        source, expected = self.sources(x, awake)
         from_below = (1 - self.below.square()) * (h - self.below)
-        from_above = h - self.above
-        from_above[:, self.layers[0].stop : self.layers[-1].start] *= (1 - self.above.square())[
-            :, self.layers[0].stop : self.layers[-1].start
-        ]
+        from_above = source - expected
+        middle = slice(self.layers[0].stop, self.layers[-1].start)
+        from_above[:, middle] *= 1 - expected[:, middle].square()
 
         def change(value: Tensor, update: Tensor, gate: Tensor, trace: Tensor | None) -> None:
             shape = (-1, *[1] * (value.dim() - 1))
@@ -145,8 +150,6 @@ class _Step:
         for k in range(top):
             lower, upper = self.layers[k], self.layers[k + 1]
             below, above = from_below[:, upper], from_above[:, lower]
-            if k == 0:
-                above = torch.where(awake, x - self.above[:, lower], above)
             change(
                 p.recognition[k],
                 _outer(below, h[:, lower]),
@@ -155,7 +158,7 @@ class _Step:
             )
             change(
                 p.generation[k],
-                _outer(above, h[:, upper]),
+                _outer(above, source[:, upper]),
                 settled if k else waking,
                 trace_of("generation", k),
             )
@@ -165,8 +168,27 @@ class _Step:
             if k > 0:
                 change(p.generation_bias[k], above, settled, trace_of("generation_bias", k))
         last = self.layers[-1]
-        update = from_above[:, last] * self.before[:, last]
+        update = (h - self.above)[:, last] * self.before[:, last]
         change(p.transition, update, settled, None if traces is None else traces.transition)
+
+    def sources(self, x: Tensor, awake: Tensor) -> tuple[Tensor, Tensor]:
+        """Give what the generative weights learn from: activity, and what it is told to be.
+
+        Awake, the observation is the data without noise.
+        """
+        inferring = awake | self.as_released
+        source, expected = self.h.clone(), self.above
+        if self.any_as_released:
+            generation = zip(self.weights.generation, self.weights.generation_bias, strict=True)
+            told = [
+                _apply(V, self.inferred[:, upper]) + c
+                for (V, c), upper in zip(generation, self.layers[1:], strict=True)
+            ]
+            told = torch.cat([told[0], *map(torch.tanh, told[1:]), expected[:, self.layers[-1]]], 1)
+            source = torch.where(inferring, self.inferred, source)
+            expected = torch.where(inferring, told, expected)
+        source[:, : self.n_in] = torch.where(inferring, x, source[:, : self.n_in])
+        return source, expected
 
     def descend(self, x: Tensor, noise: Tensor, awake: Tensor, after_sleep: Tensor) -> None:
         """Take a gradient step on the backpropagation control's objective, by autograd.

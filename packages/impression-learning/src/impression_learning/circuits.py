@@ -1,5 +1,6 @@
 """Networks on their way through a simulation, and what an engine that moves them is."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -20,13 +21,14 @@ class Circuits:
     Attributes
     ----------
     settings
-        One for each network; `sizes` and `algorithm` agree.
+        One for each network; `sizes` and `rule` agree.
     weights
         Learning changes them in place.
     traces
         Eligibility traces of REINFORCE; None for other algorithms.
     loss_mean
-        Running mean of the loss, NaN before the first step; used by REINFORCE only.
+        Running mean of the loss; used by REINFORCE only. NaN before the first step, whose loss
+        then is the mean.
     """
 
     settings: Sequence[Setting]
@@ -40,12 +42,12 @@ class Circuits:
     ) -> "Circuits":
         """Draw new networks, one for each setting and its random streams."""
         (sizes,) = {s.sizes for s in settings}
-        (algorithm,) = {s.algorithm for s in settings}
+        (rule,) = {s.rule for s in settings}
         dtype = precision(device)
         weights = initialise(sizes, streams).map(lambda t: t.to(device, dtype))
-        traces = weights.zeros() if algorithm == "reinforce" else None
-        unknown = torch.full((len(settings),), torch.nan, device=device, dtype=dtype)
-        return cls(settings, weights, traces, unknown)
+        traces = weights.zeros() if rule == "reinforce" else None
+        means = [0.0 if s.as_released else math.nan for s in settings]
+        return cls(settings, weights, traces, torch.tensor(means, device=device, dtype=dtype))
 
     @property
     def device(self) -> torch.device:
@@ -74,8 +76,8 @@ class Inputs:
     stimulus
         The data x.
     noise_inf, noise_gen
-        Standard normal variates of inference and of generation. A step needs one of the two, so
-        that the same variates may stand for both.
+        Standard normal variates of inference and of generation. A step needs one of the two (but
+        for `Setting.as_released`), so that the same variates may stand for both.
     awake
         Which steps are awake.
     was_awake

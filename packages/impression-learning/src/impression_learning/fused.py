@@ -5,7 +5,6 @@ as it was drawn.
 """
 
 import math
-from typing import get_args
 
 import numpy as np
 import torch
@@ -13,11 +12,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from impression_learning.circuits import Circuits, Inputs
-from impression_learning.kinds import Algorithm
 from impression_learning.model import MEAN_DECAY, TRACE_DECAY, Weights
 from sharpwave_shared.compiled import jit
 
-ALGORITHMS = get_args(Algorithm)
+RULES = ("impression", "reinforce", "backprop")
 IMPRESSION, REINFORCE, BACKPROP = range(3)
 
 
@@ -109,8 +107,9 @@ def advance(
             np.array(setting.sigma_inf),
             np.array(setting.sigma_gen),
             setting.eta if learn else 0.0,
-            ALGORITHMS.index(setting.algorithm),
+            RULES.index(setting.rule),
             setting.third,
+            setting.as_released,
             own_losses,
             own_states,
         )
@@ -150,8 +149,9 @@ def _advance(
     sigma_inf,  # layers
     sigma_gen,  # layers
     eta,
-    algorithm,
+    rule,
     third,
+    as_released,
     losses,  # steps
     states,  # steps x units, or 0 x units
 ):
@@ -167,6 +167,8 @@ def _advance(
     below = np.empty(units)  # what the layer below tells: m, and x in layer 0
     above = np.empty(units)  # what the layer above tells: g
     delta = np.empty(units)
+    inferred = np.empty(units)  # asleep, for REINFORCE as released: what it would be awake
+    told = np.empty(units)
     before = state.copy()
     a, z = offsets[top], offsets[top + 1]
     n_in = offsets[1]
@@ -179,14 +181,7 @@ def _advance(
             above[i] = D[i - a] * before[i]
 
         if is_awake:
-            for i in range(n_in):
-                h[i] = x[t, i] + sigma_inf[0] * noise_inf[t, i]
-            for k in range(1, top + 1):
-                lo, mid, hi = offsets[k - 1], offsets[k], offsets[k + 1]
-                _matvec(W[k - 1], h[lo:mid], below[mid:hi])
-                for i in range(mid, hi):
-                    below[i] = _tanh(below[i] + b[k - 1][i - mid])
-                    h[i] = below[i] + sigma_inf[k] * noise_inf[t, i]
+            _infer(W, b, offsets, x[t], noise_inf[t], sigma_inf, h, below)
         else:
             for i in range(a, z):
                 h[i] = above[i] + sigma_gen[top] * noise_gen[t, i]
@@ -224,13 +219,25 @@ def _advance(
             for i in range(units):
                 states[t, i] = h[i]
 
-        if eta > 0.0 and algorithm == BACKPROP:
+        if eta > 0.0 and rule == BACKPROP:
             _descend(W[0], V[0], D, n_in, h, below, above, before, delta, is_awake, after_sleep,
                      sigma_inf, sigma_gen, eta)  # fmt: skip
         elif eta > 0.0:
-            if algorithm == REINFORCE:
+            if rule == REINFORCE:
+                source, expected = h, above
+                if as_released and not is_awake:
+                    source, expected = inferred, told
+                    _infer(W, b, offsets, x[t], noise_inf[t], sigma_inf, inferred, told)
+                    for i in range(n_in):
+                        inferred[i] = x[t, i]
+                    for k in range(top):
+                        lo, mid, hi = offsets[k], offsets[k + 1], offsets[k + 2]
+                        _matvec(V[k], inferred[mid:hi], told[lo:mid])
+                        if k > 0:
+                            for i in range(lo, mid):
+                                told[i] = _tanh(told[i] + c[k][i - lo])
                 _score(W, V, trace_W, trace_b, trace_V, trace_c, trace_D, offsets,
-                       h, below, above, before, delta, is_awake)  # fmt: skip
+                       h, below, above, source, expected, before, delta, is_awake)  # fmt: skip
             if is_awake:
                 for i in range(n_in):
                     delta[i] = eta * (x[t, i] - above[i])
@@ -253,11 +260,12 @@ def _advance(
                         for i in range(mid, hi):
                             b[k - 1][i - mid] += delta[i]
                     _add_outer(W[k - 1], delta[mid:hi], h[lo:mid])
-            if algorithm == REINFORCE:
+            if rule == REINFORCE:
                 if math.isnan(loss_mean[0]):
                     loss_mean[0] = loss
-                factor = eta * third * (loss - loss_mean[0])
-                loss_mean[0] = MEAN_DECAY * loss_mean[0] + (1.0 - MEAN_DECAY) * loss
+                mean = loss_mean[0]
+                loss_mean[0] = MEAN_DECAY * mean + (1.0 - MEAN_DECAY) * loss
+                factor = eta * third * (loss - (loss_mean[0] if as_released else mean))
                 for k in range(top):
                     _add_scaled(W[k], factor, trace_W[k])
                     _add_scaled(V[k], factor, trace_V[k])
@@ -278,9 +286,25 @@ def _advance(
 
 
 @jit
+def _infer(W, b, offsets, x, noise, sigma_inf, h, below):
+    """Infer activity from the stimulus, and what the layers below tell."""
+    for i in range(offsets[1]):
+        h[i] = x[i] + sigma_inf[0] * noise[i]
+    for k in range(1, len(W) + 1):
+        lo, mid, hi = offsets[k - 1], offsets[k], offsets[k + 1]
+        _matvec(W[k - 1], h[lo:mid], below[mid:hi])
+        for i in range(mid, hi):
+            below[i] = _tanh(below[i] + b[k - 1][i - mid])
+            h[i] = below[i] + sigma_inf[k] * noise[i]
+
+
+@jit
 def _score(W, V, trace_W, trace_b, trace_V, trace_c, trace_D, offsets,
-           h, below, above, before, delta, is_awake):  # fmt: skip
-    """Add to the traces how the step's noise pushed the states: the score, times the variance."""
+           h, below, above, source, expected, before, delta, is_awake):  # fmt: skip
+    """Add to the traces how the step's noise pushed the states: the score, times the variance.
+
+    `source` and `expected` stand for `h` and `above` in the traces of V and c.
+    """
     top = len(W)
     gate = 1.0 if is_awake else 0.0
     for k in range(1, top + 1):
@@ -293,11 +317,11 @@ def _score(W, V, trace_W, trace_b, trace_V, trace_c, trace_D, offsets,
     for k in range(top):
         lo, mid, hi = offsets[k], offsets[k + 1], offsets[k + 2]
         for i in range(lo, mid):
-            slope = 1.0 - above[i] * above[i] if k > 0 else 1.0
-            delta[i] = slope * (h[i] - above[i])
+            slope = 1.0 - expected[i] * expected[i] if k > 0 else 1.0
+            delta[i] = slope * (source[i] - expected[i])
             if k > 0:
                 trace_c[k][i - lo] = TRACE_DECAY * trace_c[k][i - lo] + (1.0 - gate) * delta[i]
-        _decay_outer(trace_V[k], delta[lo:mid], h[mid:hi], 1.0 - gate)
+        _decay_outer(trace_V[k], delta[lo:mid], source[mid:hi], 1.0 - gate)
     a = offsets[top]
     for i in range(a, offsets[top + 1]):
         score = (h[i] - above[i]) * before[i]

@@ -2,8 +2,9 @@
 
 from typing import Literal
 
-Algorithm = Literal["impression", "reinforce", "backprop"]
+Algorithm = Literal["impression", "reinforce", "backprop", "backprop-alternating"]
 ThirdFactor = Literal["gradient", "released"]
+Phases = Literal["alternating", "awake", "asleep"]
 SpeechName = Literal["fsdd", "synthetic"]
 
 NOISE = 0.01

@@ -31,14 +31,14 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from impression_learning.kinds import NOISE, Algorithm, ThirdFactor
+from impression_learning.kinds import NOISE, Algorithm, Phases, ThirdFactor
 from sharpwave_shared.errors import InvalidInputError, ParameterError
 from sharpwave_shared.seeding import Streams
 
 THIRD_FACTORS: dict[str, float] = {"gradient": -0.5, "released": 1.0}
 """What multiplies (loss - mean loss) x trace in REINFORCE. The recorded loss is to be minimised,
 hence the minus; it lacks the 1/2 of a Gaussian's exponent, hence the half. The released code has a
-plus and no half."""
+plus and no half; see `Setting.third_factor` for the rest of it."""
 INITIAL_TRANSITION = 0.6
 MEAN_DECAY = 0.99
 """Factor of the running mean of the loss, in REINFORCE."""
@@ -63,9 +63,14 @@ class Setting:
     switch_period
         A phase lasts `switch_period + 1` steps; the first is awake.
     algorithm
-        `impression`, `reinforce`, or `backprop` (one latent layer only).
+        `impression`, `reinforce`, or (one latent layer only) `backprop`, which learns awake, or
+        `backprop-alternating`, which learns asleep too.
     third_factor
-        Sign and size of REINFORCE's third factor, see `THIRD_FACTORS`.
+        REINFORCE as it descends the loss (`gradient`), or as in the released code (`released`):
+        with another factor (`THIRD_FACTORS`); asleep, the traces of the generative weights take in
+        the errors of inference, x - V_0 h_0 and h_k - g_k as they would be awake, in the place of
+        the score; and the running mean of the loss starts at 0 and takes in the loss of a step
+        before it is subtracted from it.
 
     Raises
     ------
@@ -98,9 +103,9 @@ class Setting:
         if self.algorithm not in get_args(Algorithm):
             allowed = ", ".join(get_args(Algorithm))
             raise ParameterError("algorithm", self.algorithm, f"one of {allowed}")
-        if self.algorithm == "backprop" and len(self.sizes) > 2:
+        if self.rule == "backprop" and len(self.sizes) > 2:
             raise ParameterError(
-                "algorithm", "backprop", "impression or reinforce: it is for one latent layer"
+                "algorithm", self.algorithm, "impression or reinforce: it is for one latent layer"
             )
 
     @property
@@ -109,13 +114,32 @@ class Setting:
         return sum(self.sizes)
 
     @property
+    def rule(self) -> str:
+        """What changes the weights at a step: `impression`, `reinforce` or `backprop`."""
+        return self.algorithm.removesuffix("-alternating")
+
+    @property
+    def phases(self) -> Phases:
+        """The phases in which the network learns."""
+        return "awake" if self.algorithm == "backprop" else "alternating"
+
+    @property
     def third(self) -> float:
         """The factor of (loss - mean loss) x trace."""
         return THIRD_FACTORS[self.third_factor]
 
-    def awake(self, start: int, steps: int) -> Bool[np.ndarray, " steps"]:
+    @property
+    def as_released(self) -> bool:
+        """Whether REINFORCE is that of the released code."""
+        return self.rule == "reinforce" and self.third_factor == "released"
+
+    def awake(
+        self, start: int, steps: int, phases: Phases = "alternating"
+    ) -> Bool[np.ndarray, " steps"]:
         """Tell for steps from `start` whether they are awake."""
-        return (np.arange(start, start + steps) // (self.switch_period + 1)) % 2 == 0
+        if phases == "alternating":
+            return (np.arange(start, start + steps) // (self.switch_period + 1)) % 2 == 0
+        return np.full(steps, phases == "awake")
 
 
 def _check_noise(name: str, sigma: float) -> None:

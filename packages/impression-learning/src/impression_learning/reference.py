@@ -45,11 +45,12 @@ def advance(
     ------
     NotImplementedError
         For networks that the plain loops do not have: of more than two latent layers, of two that
-        learn by anything but impression learning, and those that learn by backpropagation.
+        learn by anything but impression learning, those that learn by backpropagation, or by
+        REINFORCE as released (which `tests/test_release.py` transcribes).
     """
     found = []
     for index, setting in enumerate(circuits.settings):
-        match len(setting.sizes), setting.algorithm:
+        match len(setting.sizes), "released" if setting.as_released else setting.rule:
             case 2, "impression" | "reinforce":
                 found.append(plain_one_layer(circuits, index, state, inputs, learn=learn))
             case 3, "impression":

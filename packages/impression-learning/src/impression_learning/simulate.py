@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from impression_learning.circuits import Circuits, Inputs, precision
 from impression_learning.engines import engine_for
+from impression_learning.kinds import Phases
 from impression_learning.model import Setting
 from impression_learning.stimuli import Stimulus
 from sharpwave_shared.compiled import workers
@@ -19,7 +20,6 @@ from sharpwave_shared.errors import DivergenceError
 from sharpwave_shared.journal import Journal
 from sharpwave_shared.seeding import Streams
 
-Phases = Literal["alternating", "awake", "asleep"]
 MANY = 500
 """Networks from which on `--device auto` takes an accelerator: an estimate, not a measurement."""
 SEGMENT_CHUNKS = 16
@@ -137,9 +137,11 @@ class Group:
         """Run `steps` more steps of a passage.
 
         While learning, one set of random numbers serves inference and generation, of which a step
-        uses one; otherwise each has its own, so that runs in other phases see the same noise.
+        uses one (REINFORCE as released: both); otherwise each has its own, so that runs in other
+        phases see the same noise.
         """
         settings = [m.setting for m in self.members]
+        one_noise = learn and not any(s.as_released for s in settings)
         length = chunk_steps(settings[0].units)
         end = passage.step + steps
         while passage.step < end:
@@ -153,12 +155,9 @@ class Group:
             stimulus = _side_by_side([x[part] for x, _, _ in drawn])
             noise_inf = self.noise(passage.name, "inference", chunk, length)[part]
             noise_gen = noise_inf
-            if not learn:
+            if not one_noise:
                 noise_gen = self.noise(passage.name, "generation", chunk, length)[part]
-            if phases == "alternating":
-                awake = np.stack([s.awake(passage.step, count) for s in settings], 1)
-            else:
-                awake = np.full((count, len(settings)), phases == "awake")
+            awake = np.stack([s.awake(passage.step, count, phases) for s in settings], 1)
             inputs = Inputs(stimulus, noise_inf, noise_gen, awake, passage.was_awake)
             losses, states = self.engine(
                 self.circuits, passage.state, inputs, learn=learn, record=record
@@ -174,7 +173,7 @@ class Group:
         """Learn from some more steps, unless all networks have diverged."""
         if (self.diverged >= 0).all():
             return
-        for piece in self.go(passage, steps, learn=True):
+        for piece in self.go(passage, steps, learn=True, phases=self.members[0].setting.phases):
             finite = torch.isfinite(piece.losses).cpu().numpy()
             first = passage.step - len(finite) + np.argmin(finite, 0)
             fresh = ~finite.all(0) & (self.diverged < 0)
@@ -182,13 +181,13 @@ class Group:
             if (self.diverged >= 0).all():
                 return
 
-    def test(self, steps: int) -> Float[np.ndarray, " networks"]:
-        """Give the mean loss over the test passage, alternating, without learning.
+    def test(self, steps: int, phases: Phases = "alternating") -> Float[np.ndarray, " networks"]:
+        """Give the mean loss over the test passage, without learning.
 
         It is NaN for networks that diverged.
         """
         total = np.zeros(len(self.members))
-        for piece in self.go(self.start("test"), steps):
+        for piece in self.go(self.start("test"), steps, phases=phases):
             total += piece.losses.sum(0).cpu().numpy()
         return np.where(self.diverged < 0, total / steps, np.nan)
 

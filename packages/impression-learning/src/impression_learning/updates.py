@@ -25,6 +25,11 @@ from sharpwave_shared.seeding import Streams
 CHUNK = 8192
 """Episodes that are computed at once."""
 TRACES = ("cleared", "kept")
+FACTORS = THIRD_FACTORS | {"released": MEAN_DECAY * THIRD_FACTORS["released"]}
+"""Factor f of each third factor. The released code's mean has taken in the loss from which it is
+subtracted, so that `MEAN_DECAY` of the difference is left. (That its mean starts at 0 is forgotten
+after some hundred steps of the millions. Its traces of W_out, from inference while asleep, are not
+measured: the published figures are about W_in.)"""
 
 
 @dataclass(frozen=True)
@@ -292,7 +297,7 @@ def compare_rules(
     impression = impression_statistics(moments)
     own = impression.of(slice(0, weights))
     rows: dict[str, list[np.ndarray]] = {name: [] for name in QUANTITIES}
-    for third, traces in itertools.product(THIRD_FACTORS.values(), TRACES):
+    for third, traces in itertools.product(FACTORS.values(), TRACES):
         reinforce = reinforce_statistics(moments, third, traces)
         other = reinforce.of(slice(0, weights))
         rows["snr"].append(other.signal_to_noise)
@@ -300,7 +305,7 @@ def compare_rules(
         rows["inner_product"].append((own.mean * other.mean).sum(-1))
         rows["cosine"].append(_cosines(own.mean, other.mean))
         rows["cosine_all"].append(_cosines(impression.mean, reinforce.mean))
-    shape = (len(THIRD_FACTORS), len(TRACES), *own.mean.shape[:-1])
+    shape = (len(FACTORS), len(TRACES), *own.mean.shape[:-1])
     return {
         "impression_snr": own.signal_to_noise,
         "impression_norm": np.linalg.norm(own.mean, axis=-1),
@@ -334,7 +339,7 @@ def describe(
         data[name] = (dims, values, {"long_name": f"mean of {' '.join(name)}"})
     matrices = np.repeat(["W_in", "W_out", "D"], [n * n_in, n_in * n, n])
     return data.assign_coords(
-        third_factor=list(THIRD_FACTORS), traces=list(TRACES), matrix=("parameter", matrices)
+        third_factor=list(FACTORS), traces=list(TRACES), matrix=("parameter", matrices)
     )
 
 

@@ -49,7 +49,7 @@ def at_least(quantity: str, limit: float) -> Measure:
     def measure(experiment: Learning, data: xr.Dataset) -> Measurement:
         values = data[quantity].values
         holds = bool(values.min() >= limit)
-        return Measurement(spread(values), holds, {quantity: values.tolist()})
+        return Measurement(spread(values), holds, {quantity: float(values.mean())})
 
     return measure
 
@@ -62,7 +62,9 @@ def falls(limit: float) -> Measure:
         first, final = data["loss"].values[:, 0], data["final_loss"].values
         ratios = final / first
         shown = f"{first.mean():,.0f} -> {final.mean():,.0f}; ratio {spread(ratios)}"
-        return Measurement(shown, bool(ratios.max() <= limit), {"ratios": ratios.tolist()})
+        values = {"first loss": float(first.mean()), "final loss": float(final.mean())}
+        values["ratio"] = float(ratios.mean())
+        return Measurement(shown, bool(ratios.max() <= limit), values)
 
     return measure
 
@@ -74,7 +76,7 @@ def reconstructs(limit: float) -> Measure:
     def measure(experiment: Learning, data: xr.Dataset) -> Measurement:
         r2, correlation = data["r2"].values, data["correlation"].values
         shown = f"R^2 {spread(r2)}, correlation {spread(correlation)}"
-        values = {"r2": r2.tolist(), "correlation": correlation.tolist()}
+        values = {"r2": float(r2.mean()), "correlation": float(correlation.mean())}
         return Measurement(shown, bool(r2.min() >= limit), values)
 
     return measure
@@ -91,12 +93,7 @@ def _time_constant(experiment: Learning, data: xr.Dataset) -> Measurement:
         sd = float(of_dt["transition_sd"].values.mean())
         deviation = float(np.abs(mean - truth).max())
         shown.append(f"dt {dt:g}: D {mean.mean():.4f} +- {sd:.4f}, truth {truth:.4f}")
-        values[f"dt {dt:g}"] = {
-            "mean": mean.tolist(),
-            "sd": sd,
-            "truth": truth,
-            "deviation": deviation,
-        }
+        values |= {f"D at dt {dt:g}": float(mean.mean()), f"truth at dt {dt:g}": truth}
         holds.append(deviation <= 0.01)
     return Measurement("\n".join(shown), all(holds), values)
 
@@ -109,9 +106,8 @@ def _alternation(experiment: Learning, data: xr.Dataset) -> Measurement | None:
             return None
         data = data.sel({name: wanted}) if name in data.dims else data
     values = data["alternation_correlation"].values
-    return Measurement(
-        spread(values), bool(values.min() >= 0.85), {"correlations": values.tolist()}
-    )
+    holds = bool(values.min() >= 0.85)
+    return Measurement(spread(values), holds, {"correlation": float(values.mean())})
 
 
 TIME_CONSTANT = Claim(

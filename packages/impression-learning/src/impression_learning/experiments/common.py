@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from impression_learning.kinds import NOISE, TIME_STEP, Algorithm, ThirdFactor
 from sharpwave_shared import lazy
@@ -37,12 +37,16 @@ RATES: Mapping[Algorithm, str] = {
     "impression": "eta",
     "reinforce": "eta_reinforce",
     "backprop": "eta_backprop",
+    "backprop-alternating": "eta_backprop",
 }
 """The parameter that is the learning rate of an algorithm."""
+AWAKE = "loss awake"
+"""What a mode measures beside the loss of the alternating test passage."""
 Units = Annotated[int, Between(1, 100_000)]
 Noise = Annotated[float, Above(0)]
 Rate = Annotated[float, AtLeast(0)]
 Steps = Annotated[int, Between(1, 10**12)]
+TestSteps = Annotated[int, Between(200, 10**9)]
 Period = Annotated[int, Between(0, 10**9)]
 TimeStep = Annotated[float, Above(0, 1)]
 
@@ -112,7 +116,7 @@ class Noises(Parameters):
     sigma_obs: Noise = NOISE
     """Noise of generated activity."""
     sigma_gen: Noise | None = None
-    """Noise of the transition. Default: the data's, 0.5 sqrt(dt); 0.13 for speech."""
+    """Noise of the transition. If none is given, the data's, 0.5 sqrt(dt)."""
 
 
 class Rules(Parameters):
@@ -121,7 +125,7 @@ class Rules(Parameters):
     panel: ClassVar = LEARNING
 
     algorithm: Algorithm | None = None
-    """Only this one. Default: impression, or what the mode compares."""
+    """Only this one; backprop learns awake. Default: impression, or what the mode compares."""
     eta: Rate = 1e-3
     """Learning rate of impression learning."""
     eta_reinforce: Rate = 1e-2 / 10**7.5
@@ -156,7 +160,7 @@ class Learning(Noises, Experiment):
     may_diverge: ClassVar[bool] = False
 
     third_factor: ThirdFactor = "gradient"
-    """REINFORCE's third factor: descends the loss, or as in the released code."""
+    """REINFORCE: descends the loss, or as in the released code."""
     points: Annotated[int, Between(2, 10_000)] = 20
     """Points of learning with a test."""
 
@@ -198,9 +202,8 @@ class Learning(Noises, Experiment):
 
     def unused(self) -> set[str]:
         """Name the parameters of algorithms that do not learn."""
-        absent = set(get_args(Algorithm)) - set(self.algorithms)
-        names = {RATES[algorithm] for algorithm in absent}
-        if "reinforce" in absent:
+        names = set(RATES.values()) - {RATES[algorithm] for algorithm in self.algorithms}
+        if "reinforce" not in self.algorithms:
             names.add("third_factor")
         return names & set(type(self).model_fields)
 
@@ -274,24 +277,27 @@ class Learning(Noises, Experiment):
     def _losses(self, job: Job, learnt: simulate.Learnt) -> xr.Dataset:
         coordinates = self.coordinates(job)
         shape, dims = [len(values) for values in coordinates.values()], tuple(coordinates)
-        losses = learnt.losses.reshape(*shape, -1)
-        per_step = {"units": "per step"}
-        told = {"long_name": "mean loss over the test passage", **per_step}
-        final = {"long_name": "loss after learning", **per_step}
         diverged = {"long_name": "step of divergence", "units": "steps", "comment": "-1: none"}
         steps = {"long_name": "steps of learning", "units": "steps"}
-        return xr.Dataset(
-            {
-                "loss": ((*dims, "point"), losses, told),
-                "final_loss": (dims, losses[..., -1], final),
-                "diverged": (dims, learnt.diverged.reshape(shape), diverged),
-            },
+        data = xr.Dataset(
+            {"diverged": (dims, learnt.diverged.reshape(shape), diverged)},
             {
                 **coordinates,
-                "point": range(losses.shape[-1]),
+                "point": range(len(learnt.points)),
                 "step": ("point", learnt.points, steps),
             },
         )
+        tests = {"": ("alternating", learnt.losses)}
+        if AWAKE in learnt.measured[0]:
+            awake = torch.stack([row[AWAKE] for row in learnt.measured], 1).cpu().numpy()
+            tests["_awake"] = ("awake", awake)
+        for suffix, (phases, of_networks) in tests.items():
+            losses = of_networks.reshape(*shape, -1)
+            about = {"long_name": f"mean loss over the test passage, {phases}", "units": "per step"}
+            final = about | {"long_name": f"loss after learning, {phases}"}
+            data[f"loss{suffix}"] = ((*dims, "point"), losses, about)
+            data[f"final_loss{suffix}"] = (dims, losses[..., -1], final)
+        return data
 
     def look(self, job: Job, learnt: simulate.Learnt, test_steps: int) -> xr.Dataset:
         """Look at what was learnt, where the mode does; keep the weights."""
@@ -319,14 +325,23 @@ class Learning(Noises, Experiment):
 
 
 class Latent(Learning):
-    """Networks of one latent layer that learn a latent process."""
+    """Networks of one latent layer that learn a latent process.
+
+    Class attributes
+    ----------------
+    tested_awake
+        Whether the loss is measured on the test passage spent awake throughout as well. It is what
+        the release measures in the modes that set this; alternating, most of the loss is the
+        distance between dreams and data that have nothing to do with each other.
+    """
 
     panel: ClassVar = LEARNING
     quick: ClassVar = {"steps": 200_000, "test_steps": 5_000, "points": 6}
+    tested_awake: ClassVar[bool] = False
 
     steps: Steps = 2_000_000
     """Steps of learning."""
-    test_steps: Annotated[int, Between(200, 10**9)] = 30_000
+    test_steps: TestSteps = 30_000
     """Steps of the test."""
 
     def varied(self, algorithm: Algorithm, value: Any) -> dict[str, Any]:
@@ -362,6 +377,12 @@ class Latent(Learning):
     def lengths(self, job: Job, algorithm: Algorithm) -> tuple[int, int]:
         """Give the steps of learning, and of the test passage."""
         return self.steps, self.test_steps
+
+    def measure(self, number: int, group: simulate.Group) -> list[dict[str, torch.Tensor]]:
+        """Measure the loss awake throughout, where the mode does."""
+        if not self.tested_awake:
+            return super().measure(number, group)
+        return [{AWAKE: loss} for loss in torch.from_numpy(group.test(self.test_steps, "awake"))]
 
     def look(self, job: Job, learnt: simulate.Learnt, test_steps: int) -> xr.Dataset:
         """Look at what was learnt, and tell the D that should have been."""

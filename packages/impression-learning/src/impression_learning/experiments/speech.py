@@ -60,6 +60,8 @@ class VocalDigits(Phases, Learning):
     """Vocal_Digits: passes through the data."""
     takes: Annotated[int, Between(TEST_TAKES + 1, TAKES)] = TAKES
     """Vocal_Digits: takes of each digit and speaker; 0 to 4 are the test set."""
+    frames: Annotated[int, Between(2, 10**6)] = 400
+    """Vocal_Digits: frames of 23 ms that are drawn and made audible."""
     dataset: SpeechName = "fsdd"
     """Vocal_Digits: recorded, or synthesised speech-like signals."""
 
@@ -107,17 +109,18 @@ class VocalDigits(Phases, Learning):
 
     def describe(self, trial: analysis.Trial) -> xr.Dataset:
         """Reduce the trial of a network; keep the correlations between bands."""
-        return super().describe(trial).merge(analysis.describe_bands(trial))
+        return analysis.describe(trial, self.frames).merge(analysis.describe_bands(trial))
 
     def look(self, job: Job, learnt: simulate.Learnt, test_steps: int) -> xr.Dataset:
         """Look at what was learnt, and let the networks dream as they were before learning."""
         data = super().look(job, learnt, test_steps)
         with torch.no_grad():
             of_groups = [
-                analysis.run_trials(simulate.Group(g.members, job.device), analysis.EXCERPT)
+                analysis.run_trials(simulate.Group(g.members, job.device), self.frames)
                 for g in learnt.groups
             ]
-        dreams = [of_groups[g][i].dream.astype("float32") for g, i in learnt.places]
+        steps = data.sizes["time"]
+        dreams = [of_groups[g][i].dream[:steps].astype("float32") for g, i in learnt.places]
         told = {"long_name": "observation generated asleep, before learning"}
         return data.assign(dream_before=(("seed", "time", "channel"), dreams, told))
 

@@ -14,18 +14,23 @@ from impression_learning.experiments.common import (
     Rules,
     SmallSizes,
     Steps,
+    TestSteps,
     TimeStep,
 )
 from impression_learning.kinds import Algorithm
 from sharpwave_shared.experiment import Job
 from sharpwave_shared.parameters import Between, Distinct
 
+GEOMETRIC = tuple(round(10 ** (-2 * k / 9), 4) for k in range(10))
+"""Time steps from 1 to 0.01, each the same fraction of the one before."""
+
 
 class Dimensionality(Data, Phases, Rules, Latent):
     """Compare impression learning, REINFORCE and backpropagation by dimension (Figure 2 d)."""
 
     panel: ClassVar = MODE
-    compared: ClassVar = ("impression", "reinforce", "backprop")
+    tested_awake: ClassVar = True
+    compared: ClassVar = ("impression", "reinforce", "backprop", "backprop-alternating")
     axis: ClassVar = "dimension"
     listed: ClassVar = "dimensions"
     conditions: ClassVar = ("algorithm", "dimension", "seed")
@@ -51,7 +56,7 @@ class Dimensionality(Data, Phases, Rules, Latent):
 
     def lengths(self, job: Job, algorithm: Algorithm) -> tuple[int, int]:
         """Give the steps of learning, and of the test passage."""
-        steps = self.steps_backprop if algorithm == "backprop" else self.steps
+        steps = self.steps_backprop if RATES[algorithm] == "eta_backprop" else self.steps
         return steps, self.test_steps
 
 
@@ -62,6 +67,7 @@ class SwitchPeriod(MediumSizes, Data, Rules, Latent):
     panel: ClassVar = MODE
     axis: ClassVar = "switch_period"
     listed: ClassVar = "periods"
+    tested_awake: ClassVar = True
     conditions: ClassVar = ("algorithm", "switch_period", "seed")
     analysed: ClassVar = True
     quick: ClassVar = {**Latent.quick, "periods": (1, 7, 31)}
@@ -81,16 +87,18 @@ class TimeConstant(MediumSizes, Phases, Rules, Latent):
     panel: ClassVar = MODE
     axis: ClassVar = "dt"
     listed: ClassVar = "dts"
+    tested_awake: ClassVar = True
     conditions: ClassVar = ("algorithm", "dt", "seed")
     analysed: ClassVar = True
     quick: ClassVar = {**Latent.quick, "dts": (1.0, 0.1, 0.01)}
+    presets: ClassVar = {"geometric": {"dts": GEOMETRIC}}
 
     eta: Rate = 5e-4
     """Learning rate of impression learning."""
-    steps: Steps = 1_000_000
-    """Steps of learning."""
+    test_steps: TestSteps = 5_000
+    """Steps of the test."""
     dts: Annotated[tuple[TimeStep, ...], Distinct()] = tuple(
-        round(10 ** (-2 * k / 9), 4) for k in range(10)
+        round(1 - 0.11 * k, 2) for k in range(10)
     )
     """time_constant: the time steps of the data."""
 

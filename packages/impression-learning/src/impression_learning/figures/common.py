@@ -17,14 +17,18 @@ from sharpwave_shared.statistics import mean_and_sd
 ALGORITHMS = {
     "impression": "impression learning",
     "reinforce": "REINFORCE",
-    "backprop": "backpropagation",
+    "backprop": "backpropagation (awake)",
+    "backprop-alternating": "backpropagation (alternating)",
 }
-COLOURS = {"impression": "C0", "reinforce": "C1", "backprop": "C2"}
-MARKERS = {"impression": "o", "reinforce": "s", "backprop": "^"}
+COLOURS = {"impression": "C0", "reinforce": "C1", "backprop": "C2", "backprop-alternating": "C4"}
+MARKERS = {"impression": "o", "reinforce": "s", "backprop": "^", "backprop-alternating": "v"}
 DATA_COLOUR = "0.5"
 ASLEEP_COLOUR = "0.88"
 LOG_FROM = 10.0
 """A loss whose largest mean is so many times its smallest is shown on a logarithmic axis."""
+LINEAR_BELOW = 0.001
+"""Share of the largest loss below which the axis is linear, where losses, or what is drawn of their
+spread, are negative as well."""
 SHOWN_STEPS, SHOWN_CYCLES = 80, 4
 """Latents are shown for at least so many steps, and for so many times wake and sleep."""
 
@@ -104,11 +108,15 @@ def colour_of(data: xr.Dataset) -> str:
 
 def loss_axis(axes: Axes, *losses: np.ndarray, label: str = "loss") -> None:
     """Scale the vertical axis for losses (each: seeds x points), once they are plotted."""
-    means = np.concatenate([mean_and_sd(values)[0] for values in losses])
-    means = means[np.isfinite(means)]
+    means, sds = (np.concatenate(parts) for parts in zip(*map(mean_and_sd, losses), strict=True))
+    known = np.isfinite(means)
+    means, lowest = means[known], (means - np.nan_to_num(sds))[known].min(initial=np.inf)
     axes.set_ylabel(label)
-    if len(means) and means.min() > 0 and means.max() >= LOG_FROM * means.min():
+    if len(means) and lowest > 0 and means.max() >= LOG_FROM * means.min():
         log_scale(axes, "y")
+        return
+    if len(means) and lowest <= 0 and means.max() >= LOG_FROM * np.median(np.abs(means)) > 0:
+        bend(axes, LINEAR_BELOW * means.max())
         return
     if len(means) and means.min() >= 0:
         axes.set_ylim(bottom=0)
@@ -124,6 +132,12 @@ def log_scale(axes: Axes, which: str) -> None:
     axis.set_major_locator(LogLocator(numticks=9))
 
 
+def bend(axes: Axes, least: float) -> None:
+    """Show small values of either sign beside large ones: logarithmic beyond `least` or more."""
+    # A power of ten, whose tick is then a decade away from that of zero.
+    axes.set_yscale("symlog", linthresh=10.0 ** np.ceil(np.log10(least)))
+
+
 def steps_axis(axes: Axes) -> None:
     """Label the horizontal axis with steps of learning."""
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
@@ -131,9 +145,11 @@ def steps_axis(axes: Axes) -> None:
     axes.set_xlabel("steps of learning")
 
 
-def plot_losses(axes: Axes, data: xr.Dataset, label: str, colour: str, **line: Any) -> np.ndarray:
+def plot_losses(
+    axes: Axes, data: xr.Dataset, label: str, colour: str, loss: str = "loss", **line: Any
+) -> np.ndarray:
     """Plot the loss of one algorithm and condition through learning; give seeds x points."""
-    losses = seeds_first(data["loss"], "point")
+    losses = seeds_first(data[loss], "point")
     plot_mean(axes, data["step"].values, losses, label, colour, **line)
     return losses
 

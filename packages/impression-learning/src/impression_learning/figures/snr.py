@@ -9,6 +9,7 @@ from matplotlib.lines import Line2D
 from impression_learning.experiments.snr import Snr
 from impression_learning.figures.common import (
     COLOURS,
+    bend,
     log_scale,
     loss_figure,
     only_algorithm,
@@ -115,9 +116,7 @@ def _bend(axes: Axes, products: np.ndarray) -> None:
     """Show small inner products of either sign beside large ones."""
     largest = np.abs(products[np.isfinite(products)]).max(initial=0)
     if largest > 0:
-        # A power of ten, whose tick is then a decade away from that of zero.
-        threshold = 10.0 ** np.ceil(np.log10(LINEAR_SHARE * largest))
-        axes.set_yscale("symlog", linthresh=threshold)
+        bend(axes, LINEAR_SHARE * largest)
 
 
 def _legend(figure: Figure, looks: list[tuple[str, str, str]]) -> None:

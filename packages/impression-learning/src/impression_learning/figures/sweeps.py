@@ -1,5 +1,7 @@
 """Figures of the modes that vary one parameter (Figures 2 d and 3, and two searches)."""
 
+from collections.abc import Mapping
+
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
@@ -8,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, PercentFormatter
 
+from impression_learning.claims.sweeps import CONTROLS, shares_of_falls
 from impression_learning.experiments.common import Learning
 from impression_learning.figures.common import (
     ALGORITHMS,
@@ -38,49 +41,116 @@ CLOSE = 0.01
 """Deviations of a learnt time constant that the claim allows."""
 
 
+AXES = {"switch_period": "switch period (steps)", "dt": "time step of the data, dt"}
+"""Labels of the axes along which modes vary a parameter."""
+ENOUGH = 0.9
+"""Share of backpropagation's fall that the claim asks for."""
+
+
 def draw(experiment: Learning, data: xr.Dataset) -> dict[str, Figure]:
     """Draw what a mode that varies a parameter gives.
 
     By dimension the loss; by period and time step also what was learnt, and the latents at the
-    shortest and the longest period.
+    smallest and the largest.
     """
     match experiment.axis:
         case "dimension":
-            return {"final-loss": _dimensions(data), "loss": _learning_by_dimension(data)}
+            names = ALGORITHMS | (
+                {"reinforce": "REINFORCE as released"}
+                if experiment.third_factor == "released"
+                else {}
+            )
+            drawn = {
+                "final-loss": _dimensions(data, names),
+                "loss": _learning_by_dimension(data, names),
+            }
+            if "impression" in data["algorithm"] and data.sizes["algorithm"] > 1:
+                drawn["falls"] = _falls(data, names)
+            return drawn
         case "switch_period":
             data = only_algorithm(data)
-            known = data["switch_period"].values
-            periods = np.unique([known.min(), known.max()])
             return {
-                "loss": _loss_at(data, periods),
-                "latents": _latents_at(data, periods),
-                "periods": _periods(data),
+                "loss": _loss_at_ends(data, "switch_period"),
+                "latents": _latents_at_ends(experiment, data, "switch_period"),
+                "periods": _along(data, "switch_period"),
             }
         case "dt":
             data = only_algorithm(data)
-            return {"transition": _transition(data), "time-constants": _time_constants(data)}
+            return {
+                "loss": _loss_at_ends(data, "dt"),
+                "traces": _latents_at_ends(experiment, data, "dt"),
+                "correlation": _along(data, "dt"),
+                "transition": _transition(data),
+            }
     return {"learning-rates": _rates(data)}
 
 
-def _dimensions(data: xr.Dataset) -> Figure:
-    figure, axes = plt.subplots(figsize=(4.6, 3.2))
-    dimensions, shown = data["dimension"].values, []
-    for name in data["algorithm"].values:
-        losses = seeds_first(data["final_loss"].sel(algorithm=name), "dimension")
-        look = {"marker": MARKERS[name]}
-        plot_points(axes, dimensions, losses, ALGORITHMS[name], COLOURS[name], **look)
-        shown.append(losses)
-    loss_axis(axes, *shown, label="final loss")
+def _dimensions(data: xr.Dataset, names: Mapping[str, str]) -> Figure:
+    figure, panels = side_by_side(2, (7.2, 3.4))
+    for axes, loss, heading in zip(
+        panels, ("loss_awake", "loss"), ("awake throughout", "alternating"), strict=True
+    ):
+        shown = []
+        for name in data["algorithm"].values:
+            losses = seeds_first(data[f"final_{loss}"].sel(algorithm=name), "dimension")
+            look = {"marker": MARKERS[name]}
+            plot_points(axes, data["dimension"].values, losses, names[name], COLOURS[name], **look)
+            shown.append(losses)
+        before = seeds_first(data[loss].isel(algorithm=0, point=0), "dimension")
+        mean = mean_and_sd(before)[0]
+        axes.plot(data["dimension"], mean, ":", color="0.4", label="before learning")
+        loss_axis(axes, *shown, before, label="final loss")
+        _dimension_axis(axes, data)
+        axes.set_title(f"test passage: {heading}")
+    figure.legend(
+        *panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=8
+    )
+    caption(
+        figure,
+        f"Loss at the end of learning; {seeds_in_words(data)}. The claims judge the one awake.",
+    )
+    return figure
+
+
+def _dimension_axis(axes: Axes, data: xr.Dataset) -> None:
+    dimensions = data["dimension"].values
     axes.set_xscale("log", base=2)
     axes.set_xticks(dimensions, [str(dimension) for dimension in dimensions])
     axes.set_xticks([], minor=True)
     axes.set_xlabel("latent dimension")
-    figure.legend(loc="outside upper center", ncols=3)
-    caption(figure, f"Loss at the end of learning; {seeds_in_words(data)}.")
+
+
+def _falls(data: xr.Dataset, names: Mapping[str, str]) -> Figure:
+    """Draw what the claims are about: falls of the loss awake, as shares of each other."""
+    figure, (near, far) = side_by_side(2, (7.2, 3.2))
+    dimensions = np.sort(data["dimension"].values)
+    for control in CONTROLS:
+        if control in data["algorithm"]:
+            shares = seeds_first(shares_of_falls(data, "impression", control), "dimension")
+            look = {"marker": MARKERS[control]}
+            plot_points(near, dimensions, shares, names[control], COLOURS[control], **look)
+    near.axhline(ENOUGH, color="0.4", linestyle="--", linewidth=1, label="the claim's band")
+    near.set_ylabel("fall by impression learning\nas a share of backpropagation's")
+    near.set_ylim(min(0.85, near.dataLim.y0 - 0.02), max(1.03, near.dataLim.y1 + 0.02))
+    if "reinforce" in data["algorithm"]:
+        shares = seeds_first(shares_of_falls(data, "reinforce", "impression"), "dimension")
+        look = {"marker": MARKERS["reinforce"]}
+        plot_points(far, dimensions, shares, names["reinforce"], COLOURS["reinforce"], **look)
+    far.axhline(0, color="0.7", linewidth=0.8, zorder=0)
+    far.set_ylabel("fall by REINFORCE\nas a share of impression learning's")
+    for axes in (near, far):
+        _dimension_axis(axes, data)
+    handles = [h for axes in (near, far) for h in axes.get_legend_handles_labels()[0]]
+    figure.legend(handles=handles, loc="outside upper center", ncols=2)
+    caption(
+        figure,
+        "How far the loss of the test passage, awake throughout, has fallen at the end of "
+        f"learning; {seeds_in_words(data)}.",
+    )
     return figure
 
 
-def _learning_by_dimension(data: xr.Dataset) -> Figure:
+def _learning_by_dimension(data: xr.Dataset, names: Mapping[str, str]) -> Figure:
     dimensions = data["dimension"].values
     columns = min(3, len(dimensions))
     rows = -(-len(dimensions) // columns)
@@ -97,10 +167,10 @@ def _learning_by_dimension(data: xr.Dataset) -> Figure:
         own = data.sel(algorithm=name)
         steps[name] = own["step"].max().item()
         for axes, dimension in zip(panels.flat, dimensions, strict=False):
-            losses = seeds_first(own["loss"].sel(dimension=dimension), "point")
+            losses = seeds_first(own["loss_awake"].sel(dimension=dimension), "point")
             look = {"marker": MARKERS[name], "markersize": 2.5}
             done = own["step"].values / steps[name]
-            plot_mean(axes, done, losses, ALGORITHMS[name], COLOURS[name], **look)
+            plot_mean(axes, done, losses, names[name], COLOURS[name], **look)
             shown.append(losses)
     for axes, dimension in zip(panels.flat, dimensions, strict=False):
         axes.set_title(f"dimension {dimension}")
@@ -112,37 +182,50 @@ def _learning_by_dimension(data: xr.Dataset) -> Figure:
         axes.set_xlabel("steps of learning done")
     for row in panels:
         loss_axis(row[0], *shown)
-    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     in_steps = EngFormatter(sep=" ")
-    lengths = ", ".join(f"{ALGORITHMS[name]} {in_steps(n)}" for name, n in steps.items())
-    caption(figure, f"Loss through learning (steps: {lengths}); {seeds_in_words(data)}.")
+    lengths = ", ".join(f"{names[name]} {in_steps(n)}" for name, n in steps.items())
+    caption(
+        figure,
+        f"Loss of the test passage, awake throughout, through learning (steps: {lengths}); "
+        f"{seeds_in_words(data)}.",
+    )
     return figure
 
 
-def _loss_at(data: xr.Dataset, periods: np.ndarray) -> Figure:
+def _ends(data: xr.Dataset, axis: str) -> list[int | float]:
+    """Give the smallest and the largest value along the axis."""
+    return np.unique([data[axis].min(), data[axis].max()]).tolist()
+
+
+def _named(axis: str, value: int | float) -> str:
+    return f"{axis.replace('_', ' ')} {value:g}"
+
+
+def _loss_at_ends(data: xr.Dataset, axis: str) -> Figure:
     figure, axes = plt.subplots(figsize=(4.6, 3.2))
     shown = []
-    for number, period in enumerate(periods):
+    for number, value in enumerate(_ends(data, axis)):
         look = {"marker": "os"[number], "markersize": 3.5, "linestyle": ("-", "--")[number]}
-        one = data.sel(switch_period=period)
-        shown.append(plot_losses(axes, one, f"switch period {period}", f"C{number}", **look))
+        one, label = data.sel({axis: value}), _named(axis, value)
+        shown.append(plot_losses(axes, one, label, f"C{number}", "loss_awake", **look))
     loss_axis(axes, *shown)
     steps_axis(axes)
     axes.legend()
     axes.set_title(f"Loss through learning ({algorithm_name(data)})")
-    caption(figure, f"Shortest and longest period; {seeds_in_words(data)}.")
+    caption(figure, f"Test passage awake throughout; {seeds_in_words(data)}.")
     return figure
 
 
-def _latents_at(data: xr.Dataset, periods: np.ndarray) -> Figure:
-    figure, panels = plt.subplots(
-        len(periods), 1, figsize=(6.6, 0.9 + 1.9 * len(periods)), squeeze=False
-    )
-    for axes, period in zip(panels[:, 0], periods, strict=True):
-        one = data.sel(switch_period=period)
-        plot_alternation(axes, one, int(period), 0)
+def _latents_at_ends(experiment: Learning, data: xr.Dataset, axis: str) -> Figure:
+    ends = _ends(data, axis)
+    figure, panels = plt.subplots(len(ends), 1, figsize=(6.6, 0.9 + 1.9 * len(ends)), squeeze=False)
+    for axes, value in zip(panels[:, 0], ends, strict=True):
+        one = data.sel({axis: value})
+        period = int(value) if axis == "switch_period" else dict(experiment)["switch_period"]
+        plot_alternation(axes, one, period, 0)
         correlation = seeds_first(one["alternation_correlation"])[0]
-        axes.set_title(f"switch period {period}: correlation {correlation:.2f}", fontsize=9)
+        axes.set_title(f"{_named(axis, value)}: correlation {correlation:.2f}", fontsize=9)
     panels[-1, 0].set_xlabel("step of the test passage")
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     caption(
@@ -153,34 +236,35 @@ def _latents_at(data: xr.Dataset, periods: np.ndarray) -> Figure:
     return figure
 
 
-def _periods(data: xr.Dataset) -> Figure:
-    figure, (correlation, loss) = side_by_side(2, (6.6, 3.0))
-    values = seeds_first(data["alternation_correlation"], "switch_period")
-    periods = data["switch_period"].values
-    plot_points(correlation, periods, values, "", colour_of(data))
-    _from_zero(correlation)
+def _along(data: xr.Dataset, axis: str) -> Figure:
+    figure, (correlation, loss) = side_by_side(2, (6.8, 3.0))
+    values, colour = data[axis].values, colour_of(data)
+    found = seeds_first(data["alternation_correlation"], axis)
+    plot_points(correlation, values, found, "", colour)
+    # Show correlations from 0, or from below if points or bars are there, to 1.
+    correlation.set_ylim(1.1 * min(0.0, correlation.dataLim.y0), 1.05)
     correlation.set_ylabel("correlation, awake and alternating")
-    _plot_final(loss, data, "switch_period")
+    finals = {}
+    for name, label, look in (
+        ("final_loss_awake", "awake", {"color": colour}),
+        ("final_loss", "alternating", {"color": "C1", "marker": "s", "linestyle": "--"}),
+    ):
+        finals[name] = seeds_first(data[name], axis)
+        plot_points(loss, values, finals[name], label, look.pop("color"), **look)
+    loss_axis(loss, *finals.values(), label="final loss")
+    loss.legend(title="test passage")
     for axes in (correlation, loss):
-        axes.set_xlabel("switch period (steps)")
-    caption(
-        figure,
-        f"After learning ({algorithm_name(data)}); a phase lasts the switch period and one step; "
-        f"{seeds_in_words(data)}.",
-    )
+        _varied_axis(axes, axis, values)
+    phase = "; a phase lasts the switch period and one step" * (axis == "switch_period")
+    caption(figure, f"After learning ({algorithm_name(data)}){phase}; {seeds_in_words(data)}.")
     return figure
 
 
-def _plot_final(axes: Axes, data: xr.Dataset, axis: str) -> None:
-    """Plot the final loss along the axis."""
-    final = seeds_first(data["final_loss"], axis)
-    plot_points(axes, data[axis].values, final, "", colour_of(data))
-    loss_axis(axes, final, label="final loss")
-
-
-def _from_zero(axes: Axes) -> None:
-    """Show correlations from 0, or from below if points or bars are there, to 1."""
-    axes.set_ylim(1.1 * min(0.0, axes.dataLim.y0), 1.05)
+def _varied_axis(axes: Axes, axis: str, values: np.ndarray) -> None:
+    """Label the axis along which a mode varies a parameter; logarithmic if most values are low."""
+    if values.min() > 0 and np.median(values) < values.max() / 4:
+        log_scale(axes, "x")
+    axes.set_xlabel(AXES[axis])
 
 
 def _transition(data: xr.Dataset) -> Figure:
@@ -195,38 +279,12 @@ def _transition(data: xr.Dataset) -> Figure:
     deviation.axhspan(-CLOSE, CLOSE, color=ASLEEP_COLOUR, linewidth=0, label=f"within {CLOSE:g}")
     plot_points(deviation, data["dt"].values, learnt - truth, "", colour)
     deviation.set_ylabel("learnt minus data")
-    _time_step_axis(deviation)
+    _varied_axis(deviation, "dt", data["dt"].values)
     deviation.legend()
     caption(
         figure,
         f"Mean of $D$ over units after learning ({algorithm_name(data)}); {seeds_in_words(data)}.",
     )
-    return figure
-
-
-def _time_step_axis(axes: Axes) -> None:
-    log_scale(axes, "x")
-    axes.set_xlabel("time step of the data, dt")
-
-
-def _time_constants(data: xr.Dataset) -> Figure:
-    figure, (agreement, loss) = side_by_side(2, (6.8, 3.0))
-    shown = {
-        "r2": ("$R^2$ of reconstruction", "C2", "o", "-"),
-        "alternation_correlation": ("correlation, awake\nand alternating", "C3", "s", "--"),
-    }
-    for name, (label, colour, marker, linestyle) in shown.items():
-        look = {"marker": marker, "linestyle": linestyle}
-        plot_points(
-            agreement, data["dt"].values, seeds_first(data[name], "dt"), label, colour, **look
-        )
-    _from_zero(agreement)
-    agreement.set_ylabel("$R^2$, correlation")
-    agreement.legend()
-    _plot_final(loss, data, "dt")
-    for axes in (agreement, loss):
-        _time_step_axis(axes)
-    caption(figure, f"After learning ({algorithm_name(data)}); {seeds_in_words(data)}.")
     return figure
 
 
