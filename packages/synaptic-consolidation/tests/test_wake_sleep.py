@@ -12,6 +12,7 @@ from sharpwave_shared.errors import SharpwaveError
 from sharpwave_shared.journal import Journal
 from sharpwave_shared.seeding import Streams
 from sharpwave_shared.testing import killed_and_resumed
+from synaptic_consolidation.claims.wake_sleep import CLAIMS
 from synaptic_consolidation.comparison import KNOWN
 from synaptic_consolidation.day import are_attractors, imprint, newborn
 from synaptic_consolidation.experiments.wake_sleep import WakeSleep
@@ -294,3 +295,63 @@ def test_the_norm_grows_with_the_network() -> None:
     assert rule_of(200).norm == pytest.approx(2 * 14)
     assert rule_of(1000).beta == 20
     assert not rule_of(1000).error_driven
+
+
+# Claims
+
+BY_NAME = {claim.name: claim for claim in CLAIMS}
+
+
+def of_paper(
+    memories: float, density: float, neural: tuple[float, float], synaptic: tuple[float, float]
+) -> xr.Dataset:
+    """Make results of a day and a night of the paper's network, tolerances in its units."""
+    of_sleep = ("seed", "day", "sleep")
+    return xr.Dataset(
+        {
+            "replayed": (("seed", "day"), [[memories]]),
+            "mean_density": (of_sleep, [[[1.0, density]]]),
+            "tolerance_balanced": (of_sleep, [[[p * 0.05 / 2 for p in neural]]]),
+            "tolerance_one_factor": (of_sleep, [[list(synaptic)]]),
+        },
+        {"seed": [0], "day": [1], "sleep": ["before", "after"]},
+    )
+
+
+def holds(name: str, setup: WakeSleep, data: xr.Dataset) -> bool | None:
+    found = BY_NAME[name].measure(setup, data)
+    return None if found is None else found.reproduced
+
+
+def test_claims_about_the_papers_network() -> None:
+    names = ("few-shot-learning", "sleep-prunes", "sleep-makes-robust")
+    many, few = WakeSleep(patterns=500), WakeSleep(patterns=200)
+    published = of_paper(440, 0.11, (0.13, 0.30), (0.25, 0.59))
+    assert [holds(name, many, published) for name in names] == [True] * 3
+    assert [holds(name, few, published) for name in names] == [False] * 3
+    edges = of_paper(421, 0.119, (0.118, 0.329), (0.274, 0.54))
+    assert [holds(name, many, edges) for name in names] == [True] * 3
+    beyond = of_paper(419, 0.121, (0.13, 0.331), (0.25, 0.59))
+    assert [holds(name, many, beyond) for name in names] == [False] * 3
+    # Of other networks, only that they gain is claimed.
+    other = WakeSleep(n=900, patterns=200)
+    assert [holds(name, other, published) for name in names] == [None, None, True]
+    weak = of_paper(440, 0.11, (0.2, 0.3), (0.2, 0.6))
+    assert holds("sleep-makes-robust", other, weak) is False
+
+
+@pytest.mark.parametrize(("slope", "expected"), [(0.5, True), (-0.5, True), (1.0, False)])
+def test_weak_memories_gain_most_if_the_slope_is_below_one(slope: float, expected: bool) -> None:
+    generator = np.random.default_rng(0)
+    before = generator.random(200)
+    after = 2 + slope * before + 0.1 * generator.standard_normal(200)
+    values = np.array([before, after])[None, :, None]  # seed, cycle, day, memory
+    dims = ("seed", "cycle", "day", "memory")
+    data = xr.Dataset(
+        dict.fromkeys(ROBUSTNESS, (dims, values)),
+        {"seed": [0], "cycle": [0, 40], "day": [1]},
+    ).assign(replayed=(("seed", "day"), [[200]]))
+    found = BY_NAME["weak-gain-most"].measure(WakeSleep(cycles=40), data)
+    assert found is not None
+    assert found.reproduced is expected
+    assert found.values["weakest neuron, slope after 40 cycles"] == pytest.approx(slope, abs=0.1)

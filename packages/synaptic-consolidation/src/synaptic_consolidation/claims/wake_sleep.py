@@ -118,7 +118,7 @@ def _weak_gain(setup: WakeSleep, data: xr.Dataset) -> Measurement | None:
         return None
     shown, values, holds = [], {}, []
     last = int(night["cycle"][-1])
-    cycles = [*(cycle for cycle in GAINS if cycle < last), last]
+    cycles = [*(cycle for cycle in GAINS if cycle in night["cycle"] and cycle < last), last]
     for which, of in (("min", "weakest neuron"), ("mean", "mean of neurons")):
         slopes = {c: slope_after_on_before(night, f"robustness_{which}", c)[0] for c in cycles}
         slope, p = slope_after_on_before(night, f"robustness_{which}", last)
