@@ -8,6 +8,7 @@ import xarray as xr
 from jaxtyping import Bool, Float, Int, UInt8
 
 from sharpwave_shared.seeding import Streams
+from sharpwave_shared.statistics import mean_and_sd
 from synaptic_consolidation.measures import histogram_of_weights, labelled, sparseness
 from synaptic_consolidation.model import Patterns, Rows, inputs_of
 from synaptic_consolidation.recall import Memory, describe_curves, noisy_weights, tolerances
@@ -93,7 +94,7 @@ def _tuning(
     mean, sd = familiar.mean(0), familiar.std(0)
     able = sd > 0
     scores = (inputs[:, able] - mean[able]) / sd[able]
-    ordered = np.sort(scores, axis=0)[::-1].mean(1)
+    ordered, _ = mean_and_sd(np.sort(scores, axis=0)[::-1], 1)  # NaN if no neuron is able
     places = np.linspace(0, len(ordered) - 1, min(CURVE_POINTS, len(ordered))).astype(int)
     return ordered[places]
 

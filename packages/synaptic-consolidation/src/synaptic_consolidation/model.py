@@ -13,6 +13,9 @@ of the specification) is, for every row on its own:
 - homeostasis: all factors of the row are scaled so that sum u^2 = z length;
 - theta -= eta_theta y, in replay with the mean of sign(h) in place of y.
 
+Every row has its own error: it replays as soon as it makes none itself. (The release corrects all
+rows as long as there is an error in any, which ends with smaller margins.)
+
 Engines do the step, each a function `advance` as `Advance` says: `fused` on the CPU, `batched` on
 any device, and `reference`, the plain one.
 """
