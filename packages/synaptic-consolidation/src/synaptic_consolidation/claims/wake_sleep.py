@@ -206,8 +206,8 @@ CLAIMS = [
         statement="Familiar patterns are represented more selectively than novel ones after sleep",
         source="Figure 3, sparseness",
         published="inputs: familiar 0.24, novel 0.21",
-        band="familiar > novel for inputs and responses above a soft and a hard threshold, mean over"
-        " neurons that respond at all; inputs within 0.02 (M = 500 at the paper's size)",
+        band="familiar > novel, for inputs and for responses above a soft and a hard threshold, "
+        "mean over neurons that respond at all; inputs within 0.02 (M = 500 at the paper's size)",
         measure=_selective,
     ),
     Claim(
