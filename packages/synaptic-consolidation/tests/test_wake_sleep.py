@@ -274,8 +274,8 @@ def test_the_first_day_does_not_depend_on_what_follows(
 
 @pytest.mark.usefixtures("_no_figures")
 def test_two_days_resumed(tmp_path: Path) -> None:
-    setup = WakeSleep(n=150, f=0.1, patterns=12, passes=40, cycles=1, days=2, tests=1)
-    found, kills = killed_and_resumed(setup, tmp_path / "run", every=40)
+    setup = TWO_DAYS.replaced(passes=40)
+    found, kills = killed_and_resumed(setup, tmp_path / "run", every=5, growth=3)
     assert kills > 1
     assert found.identical(setup.run(0))
 
