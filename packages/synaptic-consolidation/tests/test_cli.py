@@ -175,18 +175,16 @@ def test_options_reach_the_experiment(capsys: Shown, monkeypatch: pytest.MonkeyP
         got = made(capsys, monkeypatch, *command, *options.split(), *more.split())
         assert got == (expected, (5, 4))
     options = "--n 40 --f 0.2 --patterns 9 --passes 8 --cycles 7 --days 6 --forget-old"
-    got, _ = made(
-        capsys, monkeypatch, "wake-sleep", *options.split(), "--spread", "0.1", "--tests", 5
-    )
+    got, _ = made(capsys, monkeypatch, "wake-sleep", *options.split(), "--tests", 5)
     assert got == WakeSleep(
-        n=40, f=0.2, patterns=9, passes=8, cycles=7, days=6, keep_old=False, spread=0.1, tests=5
+        n=40, f=0.2, patterns=9, passes=8, cycles=7, days=6, keep_old=False, tests=5
     )
     options = "--sigma 0.06 --mixture 0.6 --drift 0.5 --gain 5 --tau 10 --dt 0.1 --synapses 7"
-    more = "--duration 9 --separate-noise --bootstraps 3 --factors 7,3"
+    more = "--duration 9 --bootstraps 3 --factors 7,3"
     got, _ = made(capsys, monkeypatch, "syn-noise", *options.split(), *more.split())
     assert got == SynNoise(
         sigma=0.06, mixture=0.6, drift=0.5, gain=5.0, tau=10.0, dt=0.1, synapses=7, duration=9,
-        common_noise=False, bootstraps=3, factors=(7, 3),
+        bootstraps=3, factors=(7, 3),
     )  # fmt: skip
 
 
@@ -248,7 +246,7 @@ def test_values_that_do_not_go_together(
         ("--task dreams", "--task: got 'dreams', expected one of attractors, sequence"),
         ("f50 --loads 0.2,x", "--loads: got '0.2,x', expected numbers above 0, up to 100"),
         ("f50 --device tpu", "--device"),
-        ("wake-sleep --spread 1", "--spread: got 1.0, expected a number from 0 to below 1"),
+        ("wake-sleep --passes 0", "--passes: got 0, expected a whole number from 1"),
         ("wake-sleep --n 8", "--n: got 8, expected neurons of which"),
         ("syn-noise --dt 0.3", "--dt: got 0.3, expected 1 divided by a whole number"),
         ("analyze-spines", "FILE: got neither of FILE and kaufman, expected one of the two"),
@@ -349,7 +347,7 @@ def test_absent_and_damaged_measurements(tmp_path: Path, capsys: Shown) -> None:
 @pytest.mark.skipif(DATA is None, reason="needs the measured spines")
 def test_measured_spines(tiny: dict[str, dict[str, Any]]) -> None:
     values = {n: v for n, v in tiny["syn-noise"].items() if n != "factors"}
-    setup = AnalyzeSpines(**values, kaufman=True, factors=(1, 2, 3, 4))
+    setup = AnalyzeSpines(**values, kaufman=True, factors=(1, 2, 3, 4, 5))
     data = setup.run(data_dir=DATA)
     slopes = data["measured_slope_moving"]
     assert slopes.sel(direction="growth") == pytest.approx(0.57, abs=0.03)

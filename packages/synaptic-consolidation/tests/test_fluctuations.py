@@ -18,25 +18,21 @@ WILD = SMALL.replaced(sigma=0.5, dt=1e-2)
 def run(z, parameters, xi):
     """Run on given noise (steps x 2 x synapses)."""
     state = np.ones((2, parameters.synapses))
-    numbers = xi[:, 0] if parameters.common_noise else xi.reshape(len(xi), -1)
-    if parameters.common_noise:
-        numbers = np.concatenate([numbers, xi[:, 1, :1]], 1)
+    numbers = xi.reshape(len(xi), -1)[:, : parameters.numbers]
     weights = np.zeros((parameters.synapses, -(-len(xi) // parameters.steps_per_sample)))
     advance(z, parameters, state, np.ascontiguousarray(numbers), 0, weights)
     return state, weights
 
 
-@pytest.mark.parametrize("common", [True, False])
+@pytest.mark.parametrize("mixture", [0.0, 0.5])
 @pytest.mark.parametrize("z", [1, 2, 3, 4, 5, 10])
 @pytest.mark.parametrize("parameters", [SMALL, WILD])
-def test_equals_the_plain_transcription(parameters, z, common):
-    p = parameters.replaced(common_noise=common)
+def test_equals_the_plain_transcription(parameters, z, mixture):
+    p = parameters.replaced(mixture=mixture)
     xi = np.random.default_rng(z).standard_normal((1500, 2, p.synapses), dtype=np.float32)
-    if common:
-        xi[:, 1] = xi[:, 1, :1]
     state, weights = run(z, p, xi)
     plain_state, plain_weights = plain_fluctuations(
-        z, xi, every=p.steps_per_sample, dt=p.dt, sigma=p.sigma
+        z, xi, every=p.steps_per_sample, dt=p.dt, sigma=p.sigma, mixture=mixture
     )
     living = plain_state[0] > 0
     assert parameters is SMALL or 0 < living.sum() < p.synapses
@@ -48,13 +44,15 @@ def test_equals_the_plain_transcription(parameters, z, common):
 
 @pytest.mark.parametrize("z", [1, 2, 3])
 def test_one_step_by_hand(z):
-    p = Fluctuations(synapses=2, duration=1)
-    xi = np.array([[[1.0, -2.0], [0.5, 0.5]]], np.float32)
-    state, _ = run(z, p, xi)
-    # All factors are 1 and so is the norm: H = 0, and the slow ones are where the fast ones are.
-    change = 0.05 * (0.5 * xi[0, 0].astype(float) + 0.5 * 0.5) * math.sqrt(5e-3) + 0.1 * 0.05 * 5e-3
-    np.testing.assert_allclose(state[0], 1 + change, rtol=1e-12)
-    np.testing.assert_array_equal(state[1], 1)
+    xi = np.array([[[1.0, -2.0], [0.5, -0.5]]], np.float32)
+    for mixture, noise in ((0.0, [1.0, -2.0]), (0.5, [0.75, -1.25])):
+        p = Fluctuations(synapses=2, duration=1, mixture=mixture)
+        state, _ = run(z, p, xi)
+        # All factors are 1 and so is the norm: H = 0.
+        change = 0.05 * np.array(noise) * math.sqrt(5e-3) + 0.1 * 0.05 * 5e-3
+        np.testing.assert_allclose(state[0], 1 + change, rtol=1e-12)
+        # The slow ones follow the fast one as it is now.
+        np.testing.assert_allclose(state[1], 1 + change * 5e-3 / 30, rtol=1e-12)
 
 
 @pytest.mark.parametrize("z", [1, 2, 5])

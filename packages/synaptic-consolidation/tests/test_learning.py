@@ -129,10 +129,13 @@ def test_rows_converge_on_their_own(z: int, learnt: dict[int, Progress]) -> None
             (w,) = noted.weights.astype(float)
             h = PATTERNS @ w - float(noted.theta[0])
             margin = ((2.0 * own[:, 0] - 1) * h).min() / math.sqrt((w**2).sum())
-            states.append(((w > 0).sum() / (N - 1), margin))
+            states.append(((w > 0).sum() / (N - 1), margin, (w ** (2 / z)).sum()))
         stops = [
-            margin > 0 and share < 0.99 and abs(share - before[0]) < 1e-4 > abs(margin - before[1])
-            for before, (share, margin) in itertools.pairwise(states)
+            margin > 0
+            and share < 0.99
+            and abs(share - before[0]) < 1e-4 > abs(margin - before[1])
+            and abs(norm - RULES[z].length) < 0.02
+            for before, (share, margin, norm) in itertools.pairwise(states)
         ]
         # It stops as soon as it may, and not before.
         assert stops == [*[False] * (len(stops) - 1), bool(alone.converged[0])]
@@ -155,22 +158,28 @@ def test_the_limit_of_steps(steps: int) -> None:
 
 def test_what_has_not_begun_to_prune_has_not_converged() -> None:
     rows, _labels = network(2, 1)
-    slow = Rule(2, float(np.square(rows.factors).sum() / 2), 1e-12, 1e-12)
+
+    def hardly() -> Rule:
+        return Rule(2, float(np.square(rows.factors).sum() / 2), 1e-12, 1e-12)
 
     def answers() -> Any:
         return (rows.theta < PATTERNS @ rows.weights.T).astype(np.uint8)
 
     # The answers are right from the beginning, and nothing changes.
-    assert not learn(rows, answers(), slow, 30_000).converged.any()
+    assert not learn(rows, answers(), hardly(), 30_000).converged.any()
     rows.living[0, 5] = False
+    rows.factors[0, :, 5] = 0
+    slow = hardly()
     found = learn(rows, answers(), slow, 30_000)
     assert found.converged.all()
     assert found.steps.tolist() == [20_000]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(learning, "PATIENCE", 3)
         assert learn(rows, answers(), slow, 60_000).steps.tolist() == [40_000]
-    # With errors, it goes on.
+    # With errors, it goes on; and with factors that are not aligned: sum w is below the length.
     assert not learn(rows, 1 - answers(), slow, 30_000).converged.any()
+    rows.factors[0, 0] *= 2
+    assert not learn(rows, answers(), hardly(), 30_000).converged.any()
 
 
 class KilledError(Exception):
@@ -359,9 +368,10 @@ def test_sparseness_of_known_cases() -> None:
 
 
 def test_histograms_of_weights() -> None:
-    weights = np.array([[0.0, 1.0, 2.0], [3.0, 0.0, 9.0]])
-    living = np.array([[False, True, True], [True, False, False]])
-    # In units of the mean of 1, 2 and 3.
-    got = histogram_of_weights(weights, living, [0.0, 0.75, 1.25, 2.0])
-    np.testing.assert_allclose(got, [1 / 3 / 0.75, 1 / 3 / 0.5, 1 / 3 / 0.75])
-    assert not histogram_of_weights(weights, np.zeros_like(living), [0.0, 1.0, 2.0]).any()
+    weights = np.array([[0.0, 1e-11, 2.0, 2.1], [3e-4, 0.0, 9.0, 1e3]])
+    got = histogram_of_weights(weights, weights > 1e-10)
+    # Ten bins in a decade, from 1e-10 on; of six synapses, four lie in them.
+    expected = np.zeros(120)
+    expected[[64, 103, 109]] = 1 / 6, 2 / 6, 1 / 6
+    np.testing.assert_allclose(got, expected)
+    assert not histogram_of_weights(weights, np.zeros_like(weights, bool)).any()

@@ -167,19 +167,31 @@ def test_a_factor_that_would_fall_below_zero_is_clipped_and_pruned_for_good(engi
     u = np.array([[[0, 0.1, 2], [0, 3, 1]]])
     rows = Rows(np.array([0]), u, np.array([[False, True, True]]), np.array([1.0]), np.array([0.0]))
     patterns, no = np.array([[0, 1, 1]], np.uint8), np.array([[0]], np.uint8)
-    after = np.array([[1e-20, 1.9], [2.99, 0.8]])
+    # The first synapse's second factor, 2.99, is lost as well, and does not count in the norm.
+    after = np.array([[0, 1.9], [0, 0.8]])
     rule = Rule(2, np.square(after).sum() * 4 / 2, 0.1, 0.1)
     got = take(engine, rows, patterns, no, rule, 1)
     np.testing.assert_allclose(got.factors[0, :, 1:], 2 * after, rtol=1e-12)
     np.testing.assert_array_equal(got.living, [[False, False, True]])
     np.testing.assert_allclose(got.weights, [[0, 0, 1.9 * 0.8 * 4]])
-    # However much it were wanted, it does not come back, though its factors count in the norm.
+    # However much it were wanted, it does not come back.
     later = take(engine, got, patterns, 1 - no, Rule(2, rule.length, 0.1, 1e-9), 3)
     later = take(engine, Rows(*vars(later).values()), patterns, 1 - no, rule, 20)
     assert not later.living[0, 1]
-    assert later.weights[0, 1] == 0
-    assert later.factors[0, 1, 1] > 1
+    assert not later.factors[0, :, 1].any()
     assert np.square(later.factors).sum() == pytest.approx(rule.norm, rel=1e-12)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_row_without_any_synapse_stays_as_it_is(engine: str) -> None:
+    rows, patterns, labels = problem(2, 9, 4, 2)
+    rows.living[0] = False
+    rows.factors[0] = 0
+    rule = Rule(2, 9.0, 0.1, 0.1)
+    got = take(engine, rows, patterns, labels, rule, 3)
+    assert not got.factors[0].any()
+    assert not got.living[0].any()
+    assert np.square(got.factors[1]).sum() == pytest.approx(rule.norm)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -230,14 +242,12 @@ def test_what_every_step_keeps(
     before = rows.living
     for _ in range(2):
         rows = take(engine, rows, patterns, labels, rule, steps)
-        # The norm of what homeostasis has scaled, with what is pruned.
+        # The norm of what is left, if anything is.
         squares = np.square(rows.factors).sum((1, 2))
-        np.testing.assert_allclose(squares, rule.norm, rtol=1e-9)
-        own = np.zeros((3, inputs), bool)
-        own[np.arange(3), rows.neurons] = True
-        assert not rows.factors.transpose(0, 2, 1)[own].any()
-        assert (rows.factors.transpose(0, 2, 1)[~own] > 0).all()
-        assert not rows.living[own].any()
+        np.testing.assert_allclose(squares[rows.living.any(1)], rule.norm, rtol=1e-9)
+        assert not rows.factors.transpose(0, 2, 1)[~rows.living].any()
+        assert (rows.factors.transpose(0, 2, 1)[rows.living] > 0).all()
+        assert not rows.living[np.arange(3), rows.neurons].any()
         assert not (rows.living & ~before).any()
         np.testing.assert_array_equal(rows.weights > 0, rows.living)
         assert (rows.mean > 0).all()
@@ -347,6 +357,7 @@ def test_initial_rows() -> None:
     expected[0, 4] = expected[1, 0] = expected[1, 2] = False
     np.testing.assert_array_equal(rows.living, expected)
     np.testing.assert_allclose(rows.weights, np.where(expected, kept.prod(1), 0))
+    assert not rows.factors.transpose(0, 2, 1)[~expected].any()
     np.testing.assert_allclose(rows.theta, rows.weights.sum(1) / 2)  # f = 0.5
     assert not rows.mean.any()
     with np.errstate(all="raise"):

@@ -178,3 +178,47 @@ def test_loads_that_are_close_are_told_apart() -> None:
     data = go(setup)
     assert tuple(data["load"].values) == loads
     assert data["l1"].values[0, 0] != data["l1"].values[0, 1]
+
+
+# Claims
+
+
+def test_claims_of_the_papers_networks() -> None:
+    loads, factors = [0.08, 0.33], [1, 2, 3, 4]
+    dims = ("seed", "load", "factors")
+    density = [[[0.5, 0.075, 0.03, 0.02], [0.5, 0.255, 0.145, 0.12]]]
+    p = np.array([[[0.45, 0.265, 0.135, 0.08], [0.08, 0.04, 0.02, 0.01]]]) / 4
+    synaptic = np.array([[[0.57, 0.61, 0.28, 0.22], [0.3, 0.3, 0.1, 0.1]]])
+    best = {f"mean_snr_z{z}": np.where(np.array(factors) == z, 1.0, 0.9) for z in factors}
+    data = xr.Dataset(
+        {
+            "mean_density": (dims, density),
+            "tolerance_flips": (dims, p),
+            "tolerance_surviving": (dims, synaptic),
+        }
+        | {name: (dims, np.tile(values, (1, 2, 1))) for name, values in best.items()},
+        {"seed": [0], "load": loads, "factors": factors},
+    )
+    claims = {claim.name: claim for claim in F50.claims()}
+
+    def holds(name: str, data: xr.Dataset, setup: Networks) -> bool:
+        found = claims[name].measure(setup, data)
+        assert found is not None
+        return found.reproduced
+
+    large, small = F50(loads=tuple(loads)), Networks(loads=tuple(loads))
+    for name, variable, at, by, others in (
+        ("margin-of-its-norm", "mean_snr_z2", {"load": 0.08, "factors": 4}, 0.12, True),
+        ("margin-of-its-norm", "mean_snr_z2", {"load": 0.08, "factors": 4}, 0.2, False),
+        ("density", "mean_density", {"load": 0.33, "factors": 2}, 0.03, True),
+        ("density-falls", "mean_density", {"load": 0.33, "factors": 4}, -0.03, True),
+        ("neural-noise", "tolerance_flips", {"load": 0.08, "factors": 2}, 0.01, True),
+        ("synaptic-noise", "tolerance_surviving", {"load": 0.08, "factors": 2}, 0.1, True),
+        ("synaptic-noise", "tolerance_surviving", {"load": 0.08, "factors": 1}, 0.1, False),
+    ):
+        assert holds(name, data, large), name
+        changed = data.copy(deep=True)
+        changed[variable].loc[at] += by
+        assert not holds(name, changed, large), name
+        # Bands of small networks are wider.
+        assert holds(name, changed, small) is others, name

@@ -57,10 +57,11 @@ def advance(
         g = (share @ xi).mul_(living).mul_(rate)  # rows x inputs
         _products_of_others(u, before, after)
         u.addcmul_(before.mul_(after), g[None]).clamp_(min=SMALLEST_FACTOR)
-        # The self-connection has no factors that could count in the norm.
-        u[:, torch.arange(len(rows)), rows.neurons] = 0
         living &= u.prod(0) > PRUNED
-        u.mul_((rule.norm / u.square().sum((0, 2))).sqrt()[None, :, None])
+        u.mul_(living)
+        squares = u.square().sum((0, 2))
+        scale = torch.where(squares > 0, rule.norm / squares, 1).sqrt()
+        u.mul_(scale[None, :, None])
         theta = theta - rate_theta * share.sum(1)
     rows.factors[:] = u.transpose(0, 1).cpu().numpy()
     rows.living[:] = living.cpu().numpy()

@@ -8,30 +8,38 @@ import xarray as xr
 from jaxtyping import Bool, Float, Int, UInt8
 
 from sharpwave_shared.seeding import Streams
-from synaptic_consolidation.measures import WEIGHT_EDGES, histogram_of_weights, sparseness
-from synaptic_consolidation.model import Patterns, Rows, inputs_of, signs
+from sharpwave_shared.statistics import mean_and_sd
+from synaptic_consolidation.measures import histogram_of_weights, labelled, sparseness
+from synaptic_consolidation.model import Patterns, Rows, inputs_of
 from synaptic_consolidation.recall import Memory, describe_curves, noisy_weights, tolerances
 
 KINDS = ("balanced", "all_factors", "one_factor", "surviving")
 """Kinds of noise."""
 SHOWN = 100
 """Rows and columns of the weight matrix that are kept for figures."""
-SHOWN_ACTIVE, SHOWN_SILENT = 80, 20
-"""Neurons of the raster that are active in one of the cues, and that are silent in all, at most."""
-RASTER_CUES = 5
-RASTER_STEPS = 100
-RASTER_NOISE = 0.4
-"""Of the rasters: steps without and with synaptic noise together, half each; and its level."""
+SHOWN_PER_CUE, SHOWN_SILENT = 4, 20
+"""Neurons of the raster, at most: active ones of each cue, and some that are silent in all."""
+RASTER_STEPS, RASTER_CUE, RASTER_CALM = 200, 10, 50
+"""Steps of the raster; steps after which the next cue comes; steps before noise sets in."""
+RASTER_NOISE = 0.3
+"""Level of the noise, which is drawn anew in every step."""
 BINS = 30
-"""Bins of initial weights, and of correlations of responses."""
+"""Bins of initial weights, and of correlations of inputs."""
 CURVE_POINTS = 200
-"""Patterns at which sorted responses, the tuning curves, are kept."""
+"""Patterns at which sorted inputs, the tuning curves, are kept."""
+RESPONSES = {
+    "": ("inputs", lambda h, theta: h + theta),
+    "soft_": ("responses above a soft threshold, max(h, 0),", lambda h, _: np.maximum(h, 0)),
+    "hard_": ("responses above a hard threshold, 1 or 0,", lambda h, _: h > 0),
+}
+"""What is made of h = W xi - theta, by the beginning of its name."""
+KNOWN = [f"{kind}{which}" for kind in RESPONSES for which in ("familiar", "novel")]
+"""Responses whose sparseness is measured."""
 
 
 def look(
     rows: Rows,
     familiar: Patterns,
-    novel: Patterns,
     f: float,
     tests: int,
     streams: Streams,
@@ -39,13 +47,14 @@ def look(
 ) -> xr.Dataset:
     """Measure recall of familiar patterns, and responses to these and to novel ones.
 
+    Each novel pattern is a permutation of a familiar one.
+
     Returns
     -------
     xarray.Dataset
-        Curves and tolerances of recall (see `recall.describe_curves`); `robustness_min` and
-        `robustness_mean` over neurons, by memory; `tuning_*` by rank and `sparseness_*` by row;
-        `connected` and `strength` by `correlation` of responses, in bins; `histogram`, `weights`
-        and `raster`, of some neurons.
+        Curves and tolerances of recall (see `recall.describe_curves`); `tuning_*`, sorted inputs
+        by rank, and `sparseness_*` by row, see `KNOWN`; `connected` and `strength` by `correlation`
+        of inputs, in bins; `histogram`, `weights`, `raster` and `currents`, of some neurons.
     """
     memory = Memory(familiar, familiar, familiar, f)
     curves = tolerances(
@@ -53,96 +62,100 @@ def look(
     )
     data = describe_curves(curves)
     weights = rows.weights
-    # A neuron that is never active in these patterns may lose all synapses.
-    left = weights.any(1)
-    robustness = (signs(familiar) * inputs_of(rows, familiar))[:, left]
-    robustness /= np.linalg.norm(weights[left], axis=1)
-    data["robustness_min"] = ("memory", robustness.min(1), {"long_name": "y h / |w|_2, smallest"})
-    data["robustness_mean"] = ("memory", robustness.mean(1), {"long_name": "y h / |w|_2, mean"})
-    for name, patterns in (("familiar", familiar), ("novel", novel)):
-        responses = patterns.astype(np.float32) @ weights.T
-        text = f"sparseness of responses to {name} patterns"
-        data[f"sparseness_{name}"] = ("row", sparseness(responses), {"long_name": text})
-        text = f"response to {name} patterns / mean response, sorted"
-        data[f"tuning_{name}"] = ("rank", _tuning(responses), {"long_name": text})
-    data = data.merge(_by_correlation(rows, familiar))
-    histogram = histogram_of_weights(weights, rows.living, WEIGHT_EDGES)
-    data["histogram"] = ("bin", histogram, {"long_name": "density of w / mean surviving w"})
+    novel = streams.numpy("novel").permuted(familiar, axis=1)
+    h = {"familiar": inputs_of(rows, familiar), "novel": inputs_of(rows, novel)}
+    for which, values in h.items():
+        for kind, (text, respond) in RESPONSES.items():
+            data[f"sparseness_{kind}{which}"] = (
+                "row",
+                sparseness(respond(values, rows.theta).astype(float)),
+                {"long_name": f"sparseness of {text} to {which} patterns"},
+            )
+        data[f"tuning_{which}"] = (
+            "rank",
+            _tuning(values, h["familiar"]),
+            {"long_name": f"sorted inputs by {which} patterns, in s.d. of those by familiar ones"},
+        )
+    data = data.merge(_by_correlation(rows, h["familiar"]))
+    histogram = histogram_of_weights(weights, rows.living)
+    data["histogram"] = ("bin", histogram, {"long_name": "share of synapses by weight"})
     data["weights"] = (("post", "pre"), weights[:SHOWN, :SHOWN], {"long_name": "some weights"})
-    raster = _raster(rows, familiar[:RASTER_CUES], streams, device)
-    data["raster"] = (("step", "cue", "neuron"), raster, {"long_name": "activity"})
+    states, currents = _raster(rows, familiar, streams.child("raster"), device)
+    data["raster"] = (("step", "neuron"), states, {"long_name": "activity"})
+    data["currents"] = (("step", "neuron"), currents, {"long_name": "W s - theta"})
     # Coordinates let what is shorter on other days and for other seeds be filled up.
-    padded = ("memory", "rank", "cue", "neuron")
-    return data.assign_coords({dim: np.arange(data.sizes[dim]) for dim in padded})
+    return data.assign_coords({dim: np.arange(data.sizes[dim]) for dim in ("rank", "neuron")})
 
 
 def _tuning(
-    responses: Float[np.ndarray, "patterns rows"],
+    inputs: Float[np.ndarray, "patterns rows"], familiar: Float[np.ndarray, "patterns rows"]
 ) -> Float[np.ndarray, " points"]:
-    """Give the mean over neurons of responses, each relative to its mean and sorted."""
-    responding = responses[:, responses.any(0)]
-    relative = np.sort(responding / responding.mean(0), axis=0)[::-1].mean(1)
-    places = np.linspace(0, len(relative) - 1, min(CURVE_POINTS, len(relative))).astype(int)
-    return relative[places]
+    """Give the mean over neurons of inputs, in s.d. from the mean familiar one, and sorted."""
+    mean, sd = familiar.mean(0), familiar.std(0)
+    able = sd > 0
+    scores = (inputs[:, able] - mean[able]) / sd[able]
+    ordered, _ = mean_and_sd(np.sort(scores, axis=0)[::-1], 1)  # NaN if no neuron is able
+    places = np.linspace(0, len(ordered) - 1, min(CURVE_POINTS, len(ordered))).astype(int)
+    return ordered[places]
 
 
 def _raster(
-    rows: Rows, cues: Patterns, streams: Streams, device: torch.device
-) -> UInt8[np.ndarray, "steps cues neurons"]:
-    """Let patterns persist, first without and then with synaptic noise; give activity over time."""
-    weights = torch.from_numpy(rows.weights).to(device)
-    noisy, theta = noisy_weights(rows, streams, "one_factor", device)
-    disturbed = noisy(0, RASTER_NOISE)
-    still = torch.from_numpy(rows.theta).to(device)
-    states = torch.from_numpy(cues.T.astype(np.float32)).to(device)
+    rows: Rows, familiar: Patterns, streams: Streams, device: torch.device
+) -> tuple[UInt8[np.ndarray, "steps neurons"], Float[np.ndarray, "steps neurons"]]:
+    """Give one memory after another as a cue, at last with noise; give states, and W s - theta."""
+    cues = familiar[np.arange(-(-RASTER_STEPS // RASTER_CUE)) % len(familiar)]
     neurons = _shown_neurons(cues)
-    shown = []
+    noisy, theta = noisy_weights(rows, streams, "one_factor", device)
+    weights = noisy(0, 0.0)
+    shown, currents = [], []
+    state = torch.zeros_like(theta)
     for step in range(RASTER_STEPS):
-        shown.append(states.T.cpu().numpy().astype(np.uint8)[:, neurons])
-        calm = step < RASTER_STEPS // 2
-        h = (weights if calm else disturbed) @ states - (still if calm else theta)[:, None]
-        states = (h > 0).to(states.dtype)
-    return np.array(shown)
+        if step % RASTER_CUE == 0:
+            state = torch.from_numpy(cues[step // RASTER_CUE]).to(device, theta.dtype)
+        if step >= RASTER_CALM:
+            weights = noisy(step, RASTER_NOISE)
+        h = weights @ state - theta
+        shown.append(state.cpu().numpy()[neurons].astype(np.uint8))
+        currents.append(h.cpu().numpy()[neurons])
+        state = (h > 0).to(theta.dtype)
+    return np.array(shown), np.array(currents)
 
 
 def _shown_neurons(cues: Patterns) -> Int[np.ndarray, " neurons"]:
-    """Choose neurons that are active in one of the cues, and some that are silent in all."""
-    active = cues.any(0)
-    return np.concatenate(
-        [np.flatnonzero(active)[:SHOWN_ACTIVE], np.flatnonzero(~active)[:SHOWN_SILENT]]
+    """Choose some neurons that are active in each of the cues, and some that are silent in all."""
+    active = dict.fromkeys(
+        neuron for cue in cues for neuron in np.flatnonzero(cue)[:SHOWN_PER_CUE].tolist()
     )
+    silent = np.flatnonzero(~cues.any(0))[:SHOWN_SILENT]
+    return np.array([*active, *silent.tolist()])
 
 
-def _by_correlation(rows: Rows, patterns: Patterns) -> xr.Dataset:
-    """Give connection probability and mean strength by the correlation of responses."""
-    centred = patterns - patterns.mean(0)
+def _by_correlation(rows: Rows, inputs: Float[np.ndarray, "patterns rows"]) -> xr.Dataset:
+    """Give connection probability and mean strength by the correlation of inputs of two neurons."""
+    centred = inputs - inputs.mean(0)
     spread = np.sqrt(np.square(centred).sum(0))
-    spread[spread == 0] = np.inf  # never active among these patterns
+    spread[spread == 0] = np.inf  # neurons without synapses
     correlation = (centred / spread).T @ (centred / spread)
     others = ~np.eye(len(rows), dtype=bool)
-    place = _places(
-        np.linspace(correlation[others].min(), correlation[others].max(), BINS + 1), correlation
-    )
-    strength = _mean_by(place, rows.weights, others & rows.living)
-    return xr.Dataset(
-        {
-            "correlation": (
-                "pair_bin",
-                _mean_by(place, correlation, others),
-                {"long_name": "correlation of responses"},
-            ),
-            "connected": (
-                "pair_bin",
-                _mean_by(place, rows.living, others),
-                {"long_name": "connection probability"},
-            ),
-            "strength": ("pair_bin", strength, {"long_name": "mean surviving weight"}),
-        }
-    )
+    edges = np.linspace(correlation[others].min(), correlation[others].max(), BINS + 1)
+    place = _places(edges, correlation)
+    values = {
+        "correlation": _mean_by(place, correlation, others),
+        "connected": _mean_by(place, rows.living, others),
+        "strength": _mean_by(place, rows.weights, others & rows.living),
+    }
+    names = {
+        "correlation": "correlation of input currents",
+        "connected": "connection probability",
+        "strength": "mean surviving weight",
+    }
+    return xr.Dataset(labelled("pair_bin", values, names))
 
 
 def pruning(evening: Rows, living: Mapping[str, Bool[np.ndarray, "rows inputs"]]) -> xr.Dataset:
-    """Give, for bins of the weights in the evening, the share that is pruned at looks at night.
+    """Give the share that is pruned at looks at night, by the logarithm of weights in the evening.
+
+    Bins of the standardised logarithm are equally wide.
 
     Parameters
     ----------
@@ -151,16 +164,18 @@ def pruning(evening: Rows, living: Mapping[str, Bool[np.ndarray, "rows inputs"]]
     living
         Which synapses are left, by the number of cycles.
     """
-    weights, there = evening.weights, evening.living
-    edges = np.unique(np.quantile(weights[there], np.linspace(0, 1, BINS + 1)))
-    place = _places(edges, weights)
+    there = evening.living
+    logs = np.log10(np.where(there, evening.weights, 1.0), dtype=float)
+    sd = logs[there].std()
+    logs = (logs - logs[there].mean()) / (sd if sd > 0 else 1.0)
+    place = _places(np.linspace(logs[there].min(), logs[there].max(), BINS + 1), logs)
     pruned = np.array([_mean_by(place, ~left, there) for left in living.values()])
     return xr.Dataset(
         {
             "initial_weight": (
                 "weight_bin",
-                _mean_by(place, weights, there),
-                {"long_name": "weight in the evening"},
+                _mean_by(place, logs, there),
+                {"long_name": "log10 of the weight in the evening, in s.d. from its mean"},
             ),
             "pruned": (("look", "weight_bin"), pruned, {"long_name": "share pruned"}),
         },

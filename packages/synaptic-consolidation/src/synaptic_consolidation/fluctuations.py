@@ -25,13 +25,14 @@ Weights = Float[np.ndarray, "synapses samples"]
 def simulate(factors: int, parameters: Fluctuations, streams: Streams) -> Weights:
     """Let synapses of z factors fluctuate.
 
-    With v^(z - 1) the product of the slow factors, all from the state before a step::
+    With v^(z - 1) the product of the slow factors before a step::
 
         du = s [(1 - k) xi_1 + k v^(z-1) xi_2] sqrt(dt) + b s [(1 - k) + k v^(z-1)] dt + 10 H u dt
-        dv = (u - v) dt / tau + 10 H v dt / tau,   H = 1 - mean of w^(2/z) over living synapses
+        dv = (u' - v) dt / tau + 10 H v dt / tau,   H = 1 - mean of w^(2/z) over living synapses
 
-    Factors are clipped at 0; a synapse that reaches 0 is dead for good. With z = 1 there is no
-    slow factor, and the empty product is 1. All factors start at 1, where H is 0.
+    where u' is the fast factor after the step. Factors are clipped at 0; a synapse that reaches 0
+    is dead for good. With z = 1 there is no slow factor, and the empty product is 1. All factors
+    start at 1, where H is 0. xi_1 and xi_2 are separate for every synapse.
 
     Parameters
     ----------
@@ -56,10 +57,8 @@ def simulate(factors: int, parameters: Fluctuations, streams: Streams) -> Weight
 
     Notes
     -----
-    Iatropoulos, Gerstner & Brea 2024, Figures 5 and 6. It is open whether xi_2 is one number for
-    all synapses or one for each. The published slopes of noise against size (0.45 for z = 2) are
-    closer with one (0.51) than with separate ones (0.67), with which, from z = 3 on, most synapses
-    die and a few grow without limit.
+    Iatropoulos, Gerstner & Brea 2024, Figures 5 and 6. The published data are those of k = 0; the
+    released script says 0.5, with which slopes are steeper and most synapses die from z = 3 on.
     """
     if not 1 <= factors <= MOST_FACTORS:
         raise ParameterError("factors", factors, f"1 to {MOST_FACTORS}")
@@ -122,7 +121,6 @@ def advance(
         p.gain,
         p.dt,
         p.dt / p.tau,
-        p.common_noise,
         p.steps_per_sample,
         weights,
     )
@@ -147,7 +145,6 @@ def _advance(
     gain,
     dt,
     relaxation,
-    common,
     every,
     weights,
 ):
@@ -155,6 +152,7 @@ def _advance(
     n = fast.size  # fast, slow: synapses; noise: steps x numbers; weights: synapses x samples
     w = np.empty(n)
     product = np.ones(n)  # of the slow factors
+    mixed = noise.shape[1] > n  # whether there is a xi_2
     for t in range(noise.shape[0]):
         xi = noise[t]
         if z == 2:
@@ -177,20 +175,15 @@ def _advance(
         H = 1.0 - total / living if living > 0 else 0.0
         growth = 1.0 + gain * H * dt
         relaxed = 1.0 + (gain * H - 1.0) * relaxation
-        if common:
-            shared = multiplicative * xi[n] + multiplicative_drift
-            for i in range(n):
-                u = growth * fast[i] + additive * xi[i] + additive_drift + product[i] * shared
-                v = relaxed * slow[i] + relaxation * fast[i]
-                fast[i] = u if (u > 0.0) & (w[i] > 0.0) else 0.0
-                slow[i] = v if v > 0.0 else 0.0
-        else:
-            for i in range(n):
-                own = multiplicative * xi[n + i] + multiplicative_drift
-                u = growth * fast[i] + additive * xi[i] + additive_drift + product[i] * own
-                v = relaxed * slow[i] + relaxation * fast[i]
-                fast[i] = u if (u > 0.0) & (w[i] > 0.0) else 0.0
-                slow[i] = v if v > 0.0 else 0.0
+        for i in range(n):
+            du = additive * xi[i] + additive_drift
+            if mixed:
+                du += product[i] * (multiplicative * xi[n + i] + multiplicative_drift)
+            u = growth * fast[i] + du
+            u = u if (u > 0.0) & (w[i] > 0.0) else 0.0
+            v = relaxed * slow[i] + relaxation * u
+            fast[i] = u
+            slow[i] = v if v > 0.0 else 0.0
     return -1
 
 

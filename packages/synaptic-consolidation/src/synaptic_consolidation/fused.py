@@ -54,23 +54,17 @@ def _advance(u, living, state, patterns, labels, eta, eta_theta, beta, norm, err
         n += living[j]
     index = np.empty(n, np.int64)  # of living synapses among the inputs
     n = 0
-    left = 0.0  # sum u^2 of what takes no part
     for j in range(inputs):
         if living[j]:
             index[n] = j
             n += 1
-        else:
-            for k in range(z):
-                left += u[k, j] * u[k, j]
     # What is missing to a whole number of vectors is filled up with synapses that take no part.
     living_at_first, n = n, -(-n // VECTOR) * VECTOR
     v = np.zeros((z, n), u.dtype)  # factors of living synapses
     X = np.zeros((M, n), np.uint8)  # their columns of the patterns
     open = np.zeros(n, u.dtype)  # 1 until they are pruned
-    floor = np.zeros(n, u.dtype)  # smallest factors; 0 for what fills up, and has no norm
     for i in range(living_at_first):
         open[i] = 1
-        floor[i] = SMALLEST_FACTOR
         for k in range(z):
             v[k, i] = u[k, index[i]]
         for m in range(M):
@@ -86,9 +80,8 @@ def _advance(u, living, state, patterns, labels, eta, eta_theta, beta, norm, err
     c = np.empty(M, u.dtype)  # shares of the chosen patterns, signed
     chosen = np.empty(M, np.int64)
     theta, mean = state[0], state[1]
-    pruned, zero, one = number(PRUNED), number(0), number(1)
+    pruned, floor, zero, one = number(PRUNED), number(SMALLEST_FACTOR), number(0), number(1)
     negligible = -math.log(np.finfo(u.dtype).eps)
-    shrunk = one
 
     for t in range(eta.size):
         _responses(X, w, theta, h)
@@ -136,20 +129,21 @@ def _advance(u, living, state, patterns, labels, eta, eta_theta, beta, norm, err
             for j in range(n):
                 step = others[k, j] * running[j]
                 running[j] *= v[k, j]
-                v[k, j] = max(v[k, j] + step, floor[j])
-        squares = zero
+                v[k, j] = max(v[k, j] + step, floor)
         for j in range(n):
             w[j] = one
         for k in range(z):
             for j in range(n):
                 w[j] *= v[k, j]
-                squares += v[k, j] * v[k, j]
         for j in range(n):
             if w[j] <= pruned:
                 open[j] = zero
-        scale = math.sqrt(number(norm) / (squares + number(left)))
-        left *= scale * scale
-        shrunk *= scale
+        squares = zero
+        for k in range(z):
+            for j in range(n):
+                v[k, j] *= open[j]
+                squares += v[k, j] * v[k, j]
+        scale = math.sqrt(number(norm) / squares) if squares > zero else one
         power = scale**z
         for j in range(n):
             w[j] *= power * open[j]
@@ -158,10 +152,6 @@ def _advance(u, living, state, patterns, labels, eta, eta_theta, beta, norm, err
                 v[k, j] *= scale
         theta -= eta_theta[t] * y
 
-    for j in range(inputs):
-        if not living[j]:
-            for k in range(z):
-                u[k, j] *= shrunk
     for i in range(living_at_first):
         living[index[i]] = open[i] > zero
         for k in range(z):

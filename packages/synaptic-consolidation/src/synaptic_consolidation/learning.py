@@ -33,6 +33,9 @@ HARDLY = 1e-4
 """The largest change of density and margin that is none."""
 PRUNED_SHARE = 0.99
 """A row with a density above this has not begun to prune, and so has not converged."""
+ALIGNED = 0.02
+"""How far sum w^(2/z) of a row that has converged may be from the length: it is the length once
+all factors of a synapse are equal."""
 
 
 @dataclass
@@ -139,9 +142,9 @@ def consolidate(
     """Consolidate until every row has converged, or for so many steps.
 
     A row has converged when, at `PATIENCE` looks in a row, it made no error, had begun to prune,
-    and its density and its margin relative to |w|_2 had changed by less than `HARDLY` since the
-    look before. (Its norm is exactly as homeostasis left it.) It then stops; rows depend on nothing
-    else, so that any of them ends as it would alone.
+    its density and its margin relative to |w|_2 had changed by less than `HARDLY` since the look
+    before, and its factors were aligned (`ALIGNED`). It then stops; rows depend on nothing else, so
+    that any of them ends as it would alone.
 
     Parameters
     ----------
@@ -178,21 +181,25 @@ def consolidate(
             progress.rows.assign(open, part)
             progress.steps[open] += count
             if (block * BLOCK + count) % CHECK == 0:
-                _look(progress, open, patterns, own)
+                _look(progress, open, patterns, own, rule)
     return progress
 
 
-def _look(progress: Progress, open: np.ndarray, patterns: Patterns, labels: Labels) -> None:
+def _look(
+    progress: Progress, open: np.ndarray, patterns: Patterns, labels: Labels, rule: Rule
+) -> None:
     """Find out which of the open rows still change."""
     part = progress.rows.select(open)
     found, margin = density(part), smallest_margins(part, patterns, labels)
     with np.errstate(invalid="ignore"):
         relative = margin / np.linalg.norm(part.weights, axis=1)
+    of_weights = (part.weights.astype(float) ** (2 / rule.factors)).sum(1)
     still = (
         (margin > 0)
         & (found < PRUNED_SHARE)
         & (np.abs(found - progress.density[open]) < HARDLY)
         & (np.abs(relative - progress.margin[open]) < HARDLY)
+        & (np.abs(of_weights - rule.length) < ALIGNED)
     )
     progress.density[open], progress.margin[open] = found, relative
     progress.still[open] = np.where(still, progress.still[open] + 1, 0)

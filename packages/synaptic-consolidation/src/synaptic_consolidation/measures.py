@@ -23,8 +23,8 @@ ROW_MEASURES = {
     **{f"snr_z{z}": f"margin relative to the norm q = {q:.3g}" for z, q in NORMS.items()},
 }
 """What `measure_rows` gives."""
-WEIGHT_EDGES = np.arange(41) / 8
-"""Edges of the histogram of surviving weights, relative to their mean."""
+WEIGHT_EDGES = 10.0 ** np.linspace(-10, 2, 121)
+"""Edges of the histogram of surviving weights."""
 
 Variables = dict[str, tuple]
 """Variables of an `xarray.Dataset`: dimensions, values, attributes."""
@@ -181,13 +181,8 @@ def combine(of: Callable[..., xr.Dataset], labels: Mapping[str, Sequence[Any]]) 
 
 
 def histogram_of_weights(
-    weights: Float[np.ndarray, "rows inputs"],
-    living: Bool[np.ndarray, "rows inputs"],
-    edges: Sequence[float] | np.ndarray,
+    weights: Float[np.ndarray, "rows inputs"], living: Bool[np.ndarray, "rows inputs"]
 ) -> Float[np.ndarray, " bins"]:
-    """Give the density of probability of surviving weights, in units of their mean."""
-    values = weights[living].astype(float)
-    if not len(values):
-        return np.zeros(len(edges) - 1)
-    counts, _ = np.histogram(values / values.mean(), edges)
-    return counts / (len(values) * np.diff(edges))
+    """Give the share of all synapses whose weights lie between `WEIGHT_EDGES`, and survive."""
+    counts, _ = np.histogram(weights[living].astype(float), WEIGHT_EDGES)
+    return counts / (len(weights) * (weights.shape[1] - 1))

@@ -9,9 +9,12 @@ of the specification) is, for every row on its own:
   replay, g = sum_mu p_mu sign(h_mu) xi_mu with p_mu ~ exp(-beta |h_mu| / mean |h|), the mean being
   that of the step before;
 - u_kj += eta g_j prod_(l != k) u_lj, clipped at `SMALLEST_FACTOR`;
-- synapses of a weight of at most `PRUNED` are pruned for good;
+- synapses of a weight of at most `PRUNED` are pruned for good: they lose all factors;
 - homeostasis: all factors of the row are scaled so that sum u^2 = z length;
 - theta -= eta_theta y, in replay with the mean of sign(h) in place of y.
+
+Every row has its own error: it replays as soon as it makes none itself. (The release corrects all
+rows as long as there is an error in any, which ends with smaller margins.)
 
 Engines do the step, each a function `advance` as `Advance` says: `fused` on the CPU, `batched` on
 any device, and `reference`, the plain one.
@@ -88,8 +91,7 @@ class Rows:
     neurons
         Which neurons of the network these are; input `neurons[i]` of row i is itself.
     factors
-        u. Those of the self-connection are 0; those of pruned synapses stay, and shrink with the
-        row, but have no weight.
+        u. Those of pruned synapses and of the self-connection are 0.
     living
         Which synapses are neither pruned nor self-connections.
     theta
@@ -164,10 +166,24 @@ def initial_rows(
     u = factors.copy()
     u[np.arange(len(neurons)), :, neurons] = 0
     living = u.prod(1) > PRUNED
+    u *= living[:, None]
     mean = np.zeros(len(neurons), u.dtype)
     rows = Rows(neurons, u, living, np.empty(len(neurons), u.dtype), mean)
     rows.theta[:] = balance(rows.weights, f)
     return rows
+
+
+def rescaled(rows: Rows, rule: Rule) -> Rows:
+    """Give a copy whose factors have the homeostatic norm, and thresholds that fit them.
+
+    Thresholds that were balanced still are: they grow with the weights.
+    """
+    result = rows.copy()
+    squares = np.square(rows.factors).sum((1, 2), dtype=float)
+    scale = np.sqrt(rule.norm / np.where(squares > 0, squares, rule.norm))
+    result.factors *= scale[:, None, None].astype(rows.factors.dtype)
+    result.theta *= (scale**rule.factors).astype(rows.theta.dtype)
+    return result
 
 
 def balance(weights: Float[np.ndarray, "rows inputs"], f: float) -> Float[np.ndarray, " rows"]:

@@ -21,7 +21,6 @@ from synaptic_consolidation.learning import consolidate
 from synaptic_consolidation.limits import PAPER_N
 from synaptic_consolidation.measures import (
     ROW_MEASURES,
-    WEIGHT_EDGES,
     combine,
     histogram_of_weights,
     labelled,
@@ -29,7 +28,7 @@ from synaptic_consolidation.measures import (
     smallest_margins,
     symmetry,
 )
-from synaptic_consolidation.model import Labels, Rows, Rule, initial_rows
+from synaptic_consolidation.model import Labels, Rows, Rule, initial_rows, rescaled
 from synaptic_consolidation.optima import curves_beside
 from synaptic_consolidation.patterns import draw_patterns
 from synaptic_consolidation.recall import STEPS, Memory, describe_curves, tolerances
@@ -130,11 +129,12 @@ def _condition(
         generator = streams.numpy("factors", int(neuron))
         factors[i] = setup.u0 * generator.uniform(0.7, 1.3, factors[i].shape)
     labels = np.ascontiguousarray(memory.after_one[:, neurons])
+    rule = rule_of(setup, z)
     progress = consolidate(
-        initial_rows(neurons, factors, setup.f),
+        rescaled(initial_rows(neurons, factors, setup.f), rule),
         memory.patterns,
         labels,
-        rule_of(setup, z),
+        rule,
         limit_of_steps(setup, load, z),
         device=device,
         journal=journal,
@@ -154,8 +154,8 @@ def _condition(
             (), means, {f"mean_{name}": f"{text}, mean over rows" for name, text in names.items()}
         )
     )
-    histogram = histogram_of_weights(rows.weights, rows.living, WEIGHT_EDGES)
-    data["histogram"] = ("bin", histogram, {"long_name": "density of w / mean surviving w"})
+    histogram = histogram_of_weights(rows.weights, rows.living)
+    data["histogram"] = ("bin", histogram, {"long_name": "share of synapses by weight"})
     if setup.whole:
         data["symmetry"] = (
             (),

@@ -5,6 +5,7 @@ finds the optimal weights of single neurons (rows) by quadratic and linear progr
 them beside the theory.
 """
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 
@@ -29,7 +30,7 @@ from synaptic_consolidation.theory import (
 
 SPARSEST_SHOWN = 1e-3
 """Critical loads are computed from this activity (or that of the patterns, if lower) to 1/2."""
-POINTS = 200
+POINTS = 100
 """Of the curves that are drawn beside simulations."""
 NORMS: dict[int, Norm] = {1: 2, 2: 1}
 """The norms relative to which z = 1 and z = 2 factors maximise the margin."""
@@ -114,7 +115,11 @@ def theory_curves(f: float, points: int | None = None) -> xr.Dataset:
     points
         Points of every curve, evenly spaced; the last is the critical load. Default: `POINTS`.
     """
-    points = points or POINTS
+    return _theory_curves(f, points or POINTS).copy()
+
+
+@functools.lru_cache
+def _theory_curves(f: float, points: int) -> xr.Dataset:
     return curves_at(critical_load(f) * (np.arange(1, points + 1) / points), f)
 
 

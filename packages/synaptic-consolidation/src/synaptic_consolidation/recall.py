@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sharpwave_shared.compiled import workers
 from sharpwave_shared.seeding import Streams
-from synaptic_consolidation.model import Labels, Patterns, Rows
+from synaptic_consolidation.model import SMALLEST_FACTOR, Labels, Patterns, Rows
 
 STEPS = 50
 """Steps of recall."""
@@ -44,7 +44,7 @@ class Curve(NamedTuple):
     error
         Share of wrong neurons after one step; NaN likewise.
     maximum
-        Where recall crosses 1/2; NaN if it does not.
+        The level tried whose recall is nearest to 1/2; NaN if recall falls to 1/2 at none.
     sd
         Standard deviation over tests of where each of them crosses it; NaN for a single test, or
         if one does not cross it.
@@ -79,12 +79,9 @@ class Memory:
     f: float
 
 
-def wrong_per_active(kind: str, level: float, f: float) -> float:
-    """Convert levels of neural noise: expected number of wrong bits of a cue, relative to N f.
-
-    This is the unit in which the paper's tolerances agree with these.
-    """
-    return level / f if kind == "flips" else 2 * level
+def wrong_per_active(level: float, f: float) -> float:
+    """Convert levels p of neural noise: expected number of wrong bits of a cue, relative to N f."""
+    return 2 * level / f
 
 
 def recall(
@@ -145,16 +142,16 @@ def tolerances(
     Returns
     -------
     dict
-        By kind. `flips`: each bit of the cue is flipped with a probability (the level). `balanced`:
-        ones fall silent with the probability p / f and zeros become active with p / (1 - f), which
-        keeps the mean activity; the level is p / f, the share of lost ones. `all_factors`,
-        `one_factor`, `surviving`: Gaussian noise on factors (see `SYNAPTIC`), of a standard
-        deviation of level times the mean factor of surviving synapses.
+        By kind. Of neural noise, the level is p, and 2 N p bits are wrong on average. `flips`: each
+        bit of the cue is flipped with the probability 2 p. `balanced`: ones fall silent with the
+        probability p / f and zeros become active with p / (1 - f), which keeps the mean activity.
+        `all_factors`, `one_factor`, `surviving`: Gaussian noise on factors (see `noisy_weights`),
+        of a standard deviation of level times the mean factor of surviving synapses.
     """
     with workers(tests) as in_parallel:
         return {
             kind: _curve(
-                LEVELS if kind == "flips" else LEVELS * _scale(kind, memory.f),
+                LEVELS * _scale(kind, memory.f),
                 (_neural_trial if kind in NEURAL else _synaptic_trial)(
                     rows, memory, streams, kind, device
                 ),
@@ -175,7 +172,7 @@ def describe_curves(curves: Mapping[str, Curve]) -> xr.Dataset:
         }
         for name, text in names.items():
             data[f"{name}_{kind}"] = ("level", getattr(curve, name), {"long_name": text})
-        text = f"noise at which recall crosses 1/2 ({noise})"
+        text = f"noise at which recall is nearest to 1/2 ({noise})"
         data[f"tolerance_{kind}"] = ((), curve.maximum, {"long_name": text})
         data[f"tolerance_sd_{kind}"] = ((), curve.sd, {"long_name": f"{text}, s.d. over tests"})
         data.coords[f"level_{kind}"] = ("level", curve.level, {"long_name": f"level ({noise})"})
@@ -183,8 +180,8 @@ def describe_curves(curves: Mapping[str, Curve]) -> xr.Dataset:
 
 
 def _scale(kind: str, f: float) -> float:
-    """Give what levels are multiplied with: balanced noise loses at most all ones."""
-    return 2 * min(1.0, (1 - f) / f) if kind == "balanced" else SYNAPTIC[kind] / MEAN_FACTOR
+    """Give what levels are multiplied with: at most nearly all ones, or zeros, are lost."""
+    return 2 * min(f, 1 - f) if kind in NEURAL else SYNAPTIC[kind] / MEAN_FACTOR
 
 
 Trial = Callable[[int, float], tuple[float, float]]
@@ -194,7 +191,7 @@ Trial = Callable[[int, float], tuple[float, float]]
 def _curve(
     levels: Float[np.ndarray, " levels"], trial: Trial, of_tests: Callable[..., np.ndarray]
 ) -> Curve:
-    """Try every `COARSE`-th level, and all that are needed to find where recall crosses 1/2."""
+    """Try every `COARSE`-th level, and all that are needed to find where recall falls to 1/2."""
     found, errors = np.full((2, len(levels)), np.nan)
     by_test: dict[int, np.ndarray] = {}
 
@@ -222,8 +219,7 @@ def _curve(
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (middle, high) if attempt(middle) >= 0.5 else (low, middle)
-        share = (found[low] - 0.5) / (found[low] - found[high])
-        maximum = float(levels[low] + share * (levels[high] - levels[low]))
+        maximum = float(levels[min((low, high), key=lambda index: abs(found[index] - 0.5))])
     elif low is None:
         maximum = 0.0
     tried = sorted(by_test)
@@ -265,12 +261,12 @@ def _neural_trial(
     weights = torch.from_numpy(rows.weights).to(device)
     theta = torch.from_numpy(rows.theta).to(device)
     cues = _bits(memory.patterns, device)
-    ones = memory.f / (1 - memory.f)
+    f = memory.f
 
     def trial(test: int, level: float) -> tuple[float, float]:
         noise = torch.rand(cues.shape, generator=streams.torch("flips", test)).to(device)
-        p = level if kind == "flips" else torch.where(cues, level, level * ones)
-        return _judge(*recall(weights, theta, cues ^ (noise < p)), memory)
+        flipped = 2 * level if kind == "flips" else torch.where(cues, level / f, level / (1 - f))
+        return _judge(*recall(weights, theta, cues ^ (noise < flipped)), memory)
 
     return trial
 
@@ -290,7 +286,11 @@ def _synaptic_trial(
 def noisy_weights(
     rows: Rows, streams: Streams, kind: str, device: torch.device
 ) -> tuple[Callable[[int, float], Float[Tensor, "rows rows"]], Float[Tensor, " rows"]]:
-    """Scale the factors of a network to a mean of `MEAN_FACTOR` (of surviving synapses), for noise.
+    """Scale the surviving factors of every row to a mean of `MEAN_FACTOR`, for noise.
+
+    Noisy factors are clipped at `SMALLEST_FACTOR`, so that weights are never negative. A pruned
+    synapse of several factors has lost them all, and stays without weight; one of a single factor
+    may come back by noise on one factor of all synapses.
 
     Parameters
     ----------
@@ -308,31 +308,26 @@ def noisy_weights(
         thresholds that fit them.
     """
     z = rows.factors.shape[1]
-    surviving = rows.factors.transpose(0, 2, 1)[rows.living]
-    scale = np.float32(MEAN_FACTOR / surviving.mean() if len(surviving) else 1)
-    u = torch.from_numpy(rows.factors * scale).to(device)
-    theta = torch.from_numpy(rows.theta * scale**z).to(device)
-    living = torch.from_numpy(rows.living).to(device)
-    others = ~torch.eye(len(rows), dtype=torch.bool, device=device)
-    clean, slopes = u.prod(1) * living, u[:, 1:].prod(1)
+    sums, counts = rows.factors.sum((1, 2), dtype=float), z * rows.living.sum(1)
+    scale = np.where(counts > 0, MEAN_FACTOR * counts / np.where(sums > 0, sums, 1), 1)
+    u = torch.from_numpy((rows.factors * scale[:, None, None]).astype(np.float32)).to(device)
+    theta = torch.from_numpy((rows.theta * scale**z).astype(np.float32)).to(device)
+    if z > 1 or kind == "surviving":
+        noisy_ones = torch.from_numpy(rows.living).to(device)
+    else:
+        noisy_ones = ~torch.eye(len(rows), dtype=torch.bool, device=device)
 
     def noisy(test: int, level: float) -> Tensor:
         # One factor after another, so that the first one's noise is the same for all kinds.
         generator = streams.torch("synaptic", test)
-
-        def draw() -> Tensor:
-            noise = torch.randn(slopes.shape, generator=generator)
-            return noise.to(device).mul_(level * MEAN_FACTOR)
-
-        if kind == "all_factors":
-            w = u[:, 0] + draw()
-            for k in range(1, z):
-                w.mul_(u[:, k] + draw())
-            return w.mul_(others)
-        noise = draw()
-        changed = clean + slopes * noise
-        if kind == "surviving":
-            return torch.where(living, changed, 0)
-        return torch.where(living, changed, slopes * noise.abs()).mul_(others)
+        w = torch.ones_like(u[:, 0])
+        for k in range(z):
+            if k == 0 or kind == "all_factors":
+                noise = torch.randn(w.shape, generator=generator).to(device)
+                noise.mul_(level * MEAN_FACTOR).add_(u[:, k]).clamp_(min=SMALLEST_FACTOR)
+                w.mul_(noise)
+            else:
+                w.mul_(u[:, k])
+        return w.mul_(noisy_ones)
 
     return noisy, theta

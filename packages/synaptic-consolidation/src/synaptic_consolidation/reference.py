@@ -16,7 +16,7 @@ def plain_fluctuations(
     every: int,
     dt: float = 5e-3,
     sigma: float = 0.05,
-    mixture: float = 0.5,
+    mixture: float = 0.0,
     drift: float = 0.1,
     gain: float = 10.0,
     tau: float = 30.0,
@@ -41,16 +41,15 @@ def plain_fluctuations(
         if t % every == 0:
             samples.append(w)
         H = 1 - np.mean(w[living] ** (2 / factors)) if living.any() else 0.0
-        du = np.zeros_like(u)
-        du[0] = (
+        du_1 = (
             s * ((1 - k) * xi_1 + k * u_slow * xi_2) * np.sqrt(dt)
             + b * s * ((1 - k) + k * u_slow) * dt
             + gain * H * u[0] * dt
         )
+        u[0] = np.where(living, np.maximum(u[0] + du_1, 0), 0)
         for j in range(1, factors):
-            du[j] = -(u[1] - u[0]) * dt / tau + gain * H * u[j] * dt / tau
-        u = np.maximum(u + du, 0)
-        u[0, ~living] = 0
+            du_j = -(u[j] - u[0]) * dt / tau + gain * H * u[j] * dt / tau
+            u[j] = np.maximum(u[j] + du_j, 0)
     return u, np.stack(samples, 1)
 
 
@@ -87,9 +86,12 @@ def advance(
         others = np.stack(
             [np.prod(np.delete(u, k, axis=2), axis=2) for k in range(u.shape[2])], axis=2
         )
-        u = np.where(living[:, :, None], np.maximum(u + rate * g[:, :, None] * others, 1e-20), u)
+        u = np.maximum(u + rate * g[:, :, None] * others, 1e-20)
         living = living & (np.prod(u, axis=2) > 1e-10)
-        scale = np.sqrt(rule.factors * rule.length / np.sum(u**2, axis=(1, 2)))
+        u = np.where(living[:, :, None], u, 0)
+        squares = np.sum(u**2, axis=(1, 2))
+        squares[squares == 0] = rule.factors * rule.length  # nothing is left to be scaled
+        scale = np.sqrt(rule.factors * rule.length / squares)
         u = u * scale[:, None, None]
         theta = theta - rate_theta * y
     rows.factors[:] = u.transpose(0, 2, 1)

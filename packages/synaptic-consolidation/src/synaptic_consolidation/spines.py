@@ -1,10 +1,9 @@
 """Statistics of synapses that fluctuate: of spines under a microscope, or simulated.
 
-Recordings are arrays of synapses (rows) by times (columns); NaN is a missing value. A dead synapse
-is 0 in a simulation: it takes part in no pair, and `living_only` drops it from norms.
+Recordings are arrays of synapses (rows) by times (columns); NaN is a missing value, and a dead
+synapse is 0.
 """
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -13,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 from scipy.optimize import minimize_scalar
 
+from sharpwave_shared.compiled import jit
 from sharpwave_shared.errors import InvalidInputError, ParameterError
 from sharpwave_shared.statistics import mean_and_sd
 
@@ -25,20 +25,15 @@ EXPONENTS: Float[np.ndarray, " exponents"] = np.arange(1, 45) / 10
 """The norms q whose variation is taken: 0.1 to 4.4."""
 WINDOW = 20
 """A moving average covers one of this many parts of the sorted pairs."""
-PLACES = 1000
-"""Windows that a slope is fitted to, at most: neighbours hold nearly the same pairs."""
+SMALLEST_WINDOW = 10
+"""But at least so many pairs."""
 FEWEST_PAIRS = 2 * WINDOW
 SIMULATED_SAMPLES = 144
 """Samples of a simulation that are analysed, its last ones: a day of 10 min each."""
-KAUFMAN_COLUMNS = slice(1, 49)
-"""The times of Kaufman et al. 2012 that are analysed: a day of 0.5 h each, the last 48 of 49.
-
-The paper has 48 and does not say which. The published numbers do not tell either: from the first 48
-to the last, slopes change by 0.002 and q_min by 0.02, each nearer to the published one.
-"""
-BLOCK = 4096
-"""Synapses whose powers are held at once."""
-MOST_COUNTS = 2**32
+SIMULATED_LAG = 2
+"""Samples between the two sizes of a pair: 20 min."""
+KAUFMAN_COLUMNS = slice(48)
+"""The times of Kaufman et al. 2012 that are analysed: a day of 0.5 h each."""
 
 
 @dataclass(frozen=True)
@@ -71,25 +66,22 @@ class NormVariation:
     ----------
     exponents
         q.
-    measured
-        Coefficient of variation of each q-norm.
-    bootstrapped
-        The same of resampled populations.
+    curves
+        Coefficient of variation of each q-norm, of the data (first) and of resampled populations.
     """
 
     exponents: Float[np.ndarray, " exponents"]
-    measured: Float[np.ndarray, " exponents"]
-    bootstrapped: Float[np.ndarray, "bootstraps exponents"]
+    curves: Float[np.ndarray, "curves exponents"]
 
     @property
-    def rescaled(self) -> Float[np.ndarray, "bootstraps exponents"]:
-        """Every resampled curve, rescaled to [0, 1]."""
-        return rescale(self.bootstrapped)
+    def rescaled(self) -> Float[np.ndarray, "curves exponents"]:
+        """Every curve, rescaled to [0, 1]."""
+        return rescale(self.curves)
 
     @property
-    def minima(self) -> Float[np.ndarray, " bootstraps"]:
-        """q_min of every resampled population: the exponent whose norm varies least."""
-        return self.exponents[self.bootstrapped.argmin(1)]
+    def minima(self) -> Float[np.ndarray, " curves"]:
+        """q_min of every curve: the exponent whose norm varies least."""
+        return self.exponents[self.curves.argmin(1)]
 
     @property
     def q_min(self) -> float:
@@ -165,16 +157,26 @@ def _parse(line: str, place: str) -> Float[np.ndarray, " times"]:
     return row
 
 
-def living_only(weights: Weights) -> Weights:
-    """Give a copy in which sizes of 0, dead synapses, are missing."""
-    return np.where(weights > 0, weights, np.nan)
+def population(weights: Weights) -> Float[np.ndarray, "living times"]:
+    """Give the rows whose last size is above 0, with 0 for what is missing: what norms are of."""
+    return np.nan_to_num(weights[weights[:, -1] > 0])
 
 
-def pairs(weights: Weights, lag: int, direction: Direction) -> Pairs:
+def ascending(weights: Weights) -> Int[np.ndarray, " places"]:
+    """Give the places, in the flat recording, of all sizes above 0 from the smallest on."""
+    places = np.flatnonzero(weights > 0)
+    return places[np.argsort(weights.ravel()[places], kind="stable")]
+
+
+def pairs(
+    weights: Weights,
+    lag: int,
+    direction: Direction,
+    places: Int[np.ndarray, " places"] | None = None,
+) -> Pairs:
     """Give all pairs of a size and the change that follows.
 
-    Pairs begin and end with a size above 0: the last step of a dying synapse says where 0 is, not
-    how large its noise is.
+    A pair begins with a size above 0; one that ends in death is a shrinkage.
 
     Parameters
     ----------
@@ -184,6 +186,8 @@ def pairs(weights: Weights, lag: int, direction: Direction) -> Pairs:
         Columns between the two sizes.
     direction
         Growth (dw > 0) or shrinkage (dw < 0); pairs without change belong to neither.
+    places
+        What `ascending` gives, if it is known from another lag: sorting takes most of the time.
 
     Raises
     ------
@@ -196,60 +200,43 @@ def pairs(weights: Weights, lag: int, direction: Direction) -> Pairs:
     times = weights.shape[1]
     if not 1 <= lag < times:
         raise ParameterError("lag", lag, f"1 to {times - 1} (of {times} times)")
-    before, after = weights[:, :-lag], weights[:, lag:]
-    change = after - before if direction == "growth" else before - after
-    synapse, column = np.nonzero((change > 0) & (before > 0) & (after > 0))
-    if len(synapse) < FEWEST_PAIRS:
+    places = ascending(weights) if places is None else places
+    places = places[places % times < times - lag]
+    flat = weights.ravel()
+    size = flat[places]
+    change = flat[places + lag] - size
+    change = change if direction == "growth" else -change
+    known = change > 0
+    found = Pairs(size[known], change[known], places[known] // times, len(weights))
+    if len(found.size) < FEWEST_PAIRS:
         raise ParameterError(
-            f"{direction} over {lag} columns", f"{len(synapse)} pairs", f"at least {FEWEST_PAIRS}"
+            *(f"{direction} over {lag} columns", f"{len(found.size)} pairs"),
+            f"at least {FEWEST_PAIRS}",
         )
-    size = before[synapse, column]
-    order = np.argsort(size, kind="stable")
-    return Pairs(size[order], change[synapse, column][order], synapse[order], weights.shape[0])
+    return found
 
 
 def moving_average(
-    found: Pairs, counts: UInt8[np.ndarray, " synapses"] | None = None, parts: int | None = None
+    found: Pairs,
 ) -> tuple[Float[np.ndarray, " places"], Float[np.ndarray, " places"]]:
-    """Average sizes and changes over windows of the sorted pairs.
-
-    Parameters
-    ----------
-    found
-        The pairs.
-    counts
-        How often each synapse was drawn; once if left out. Pairs that were drawn several times lie
-        beside each other: sums from the first to the p-th of them come from cumulative sums over
-        the original ones.
-    parts
-        So many windows that do not overlap. Default: windows of 1/20 of the pairs at `PLACES`
-        places (all, if there are fewer), which are spread evenly.
+    """Smooth changes by a centred moving average over 1/20 of the sorted pairs.
 
     Returns
     -------
     tuple
-        Mean w and mean |dw| in each window.
+        w in the middle of each window that lies within the pairs, and the mean |dw| in it.
     """
-    drawn = np.ones(found.synapses) if counts is None else counts.astype(float)
-    weight = drawn[found.synapse]
-    ends = np.cumsum(weight)
-    total = int(ends[-1])
-    width = total // WINDOW if parts is None else total // parts
-    if not width:
-        raise ParameterError("pairs", total, f"at least {FEWEST_PAIRS}")
-    last = total - width
-    starts = np.unique(np.linspace(0, last, PLACES if parts is None else parts).astype(np.int64))
+    pairs = len(found.size)
+    width = max(SMALLEST_WINDOW, round(pairs / WINDOW))
+    sums = np.concatenate([[0.0], np.cumsum(found.change)])
+    middle = width // 2
     return (
-        _prefix(weight, ends, found.size, starts, width),
-        _prefix(weight, ends, found.change, starts, width),
+        found.size[middle : middle + pairs - width + 1],
+        (sums[width:] - sums[:-width]) / width,
     )
 
 
-def slope(
-    found: Pairs,
-    method: Method = "moving",
-    counts: UInt8[np.ndarray, " synapses"] | None = None,
-) -> float:
+def slope(found: Pairs, method: Method = "moving") -> float:
     """Give the slope of log |dw| against log w.
 
     Parameters
@@ -260,8 +247,6 @@ def slope(
         `moving`: line through the logarithms of a moving average over 1/20 of the sorted pairs;
         `binned`: of the means of 20 parts of the sorted pairs; `power`: exponent of the power law
         with the least squared errors of |dw|; `raw`: line through the logarithms of all pairs.
-    counts
-        How often each synapse was drawn; once if left out.
 
     Raises
     ------
@@ -269,45 +254,40 @@ def slope(
         If `method` is none of these.
     """
     if method == "moving":
-        return _line(*map(np.log, moving_average(found, counts)))
+        return _line(*moving_average(found))
     if method == "binned":
-        return _line(*map(np.log, moving_average(found, counts, WINDOW)))
-    if method not in get_args(Method):
+        parts = (np.array_split(values, WINDOW) for values in (found.size, found.change))
+        return _line(*(np.array([part.mean() for part in split]) for split in parts))
+    if method == "raw":
+        return _line(found.size, found.change)
+    if method != "power":
         allowed = ", ".join(get_args(Method))
         raise ParameterError("method", method, f"one of {allowed}")
-    weight = None if counts is None else counts[found.synapse].astype(float)
-    x, y = np.log(found.size), np.log(found.change)
-    return _line(x, y, weight) if method == "raw" else _power_law(x, found.change, weight)
+    return _power_law(np.log(found.size), found.change)
+
+
+def resample(found: Pairs, counts: UInt8[np.ndarray, " synapses"]) -> Pairs:
+    """Give the pairs of a population in which each synapse is drawn so many times.
+
+    Synapses are drawn, not pairs: those of one synapse are not independent.
+    """
+    drawn = np.repeat(np.arange(len(found.size)), counts[found.synapse])
+    values = (found.size[drawn], found.change[drawn], found.synapse[drawn])
+    return Pairs(*values, found.synapses)
 
 
 def bootstrap_slopes(
     found: Pairs, counts: Counts, method: Method = "moving"
 ) -> Float[np.ndarray, " bootstraps"]:
-    """Give the slope for every resampled population; NaN for one with too few pairs.
-
-    Synapses are drawn, not pairs: those of one synapse are not independent. See `slope`.
-    """
-    of_synapse = np.bincount(found.synapse, minlength=found.synapses)
-    enough = counts @ of_synapse >= FEWEST_PAIRS
+    """Give the slope for every resampled population; NaN for one with too few pairs."""
+    resampled = (resample(found, row) for row in counts)
     return np.array(
-        [
-            slope(found, method, row) if fits else math.nan
-            for row, fits in zip(counts, enough, strict=True)
-        ]
+        [slope(p, method) if len(p.size) >= FEWEST_PAIRS else np.nan for p in resampled]
     )
 
 
 def draw_counts(synapses: int, bootstraps: int, generator: np.random.Generator) -> Counts:
-    """Draw populations with replacement: how often each contains each synapse.
-
-    Raises
-    ------
-    ParameterError
-        If there are too many of them for memory.
-    """
-    if bootstraps < 1 or synapses * bootstraps > MOST_COUNTS:
-        most = max(MOST_COUNTS // max(synapses, 1), 1)
-        raise ParameterError("bootstraps", bootstraps, f"1 to {most}")
+    """Draw populations with replacement: how often each contains each synapse."""
     counts = np.empty((bootstraps, synapses), np.uint8)
     for row in counts:
         # More than 255 in one place has a probability below 1e-500.
@@ -317,28 +297,32 @@ def draw_counts(synapses: int, bootstraps: int, generator: np.random.Generator) 
 
 def norm_variation(
     weights: Weights,
-    counts: Counts,
+    curves: int,
+    generator: np.random.Generator,
     exponents: Float[np.ndarray, " exponents"] = EXPONENTS,
 ) -> NormVariation:
     """Give the coefficient of variation over time of norms of the population.
 
-    The norm is (mean of w^q)^(1/q) over the synapses that are measured at a time. Without missing
-    values the mean is a sum up to a constant, which does not matter.
+    The norm is (sum of w^q)^(1/q), the coefficient its population s.d. over its mean. In a
+    resampled population, every time has a draw of its own of as many rows with replacement, anew
+    for every q, so that its variation includes that of sampling (Iatropoulos et al.,
+    Figure 6).
 
     Parameters
     ----------
     weights
-        The recording. A size of 0 counts, as a part of the population; see `living_only`.
-    counts
-        How often each resampled population contains each synapse.
+        Sizes of at least 0; see `population`.
+    curves
+        How many curves: of the data, and of resampled populations.
+    generator
+        Of the draws.
     exponents
         q, above 0.
 
     Raises
     ------
     ParameterError
-        If a column has no value or only zeros, an exponent is not above 0, or norms are beyond
-        the range of floating-point numbers.
+        If a column has no size above 0, or an exponent is not above 0.
     """
     if not (exponents > 0).all():
         raise ParameterError("exponents", exponents.tolist(), "numbers above 0")
@@ -347,40 +331,44 @@ def norm_variation(
         raise ParameterError(
             f"column {empty[0] + 1}", "no size above 0", "at least one at every time"
         )
+    rows, times = weights.shape
     # The unit does not matter; this one keeps powers within range.
     with np.errstate(divide="ignore"):
-        logs = np.log(weights / np.nanmax(weights))
-    whole = np.ones((1, len(weights)), np.uint8)
-    found = _variation(logs, np.concatenate([whole, counts]), exponents)
-    if not np.isfinite(found).all():
-        raise ParameterError("norms", "some that are not finite", "fewer gaps")
-    return NormVariation(exponents, found[0], found[1:])
-
-
-def _variation(
-    logs: Weights, counts: Counts, exponents: Float[np.ndarray, " exponents"]
-) -> Float[np.ndarray, "bootstraps exponents"]:
-    """Give coefficients of variation; sums over populations are products with counts."""
-    missing = np.isnan(logs)
-    logs = np.where(missing, -np.inf, logs)  # the power is 0
-    blocks = [slice(first, first + BLOCK) for first in range(0, len(logs), BLOCK)]
-    if missing.any():
-        present = np.zeros((len(counts), logs.shape[1]))
-        for block in blocks:
-            present += counts[:, block].astype(float) @ (~missing[block]).astype(float)
-    else:
-        present = counts.sum(1, dtype=float)[:, None]
-    found = np.empty((len(counts), len(exponents)))
+        logs = np.log(np.ascontiguousarray(weights.T) / weights.max())
+    found = np.empty((curves, len(exponents)))
+    sums = np.empty(times)
     for index, q in enumerate(exponents):
-        sums = np.zeros((len(counts), logs.shape[1]))
-        for block in blocks:
-            sums += counts[:, block].astype(float) @ np.exp(q * logs[block])
-        # A resampled population may have no value at a time.
-        with np.errstate(divide="ignore", invalid="ignore"):
-            norms = np.exp(np.log(sums / present) / q)
-            norms[np.broadcast_to(present == 0, norms.shape)] = np.nan
-            found[:, index] = np.nanstd(norms, axis=1) / np.nanmean(norms, axis=1)
-    return found
+        powers = np.exp(q * logs)
+        found[0, index] = _variation(powers.sum(1), q)
+        for curve in range(1, curves):
+            # Two draws from each word of 64 bits.
+            words = generator.integers(
+                2**64 - 1, size=(times, -(-rows // 2)), dtype=np.uint64, endpoint=True
+            )
+            _sums_of_draws(powers, words, sums)
+            found[curve, index] = _variation(sums, q)
+    return NormVariation(exponents, found)
+
+
+def _variation(sums: Float[np.ndarray, " times"], q: float) -> float:
+    norms = sums ** (1 / q)
+    return float(norms.std() / norms.mean())
+
+
+@jit
+def _sums_of_draws(powers, words, sums):
+    """Sum as many values, drawn with replacement, as there are, for every time."""
+    times, rows = powers.shape  # words: times x half of the rows, rounded up
+    n, half, low = np.uint64(rows), np.uint64(32), np.uint64(0xFFFFFFFF)
+    for t in range(times):
+        values = powers[t]
+        total = 0.0
+        for k in range(rows // 2):
+            word = words[t, k]
+            total += values[((word >> half) * n) >> half] + values[((word & low) * n) >> half]
+        if rows % 2:
+            total += values[((words[t, rows // 2] >> half) * n) >> half]
+        sums[t] = total
 
 
 def rescale(
@@ -392,43 +380,27 @@ def rescale(
     return (curves - low) / np.where(extent > 0, extent, 1.0)
 
 
-def r_squared(data: Float[np.ndarray, " points"], model: Float[np.ndarray, " points"]) -> float:
-    """Give the share of the variance of data that a model explains; it may be negative.
-
-    The paper compares mean rescaled curves of variation: `rescaled.mean(0)`.
-    """
-    return float(1 - np.sum((data - model) ** 2) / np.sum((data - data.mean()) ** 2))
-
-
-def _prefix(
-    weight: np.ndarray, ends: np.ndarray, values: np.ndarray, starts: np.ndarray, width: int
-) -> np.ndarray:
-    """Average repeated values over windows that start at `starts`."""
-    sums = np.cumsum(weight * values)
-
-    def before(places: np.ndarray) -> np.ndarray:
-        index = np.searchsorted(ends, places)
-        return sums[index] - (ends[index] - places) * values[index]
-
-    return (before(starts + width) - before(starts)) / width
+def r_squared(
+    curves: Float[np.ndarray, "curves points"], model: Float[np.ndarray, " points"]
+) -> float:
+    """Give the share of the variance of all curves that a model explains; it may be negative."""
+    return float(1 - np.sum((curves - model) ** 2) / np.sum((curves - curves.mean()) ** 2))
 
 
-def _line(x: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) -> float:
-    """Give the slope of the regression of y on x."""
-    x = x - np.average(x, weights=weight)
-    y = y - np.average(y, weights=weight)
-    weighted = x if weight is None else x * weight
-    squares = float(weighted @ x)
-    return float(weighted @ y) / squares if squares > 0 else math.nan
+def _line(x: np.ndarray, y: np.ndarray) -> float:
+    """Give the slope of the regression of log10 y on log10 x."""
+    x, y = np.log10(x), np.log10(y)
+    x, y = x - x.mean(), y - y.mean()
+    squares = float(x @ x)
+    return float(x @ y) / squares if squares > 0 else float("nan")
 
 
-def _power_law(x: np.ndarray, change: np.ndarray, weight: np.ndarray | None) -> float:
+def _power_law(x: np.ndarray, change: np.ndarray) -> float:
     """Give the exponent b with which a exp(b x) comes closest to changes; a follows from b."""
     x = x - x[-1]  # the largest: powers with b >= 0 are at most 1
-    share = np.ones_like(x) if weight is None else weight
 
     def unexplained(b: float) -> float:
         powers = np.exp(b * x)
-        return -(float((share * change) @ powers) ** 2) / float((share * powers) @ powers)
+        return -(float(change @ powers) ** 2) / float(powers @ powers)
 
     return float(minimize_scalar(unexplained, bounds=(-3, 3), method="bounded").x)  # pyright: ignore[reportAttributeAccessIssue]

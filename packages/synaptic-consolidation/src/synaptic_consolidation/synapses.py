@@ -8,7 +8,7 @@ from typing import get_args
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from sharpwave_shared.compiled import workers
 from sharpwave_shared.data import DataRecord, kaufman_2012
@@ -30,22 +30,23 @@ SIMULATED_HOURS = 1 / 6
 """Hours between the samples of a simulation."""
 SHOWN_PAIRS, SHOWN_WINDOWS, SHOWN_CURVES = 2000, 100, 40
 """Pairs, windows of the moving average and resampled curves that are kept for the figures."""
+SLOPE_BOOTSTRAPS = 100
+"""Resampled populations for the s.d. of slopes."""
 NUMBERS = {
-    "synapses": "synapses that live at some time",
+    "synapses": "synapses alive at the end",
     "living": "share of synapses alive at the end",
-    "q_min": "q_min, exponent of the norm that varies least",
-    "q_min_sd": "s.d. of q_min over resampled populations",
-    "q_min_with_dead": "q_min, dead synapses counting as 0",
+    "q_min": "q_min, exponent of the norm that varies least, mean over curves",
+    "q_min_sd": "s.d. of q_min over curves",
 }
 BY_DIRECTION = {
     "pairs": "pairs of a size and the change that follows",
     **{f"slope_{m}": f"slope of log |dw| against log w ({m})" for m in METHODS},
-    **{f"slope_{m}_sd": f"s.d. of the slope over resampled populations ({m})" for m in METHODS},
+    "slope_moving_sd": "s.d. of the slope over resampled populations (moving)",
 }
 CURVES = {
     "variation": "coefficient of variation over time of a norm",
-    "curve": "variation in resampled populations, rescaled to [0, 1], mean",
-    "curve_sd": "variation in resampled populations, rescaled to [0, 1], s.d.",
+    "curve": "variation of data and resampled populations, rescaled to [0, 1], mean",
+    "curve_sd": "variation of data and resampled populations, rescaled to [0, 1], s.d.",
 }
 
 
@@ -60,7 +61,7 @@ class Recording:
     sizes
         Synapses in rows, times in columns; NaN is missing, 0 a synapse that is gone.
     hours
-        Time between columns.
+        Time between columns; pairs of sizes are so far apart.
     record
         Where it comes from.
     """
@@ -90,7 +91,8 @@ def read_recording(path: Path, hours: float) -> Recording:
     if not enough(sizes):
         raise InvalidInputError(
             f"{path}: got too little, expected at least {spines.FEWEST_PAIRS} growths and as many "
-            "shrinkages from a column to the next, and a size above 0 in every column"
+            "shrinkages from a column to the next, and rows with a size above 0 in the last column "
+            "that have one in every column"
         )
     record = DataRecord("file", "FILE", str(path), sha256(path))
     return Recording(path.stem, sizes, hours, record)
@@ -145,7 +147,7 @@ def compare(
     if recording is not None:
         streams = Streams(seed).child("measured")
         measured = journal.once(
-            "measured", lambda _: analyse(recording.sizes, bootstraps, streams, recording.hours)
+            "measured", lambda _: analyse(recording.sizes, 1, bootstraps, streams, recording.hours)
         )
     total = len(factors) * len(seeds)
     with (
@@ -179,12 +181,13 @@ def compare(
     names = {name: f"measured_{name}" for name in [*measured.data_vars, "lag"]}
     explained = xr.apply_ufunc(
         spines.r_squared,
-        measured["curve"],
+        measured["curves"],
         data["curve"],
-        input_core_dims=[["exponent"], ["exponent"]],
+        input_core_dims=[["curve_shown", "exponent"], ["exponent"]],
         vectorize=True,
     )
-    explained.attrs = {"long_name": "R^2 of the measured rescaled variation"}
+    explained.attrs = {"long_name": "R^2 of the measured rescaled variation, of all curves"}
+    measured = measured.isel(curve_shown=slice(SHOWN_CURVES))
     data = data.assign(r_squared=explained).merge(measured.rename(names))
     return data.assign_attrs(recording=recording.name, hours=recording.hours)
 
@@ -194,80 +197,80 @@ def _simulated(
 ) -> xr.Dataset:
     """Simulate and analyse; give nothing if too few synapses live."""
     weights = simulate(factors, parameters, streams)[:, -spines.SIMULATED_SAMPLES :]
-    if not enough(weights):
+    if not enough(weights, spines.SIMULATED_LAG):
         return xr.Dataset()
-    return analyse(weights, bootstraps, streams.child("factors", factors), SIMULATED_HOURS)
+    streams = streams.child("factors", factors)
+    data = analyse(weights, spines.SIMULATED_LAG, bootstraps, streams, SIMULATED_HOURS)
+    return data.isel(curve_shown=slice(SHOWN_CURVES))
 
 
-def enough(weights: Weights) -> bool:
+def enough(weights: Weights, lag: int = 1) -> bool:
     """Tell whether a recording has pairs enough for slopes, and a size at every time for norms."""
     try:
         for direction in DIRECTIONS:
-            spines.pairs(weights, 1, direction)
+            spines.pairs(weights, lag, direction)
     except ParameterError:
         return False
-    return bool((weights > 0).any(0).all())
+    return bool((spines.population(weights) > 0).any(0).all())
 
 
-def analyse(weights: Weights, bootstraps: int, streams: Streams, hours: float) -> xr.Dataset:
+def analyse(
+    weights: Weights, lag: int, bootstraps: int, streams: Streams, hours: float
+) -> xr.Dataset:
     """Take the statistics of a recording.
-
-    Norms are means over living synapses, as in the equation of homeostasis.
 
     Parameters
     ----------
     weights
         Synapses in rows, times in columns; NaN is missing, 0 a dead synapse.
+    lag
+        Columns between the sizes of pairs.
     bootstraps
-        Number of resampled populations; drawn from the synapses that live at some time.
+        Number of curves of variation: of the data, and of resampled populations.
     streams
-        Resampling takes the purpose ("bootstrap",).
+        Resampling takes the purposes ("bootstrap",), of synapses for slopes, and ("curves",).
     hours
         Time between columns.
 
     Returns
     -------
     xarray.Dataset
-        `NUMBERS`; `BY_DIRECTION`, for changes over one sample; `slope_by_lag`, NaN where there are
-        too few pairs; `CURVES`, by exponent; `curves` and `minima` of resampled populations, and
+        `NUMBERS`; `BY_DIRECTION`; `slope_by_lag`, NaN where there are too few pairs; `CURVES`, by
+        exponent; `curves`, all rescaled ones, that of the data first, and their `minima`; and
         excerpts of sorted `size` and `change` and of their moving averages `average_size` and
         `average_change`.
 
     Raises
     ------
     ParameterError
-        If there are too few pairs, no size above 0 at some time, or too many bootstraps.
+        If there are too few pairs, or no size above 0 at some time.
     """
-    everyone = len(weights)
-    living = spines.living_only(weights)
-    once_alive = np.isfinite(living).any(1)
-    weights, living = weights[once_alive], living[once_alive]
-    counts = spines.draw_counts(len(living), bootstraps, streams.numpy("bootstrap"))
-    found = [spines.pairs(weights, 1, direction) for direction in DIRECTIONS]
-    norms = spines.norm_variation(living, counts)
-    with_dead = spines.norm_variation(weights, counts) if (weights == 0).any() else norms
+    found = [spines.pairs(weights, lag, direction) for direction in DIRECTIONS]
+    counts = spines.draw_counts(len(weights), SLOPE_BOOTSTRAPS, streams.numpy("bootstrap"))
+    living = spines.population(weights)
+    norms = spines.norm_variation(living, bootstraps, streams.numpy("curves"))
     rescaled = norms.rescaled
     curve, curve_sd = mean_and_sd(rescaled)
     numbers = {
         "synapses": len(living),
-        "living": float((weights[:, -1] > 0).sum() / everyone),
+        "living": len(living) / len(weights),
         "q_min": norms.q_min,
         "q_min_sd": norms.q_min_sd,
-        "q_min_with_dead": with_dead.q_min,
     }
     by_direction: dict[str, np.ndarray] = {"pairs": np.array([len(p.size) for p in found])}
     for method in METHODS:
-        resampled = np.array([spines.bootstrap_slopes(p, counts, method) for p in found])
         by_direction[f"slope_{method}"] = np.array([spines.slope(p, method) for p in found])
-        by_direction[f"slope_{method}_sd"] = mean_and_sd(resampled, -1)[1]
+    resampled = [spines.bootstrap_slopes(p, counts) for p in found]
+    by_direction["slope_moving_sd"] = np.array([mean_and_sd(slopes)[1] for slopes in resampled])
     lags = hours * np.arange(1, weights.shape[1])
-    by_lag = np.array([_slopes_by_lag(weights, d) for d in DIRECTIONS])
+    places = spines.ascending(weights)
+    by_lag = np.array([_slopes_by_lag(weights, d, places) for d in DIRECTIONS])
     data = xr.Dataset(
         labelled((), numbers, NUMBERS)
         | labelled("direction", by_direction, BY_DIRECTION)
         | labelled(
             "exponent",
-            {"variation": norms.measured, "curve": curve, "curve_sd": curve_sd},
+            {"variation": norms.curves[0], "curve": curve, "curve_sd": curve_sd},
             CURVES,
         ),
         {
@@ -278,8 +281,8 @@ def analyse(weights: Weights, bootstraps: int, streams: Streams, hours: float) -
     )
     data = data.assign(
         slope_by_lag=(("direction", "lag"), by_lag, {"long_name": "slope, by time between sizes"}),
-        curves=(("curve_shown", "exponent"), rescaled[:SHOWN_CURVES], {"long_name": "rescaled"}),
-        minima=("population", norms.minima, {"long_name": "q_min of resampled populations"}),
+        curves=(("curve_shown", "exponent"), rescaled, {"long_name": "rescaled variation"}),
+        minima=("population", norms.minima, {"long_name": "q_min of every curve"}),
     )
     sorted_pairs = [(p.size, p.change) for p in found]
     averages = [spines.moving_average(p) for p in found]
@@ -302,11 +305,13 @@ def _excerpts(values: Sequence[np.ndarray], most: int) -> Float[np.ndarray, "row
     return chosen
 
 
-def _slopes_by_lag(weights: Weights, direction: spines.Direction) -> Float[np.ndarray, " lags"]:
+def _slopes_by_lag(
+    weights: Weights, direction: spines.Direction, places: Int[np.ndarray, " places"]
+) -> Float[np.ndarray, " lags"]:
     slopes = np.full(weights.shape[1] - 1, math.nan)
     for lag in range(1, weights.shape[1]):
         try:
-            slopes[lag - 1] = spines.slope(spines.pairs(weights, lag, direction))
+            slopes[lag - 1] = spines.slope(spines.pairs(weights, lag, direction, places))
         except ParameterError:
             continue  # too few pairs: the longest lags of small recordings
     return slopes

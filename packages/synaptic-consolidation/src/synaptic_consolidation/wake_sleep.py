@@ -1,6 +1,7 @@
 """Days of few-shot learning and nights of replay, in one network (Figure 3)."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,12 +11,12 @@ from jaxtyping import UInt8
 from sharpwave_shared.errors import SharpwaveError
 from sharpwave_shared.journal import Journal
 from sharpwave_shared.seeding import Streams
-from synaptic_consolidation.comparison import look, pruning
-from synaptic_consolidation.day import are_attractors, imprint, newborn
+from synaptic_consolidation.comparison import KNOWN, look, pruning
+from synaptic_consolidation.day import COURSE, are_attractors, imprint, newborn
 from synaptic_consolidation.experiments.wake_sleep import WakeSleep
 from synaptic_consolidation.measures import ROW_MEASURES, combine, labelled
-from synaptic_consolidation.model import Rows
-from synaptic_consolidation.night import Night, rescaled, rule_of, sleep
+from synaptic_consolidation.model import Rows, rescaled
+from synaptic_consolidation.night import ROBUSTNESS, Night, rule_of, sleep
 from synaptic_consolidation.patterns import draw_patterns
 
 SHARES = {
@@ -35,9 +36,10 @@ def live(
     Returns
     -------
     xarray.Dataset
-        By seed and day `SHARES`; the course of the night (`night.Night.describe`) and what it
-        prunes (`comparison.pruning`). Also by `sleep`, before and after: what `comparison.look`
-        gives, and `mean_*`, the means over rows of `ROW_MEASURES` and of others.
+        By seed and day `SHARES`; the course of the day (`day.COURSE`, by `seen`, the passes) and
+        of the night (`night.Night.describe`), and what it prunes (`comparison.pruning`). Also by
+        `sleep`, before and after: what `comparison.look` gives, and `mean_*`, the means over rows
+        of `ROW_MEASURES` and of others.
 
     Raises
     ------
@@ -48,7 +50,7 @@ def live(
     """
     found = {}
     for seed in seeds:
-        rows = newborn(setup.n, setup.f, setup.spread, Streams(seed))
+        rows = newborn(setup.n, setup.f)
         memories = np.empty((0, setup.n), np.uint8)
         for day in range(1, setup.days + 1):
             rows, memories, found[seed, day] = _day(
@@ -78,11 +80,12 @@ def _day(
     streams = Streams(seed).child("day", day)
     fresh = draw_patterns(setup.n, setup.patterns, setup.f, streams.numpy("patterns"), exact=True)
 
-    def wake(part: Journal) -> dict[str, np.ndarray]:
-        imprint(rows, fresh, setup.f, setup.passes, streams, part)
-        return rows.state_dict()
+    def wake(part: Journal) -> dict[str, Any]:
+        course = imprint(rows, fresh, setup.f, setup.passes, streams, part)
+        return {"rows": rows.state_dict(), "course": course}
 
-    rows.load_state_dict(journal.once(f"wake, seed {seed}, day {day}", wake))
+    awake = journal.once(f"wake, seed {seed}, day {day}", wake)
+    rows.load_state_dict(awake["rows"])
     good, old = are_attractors(rows, fresh), are_attractors(rows, memories)
     replayed = np.concatenate([memories[old], fresh[good]]) if setup.keep_old else fresh[good]
     if not len(replayed):
@@ -95,6 +98,7 @@ def _day(
     def asleep(part: Journal) -> dict[str, object]:
         night = sleep(
             *(evening, replayed, setup.f, setup.cycles),
+            streams=streams,
             device=device,
             journal=part,
             description=f"asleep, night {day}",
@@ -103,18 +107,13 @@ def _day(
 
     night = Night(evening.copy())
     night.load_state_dict(journal.once(f"sleep, seed {seed}, day {day}", asleep))
-    count = max(setup.patterns, len(replayed))
-    novel = draw_patterns(setup.n, count, setup.f, streams.numpy("novel"), exact=True)
     states = {"before": evening, "after": night.rows}
 
     def compare(when: str) -> xr.Dataset:
         journal.reporter.detail(f"recall {when} sleep")
         return journal.once(
             f"look {when}, seed {seed}, day {day}",
-            lambda _: look(
-                *(states[when], replayed, novel[: len(replayed)], setup.f, setup.tests),
-                *(streams, device),
-            ),
+            lambda _: look(*(states[when], replayed, setup.f, setup.tests, streams, device)),
         )
 
     shares = {
@@ -124,19 +123,26 @@ def _day(
         "old_by_night": are_attractors(night.rows, memories).mean() if len(memories) else np.nan,
         "kept": are_attractors(night.rows, replayed).mean(),
     }
-    data = xr.Dataset(labelled((), shares, SHARES)).merge(pruning(evening, night.living))
+    data = xr.Dataset(
+        labelled((), shares, SHARES) | labelled("seen", awake["course"], COURSE),
+        {"seen": ("seen", np.arange(setup.passes + 1), {"long_name": "passes"})},
+    ).merge(pruning(evening, night.living))
     compared = combine(compare, {"sleep": list(states)})
     data = data.merge(compared).merge(night.describe(setup.cycles))
     return night.rows, np.concatenate([memories, fresh[good]]), data.assign(_means(data))
 
 
 def _means(data: xr.Dataset) -> dict[str, xr.DataArray]:
-    """Average over rows, before and after sleep, where numbers are finite."""
-    ends = data[list(ROW_MEASURES)].isel(cycle=[0, -1]).drop_vars("cycle").rename(cycle="sleep")
-    shown = ends.merge(data[["sparseness_familiar", "sparseness_novel"]].drop_vars("sleep"))
-    memories = data[["robustness_min", "robustness_mean"]].drop_vars("sleep")
+    """Average over rows or memories, before and after sleep, where numbers are finite."""
+    names = [*ROW_MEASURES, *ROBUSTNESS]
+    ends = data[names].isel(cycle=[0, -1]).drop_vars("cycle").rename(cycle="sleep")
+    responses = data[[f"sparseness_{which}" for which in KNOWN]].drop_vars("sleep")
     means = {}
-    for part, dim in ((shown, "row"), (memories, "memory")):
+    for part, dim in (
+        (ends[list(ROW_MEASURES)], "row"),
+        (responses, "row"),
+        (ends[list(ROBUSTNESS)], "memory"),
+    ):
         averaged = part.where(np.isfinite(part)).mean(dim, keep_attrs=True)
         means |= {f"mean_{name}": values for name, values in averaged.data_vars.items()}
     return means

@@ -1,7 +1,7 @@
 """The claims about networks that memorise random patterns (Figure 2).
 
-Published values are read off the figures, of networks of 1,000 neurons. In smaller ones densities
-and tolerances differ with the size; bands say what counts there.
+Published values are those of the paper's notebooks, of networks of 1,000 neurons. In smaller ones
+densities and tolerances differ with the size; bands say what counts there.
 """
 
 from collections.abc import Mapping
@@ -52,25 +52,30 @@ def _measured(found: Found, holds: object) -> Measurement | None:
         f"load {load:g}: " + ", ".join(f"z = {z}: {value:.3f}" for z, value in by_z.items())
         for load, by_z in found.items()
     )
-    values = {f"{load:g}": {str(z): v for z, v in by_z.items()} for load, by_z in found.items()}
+    values = {
+        f"load {load:g}, z = {z}": value
+        for load, by_z in found.items()
+        for z, value in by_z.items()
+    }
     return Measurement(shown, bool(holds), values)
 
 
 def _margins(setup: Networks, data: xr.Dataset) -> Measurement | None:
     if not _applies(setup):
         return None
-    lowest, enough = (0.0, 1.0) if setup.n >= PAPER_N else (MIDDLE, 1 - RATHER_CLOSE)
+    enough = 1.0 if setup.n >= PAPER_N else 1 - RATHER_CLOSE
     shown, values, holds = [], {}, []
     for target, q in NORMS.items():
-        for load, by_z in _collect(data, f"mean_snr_z{target}").items():
-            candidates = {z: value for z, value in by_z.items() if z in NORMS}
-            if load < lowest or target not in candidates or len(candidates) < 2:
-                continue
-            best = max(candidates, key=candidates.__getitem__)
-            holds.append(candidates[target] >= enough * candidates[best])
-            values[f"{load:g}/z{target}"] = {str(z): value for z, value in candidates.items()}
-            listed = ", ".join(f"{value:.4g}" for value in candidates.values())
-            shown.append(f"load {load:g}, q = {q:.2g}: best z = {best} ({listed})")
+        by_z = _collect(data, f"mean_snr_z{target}").get(LOW, {})
+        candidates = {z: value for z, value in by_z.items() if z in NORMS}
+        if target not in candidates or len(candidates) < 2:
+            continue
+        best = max(candidates, key=candidates.__getitem__)
+        holds.append(candidates[target] >= enough * candidates[best])
+        listed = ", ".join(f"{value:.4g}" for value in candidates.values())
+        shown.append(f"q = {q:.2g}: best z = {best} ({listed})")
+        for z, value in candidates.items():
+            values[f"q = {q:.2g}, z = {z}, relative to z = {target}"] = value / candidates[target]
     return Measurement("\n".join(shown), all(holds), values) if holds else None
 
 
@@ -115,7 +120,8 @@ def _falls(setup: Networks, data: xr.Dataset) -> Measurement | None:
     if not _applies(setup) or len(by_z) < 2:
         return None
     ordered = (np.diff(list(by_z.values())) < 0).all()
-    close = all(abs(by_z[z] - d) <= 0.04 for z, d in DENSITY_OF_MANY.items() if z in by_z)
+    band = CLOSE if setup.n >= PAPER_N else RATHER_CLOSE
+    close = all(abs(by_z[z] - d) <= band for z, d in DENSITY_OF_MANY.items() if z in by_z)
     return _measured({MIDDLE: by_z}, ordered and close)
 
 
@@ -125,14 +131,14 @@ def _as_published(
     """Tell whether tolerances are near the published ones; in small networks they need not be."""
     if setup.n < PAPER_N:
         return True
-    return all(abs(by_z[z] / value - 1) <= 0.15 for z, value in published.items() if z in by_z)
+    return all(abs(by_z[z] / value - 1) <= 0.1 for z, value in published.items() if z in by_z)
 
 
 def _neural(setup: Networks, data: xr.Dataset) -> Measurement | None:
     if not _applies(setup) or not setup.whole:
         return None
     found = {
-        load: {z: wrong_per_active("flips", t, 0.5) for z, t in by_z.items() if z in NEURAL}
+        load: {z: wrong_per_active(t, 0.5) for z, t in by_z.items() if z in NEURAL}
         for load, by_z in _collect(data, "tolerance_flips").items()
         if load in (LOW, MIDDLE) and len(by_z) > 1
     }
@@ -143,7 +149,7 @@ def _neural(setup: Networks, data: xr.Dataset) -> Measurement | None:
 def _synaptic(setup: Networks, data: xr.Dataset) -> Measurement | None:
     if not _applies(setup) or not setup.whole:
         return None
-    by_z = _collect(data, "tolerance_one_factor").get(LOW, {})
+    by_z = _collect(data, "tolerance_surviving").get(LOW, {})
     by_z = {z: t for z, t in by_z.items() if z in SYNAPTIC}
     if 2 not in by_z or len(by_z) < 2:
         return None
@@ -165,8 +171,8 @@ CLAIMS = [
         statement="Learning with z factors maximises the margin relative to the norm q = 2/z",
         source="Figure 2, bars of the SNR",
         published="largest for that z",
-        band=f"q = 2, 1, 2/3, 1/2, at every load of the run (below N = 1000: within "
-        f"{RATHER_CLOSE:.0%} of the largest, from load {MIDDLE:g} on)",
+        band=f"for q = 2, 1, 2/3, 1/2 at load {LOW:g} (below N = 1000: within "
+        f"{RATHER_CLOSE:.0%} of the largest)",
         measure=_margins,
     ),
     Claim(
@@ -174,7 +180,9 @@ CLAIMS = [
         statement="One and two factors reach the optimum",
         source="Figure 2, SNR against load",
         published="on the theoretical curves",
-        band="mean margin at least 0.95 of the exact optimum for the same patterns, at every load",
+        band="mean margin at least 0.95 of the exact optimum for the same patterns, at every "
+        "load of "
+        "the run; f50 takes the published number of steps, the main command fewer",
         measure=_optimum,
     ),
     Claim(
@@ -191,7 +199,7 @@ CLAIMS = [
         statement=f"The more factors, the fewer synapses survive (load {MIDDLE:g})",
         source="Figure 2, density against load",
         published="z = 1: 0.5, z = 2: 0.255, " + _by_factors(DENSITY_OF_MANY),
-        band="ordered; z = 3 and 4 within 0.04",
+        band=f"ordered; z = 3 and 4 within {CLOSE:g} ({RATHER_CLOSE:g} below N = 1000)",
         measure=_falls,
     ),
     Claim(
@@ -199,8 +207,8 @@ CLAIMS = [
         statement="Tolerance to neural noise falls with the number of factors",
         source="Figure 2, maximal neural noise",
         published=f"load {LOW:g}: {_by_factors(NEURAL)}; load {MIDDLE:g}: 0.08, 0.04, 0.02, 0.01",
-        band=f"ordered; at load {LOW:g} within 15 % (N = 1000 only); in wrong bits per active "
-        "neuron",
+        band=f"ordered; at load {LOW:g} within 10 % (N = 1000 only); independent flips, in wrong "
+        "bits per active neuron",
         measure=_neural,
     ),
     Claim(
@@ -208,8 +216,8 @@ CLAIMS = [
         statement="Tolerance to synaptic noise is largest with two factors",
         source="Figure 2, maximal synaptic noise",
         published=f"load {LOW:g}: {_by_factors(SYNAPTIC)}",
-        band="largest for z = 2; within 15 % (N = 1000 only); noise on one factor, relative to the "
-        "mean surviving factor",
+        band="largest for z = 2; within 10 % (N = 1000 only); noise on one factor of surviving "
+        "synapses, relative to their mean factor",
         measure=_synaptic,
     ),
 ]

@@ -15,7 +15,6 @@ from sharpwave_shared.parameters import (
     Distinct,
     Parameters,
     Positional,
-    Spelled,
 )
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ class Fluctuations(Parameters):
     """Time step; a whole number of them makes a unit of time."""
     sigma: Annotated[float, AtLeast(0)] = 0.05
     """Strength s of noise, per square root of time."""
-    mixture: Annotated[float, Between(0, 1)] = 0.5
+    mixture: Annotated[float, Between(0, 1)] = 0.0
     """Share k of noise that slow factors multiply."""
     drift: float = 0.1
     """Mean b of noise, relative to sigma."""
@@ -53,8 +52,6 @@ class Fluctuations(Parameters):
     """Rate of homeostasis."""
     tau: Annotated[float, Above(0)] = 30.0
     """Time constant of slow factors, at least dt."""
-    common_noise: Annotated[bool, Spelled("--common-noise/--separate-noise")] = True
-    """Noise that slow factors multiply: one for all synapses, or one for each."""
 
     def check(self) -> None:
         """Refuse time steps of which no whole number makes a unit of time, or that are too long."""
@@ -70,8 +67,8 @@ class Fluctuations(Parameters):
 
     @property
     def numbers(self) -> int:
-        """Random numbers that a step takes: xi_1 of every synapse, then xi_2."""
-        return self.synapses + (1 if self.common_noise else self.synapses)
+        """Random numbers that a step takes: xi_1 of every synapse, then xi_2 if it has a share."""
+        return self.synapses * (2 if self.mixture > 0 else 1)
 
 
 class SynNoise(Fluctuations, Experiment):
@@ -90,7 +87,7 @@ class SynNoise(Fluctuations, Experiment):
     )
     """Numbers of factors z of a synapse."""
     bootstraps: Annotated[int, Between(1, 100_000)] = 1000
-    """Resampled populations."""
+    """Curves of variation: of the data, and of resampled populations. Default: the paper's."""
 
     @property
     def label(self) -> str:

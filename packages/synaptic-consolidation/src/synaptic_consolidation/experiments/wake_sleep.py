@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from sharpwave_shared import lazy
 from sharpwave_shared.experiment import Experiment, Job
-from sharpwave_shared.parameters import AtLeast, Between, Spelled
+from sharpwave_shared.parameters import Between, Spelled
 from synaptic_consolidation.experiments.networks import Activity, Tests
 from synaptic_consolidation.limits import MOST_NEURONS, PAPER_N, check_patterns
 
@@ -20,7 +20,7 @@ class WakeSleep(Experiment):
     """Let a network learn sparse patterns by day, and consolidate them by night (Figure 3)."""
 
     conditions: ClassVar = ("seed", "day", "sleep")
-    quick: ClassVar = {"n": 300, "patterns": 60, "passes": 150, "cycles": 1000, "tests": 3}
+    quick: ClassVar = {"n": 300, "patterns": 60, "cycles": 1000, "tests": 3}
 
     n: Annotated[int, Between(2, MOST_NEURONS)] = PAPER_N
     """Neurons N."""
@@ -36,8 +36,6 @@ class WakeSleep(Experiment):
     """Days, each followed by a night."""
     keep_old: Annotated[bool, Spelled("--keep-old/--forget-old")] = True
     """Later nights replay memories of earlier days that still are attractors, or not."""
-    spread: Annotated[float, AtLeast(0, below=1)] = 0.3
-    """How much initial factors vary, relative to their mean."""
     tests: Tests = 20
     """Tests of recall at every level of noise."""
 

@@ -91,7 +91,7 @@ def over_rows(values: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Maxima(NamedTuple):
-    """The noise at which recall crosses 1/2, by what dimension there is beside seeds.
+    """The noise at which recall is nearest to 1/2, by what dimension there is beside seeds.
 
     Attributes
     ----------
@@ -113,7 +113,7 @@ def noise_axis(kind: str) -> str:
 
 def noise_unit(kind: str, f: float) -> float:
     """Give what stored levels of noise are multiplied with to be in the unit of the axis."""
-    return wrong_per_active(kind, 1.0, f) if kind in NEURAL else 1.0
+    return wrong_per_active(1.0, f) if kind in NEURAL else 1.0
 
 
 def maximal_noise(data: xr.Dataset, kind: str, f: float) -> Maxima:

@@ -17,6 +17,7 @@ from synaptic_consolidation.figures.theory import (
     curves_of,
     draw_density_theory,
     draw_margin_theory,
+    draw_synaptic_theory,
 )
 from synaptic_consolidation.measures import NORMS, WEIGHT_EDGES
 
@@ -24,8 +25,11 @@ EXPONENTS = {1: "2", 2: "1", 3: "2/3", 4: "1/2"}
 """The norm q = 2 / z in words, by z."""
 GAP = 0.01
 """By what share of the highest load the points of different z lie apart, so that all are seen."""
-PRUNED = (-1.7, -0.5)
-"""Where, on the axis of weights, the bars for pruned synapses are."""
+PRUNED = (-40.5, -34.5)
+"""Where, on the logarithmic axis of weights, the bars for pruned synapses are."""
+FLIPPED = 0.03
+"""Share of flipped bits that neural noise is shown relative to."""
+NEURAL_SNR = r"SNR, $\kappa$ / $(0.03 f)^{1/2}$"
 
 
 def draw(setup: Networks, data: xr.Dataset) -> dict[str, Figure]:
@@ -98,7 +102,7 @@ def _about_theory(setup: Networks) -> str:
 
 
 def _signal_to_noise(setup: Networks, data: xr.Dataset) -> Figure:
-    """Draw, for each norm q, which z has the largest margin."""
+    """Draw, for each norm q, the margins of all z relative to the largest."""
     loads, factors = common.shown_loads(setup.loads), sorted(setup.factors)
     width = 0.7 + 0.24 * len(factors)
     figure, panels = common.subplots(
@@ -109,11 +113,14 @@ def _signal_to_noise(setup: Networks, data: xr.Dataset) -> Figure:
     )
     for row, load in zip(panels, loads, strict=True):
         for axes, best in zip(row, NORMS, strict=True):
-            for i, z in enumerate(factors):
-                mean, sd = common.over_rows(data[f"snr_z{best}"].sel(factors=z, load=load))
+            found = [
+                common.over_rows(data[f"snr_z{best}"].sel(factors=z, load=load)) for z in factors
+            ]
+            largest = max(abs(float(mean)) for mean, _ in found) or 1.0
+            for i, (z, (mean, sd)) in enumerate(zip(factors, found, strict=True)):
                 axes.bar(
-                    *(i, float(mean)),
-                    yerr=float(sd),
+                    *(i, float(mean) / largest),
+                    yerr=float(sd) / largest,
                     color=common.look(z)["color"],
                     alpha=1.0 if z == best else common.LIGHT,
                     error_kw={"linewidth": 0.9},
@@ -121,32 +128,50 @@ def _signal_to_noise(setup: Networks, data: xr.Dataset) -> Figure:
             axes.axhline(0, color="black", linewidth=0.8)
             axes.set_xticks(range(len(factors)), labels=map(str, factors))
             axes.locator_params(axis="y", nbins=4)
-        row[0].set_ylabel(f"$\\alpha$ = {load:g}\nSNR")
+        row[0].set_ylabel(f"$\\alpha$ = {load:g}\nSNR / largest SNR")
     for axes, z in zip(panels[0], NORMS, strict=True):
         axes.set_title(f"$q$ = {EXPONENTS[z]}")
     for axes in panels[-1]:
         axes.set_xlabel("factors $z$")
     caption(
         figure,
-        "Margins relative to norms $q$: min $yh$ / (mean of $w^q$)$^{1/q}$ $[Nf(1-f)]^{1/2}$. Full "
-        "colour: $q$ = 2/$z$, the norm for which $z$ factors should be best. "
+        "Margins relative to norms $q$, min $yh$ / (mean of $w^q$)$^{1/q}$ "
+        "$[Nf(1-f)]^{1/2}$, and to "
+        "the largest of all $z$. Full colour: $q$ = 2/$z$, the norm for which $z$ factors "
+        "should be "
+        "best. "
         f"Bars: {_about_rows(setup, data)}",
     )
     return figure
 
 
 def _margin(setup: Networks, data: xr.Dataset) -> Figure:
-    figure, panels = common.subplots(1, 2, figsize=(8.8, 3.3))
-    for axes, z, name in zip(panels, (1, 2), ("margin", "snr_z2"), strict=True):
-        draw_margin_theory(axes, curves_of(data), z)
-        low, high = _plot_points(axes, setup, data, name)
+    """Draw margins relative to the norms 2 and 1, those of neural and of synaptic noise."""
+    figure, (neural, synaptic) = common.subplots(1, 2, figsize=(8.8, 3.3))
+    curves = curves_of(data)
+    unit = np.sqrt(FLIPPED * setup.f)
+    scaled = data.assign(neural_snr=data["margin"].where(data["margin"] > 0) / unit)
+    draw_margin_theory(neural, curves.assign(l2_margin=curves["l2_margin"] / unit), 1)
+    _, high = _plot_points(neural, setup, scaled, "neural_snr")
+    low = float(scaled["neural_snr"].min())
+    neural.set(yscale="log", title="Neural noise", ylabel=NEURAL_SNR)
+    if high > 0:
+        neural.set_ylim(0.6 * low, 1.5 * high)
+    draw_synaptic_theory(synaptic, curves, setup.f)
+    low, high = _plot_points(synaptic, setup, data, "snr_z2")
+    # Curves grow without limit as the load falls: points say what is shown of them.
+    synaptic.set(ylim=(1.1 * low, 1.15 * high or None), title="Synaptic noise")
+    if low < 0:
+        synaptic.axhline(0, color="0.6", linewidth=0.8, zorder=0)
+    for axes in (neural, synaptic):
         axes.set_xlim(0, _load_limit(setup))
-        # Curves grow without limit as the load falls: points say what is shown of them.
-        axes.set_ylim(1.1 * low, 1.15 * high or None)
-        if low < 0:
-            axes.axhline(0, color="0.6", linewidth=0.8, zorder=0)
     common.legend_of_all(figure)
-    caption(figure, f"Points: {_about_rows(setup, data)} Lines: {_about_theory(setup)}.")
+    caption(
+        figure,
+        f"Margins relative to what {FLIPPED:.0%} of flipped bits, or noise on weights, change "
+        f"h by. "
+        f"Points: {_about_rows(setup, data)} Lines: {_about_theory(setup)}.",
+    )
     return figure
 
 
@@ -168,7 +193,7 @@ def _density(setup: Networks, data: xr.Dataset) -> Figure:
 
 
 def _weights(setup: Networks, data: xr.Dataset) -> Figure:
-    """Draw the distributions of surviving weights, and of all with the pruned ones beside 0."""
+    """Draw the distributions of surviving weights, and of all, the pruned ones on the left."""
     loads, factors = common.shown_loads(setup.loads), sorted(setup.factors)
     figure, panels = common.subplots(
         *(2, len(loads)),
@@ -179,25 +204,19 @@ def _weights(setup: Networks, data: xr.Dataset) -> Figure:
     )
     for (surviving, everything), load in zip(panels.T, loads, strict=True):
         for i, z in enumerate(factors):
-            network = data.sel(load=load, factors=z)
-            left = float(common.over_rows(network["density"])[0])
-            draw_weights(
-                *(surviving, everything, network["histogram"].mean("seed").values, left),
-                (PRUNED[0] + i * (PRUNED[1] - PRUNED[0]) / len(factors)),
-                (PRUNED[1] - PRUNED[0]) / len(factors),
-                color=common.look(z)["color"],
-                label=f"$z$ = {z}",
-            )
+            histogram = data["histogram"].sel(load=load, factors=z).mean("seed").values
+            look = {"color": common.look(z)["color"], "label": f"$z$ = {z}"}
+            draw_weights(surviving, everything, histogram, (i, len(factors)), **look)
         surviving.set_title(f"$\\alpha$ = {load:g}")
         weight_axes(surviving, everything)
-    panels[0, 0].set_ylabel("probability density,\nsurviving synapses")
+    panels[0, 0].set_ylabel("probability density of\n$\\log_{10} w$, surviving")
     panels[1, 0].set_ylabel("share of all synapses")
     common.legend_of_all(figure)
     caption(
         figure,
-        "Weights relative to the mean of the surviving ones (top); and all (bottom): the share of "
-        f"pruned synapses, and of others in bins of 1/8 of the mean. "
-        f"{_about_networks(setup, data)}",
+        "Weights that survive (top), and all (bottom), in bins of a tenth of a decade; "
+        "pruned ones, "
+        f"whose weight is 0, are on the left. {_about_networks(setup, data)}",
     )
     return figure
 
@@ -206,28 +225,36 @@ def draw_weights(
     surviving: Axes,
     everything: Axes,
     histogram: np.ndarray,
-    density: float,
-    x: float,
-    width: float,
+    place: tuple[int, int],
     *,
     color: str,
     label: str,
 ) -> None:
-    """Draw a distribution of surviving weights, and beside it the share of pruned ones, at x."""
+    """Draw a distribution of weights, see `histogram_of_weights`.
+
+    `place` says which bar that of the pruned ones is, of how many.
+    """
     line: dict[str, Any] = {"color": color, "linewidth": 1.2, "baseline": None}
-    surviving.stairs(histogram, WEIGHT_EDGES, label=label, **line)
-    everything.stairs(histogram * density * np.diff(WEIGHT_EDGES), WEIGHT_EDGES, **line)
-    everything.bar(x, 1 - density, width, align="edge", color=color)
+    left = histogram.sum()
+    decades = np.diff(np.log10(WEIGHT_EDGES))
+    surviving.stairs(histogram / (left or 1.0) / decades, WEIGHT_EDGES, label=label, **line)
+    everything.stairs(np.where(histogram > 0, histogram, np.nan), WEIGHT_EDGES, **line)
+    number, count = place
+    edges = 10.0 ** (PRUNED[0] + (PRUNED[1] - PRUNED[0]) * np.arange(number, number + 2) / count)
+    everything.bar(edges[0], 1 - left, edges[1] - edges[0], align="edge", color=color)
 
 
 def weight_axes(surviving: Axes, everything: Axes) -> None:
     """Label and limit the axes of `draw_weights`."""
-    surviving.set(xlim=(0, WEIGHT_EDGES[-1]), ylim=(0, None))
-    everything.set_yscale("log")
-    ticks = range(int(WEIGHT_EDGES[-1]) + 1)
-    everything.set_xticks([sum(PRUNED) / 2, *ticks], labels=["pruned", *map(str, ticks)])
-    for axes in (surviving, everything):
-        axes.set_xlabel("$w$ / mean surviving $w$")
+    surviving.set_xscale("log")
+    surviving.set(xlim=(1e-3, 10), ylim=(0, None), xlabel="weight $w$ (a.u.)")
+    everything.set(xscale="log", yscale="log", xlim=(1e-41, 10), xlabel="weight $w$ (a.u.)")
+    powers = (-20, -10, 0)
+    everything.set_xticks(
+        [10.0 ** (sum(PRUNED) / 2), *(10.0**p for p in powers)],
+        labels=["pruned", *(f"$10^{{{p}}}$" for p in powers)],
+    )
+    everything.minorticks_off()
 
 
 def _optimality(setup: Networks, data: xr.Dataset) -> Figure:

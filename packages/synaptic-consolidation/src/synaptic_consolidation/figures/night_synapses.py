@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -12,11 +13,16 @@ from matplotlib.figure import Figure
 from sharpwave_shared.plotting import caption
 from synaptic_consolidation.experiments.wake_sleep import WakeSleep
 from synaptic_consolidation.figures import common
-from synaptic_consolidation.figures.networks import EXPONENTS, PRUNED, draw_weights, weight_axes
+from synaptic_consolidation.figures.networks import EXPONENTS, draw_weights, weight_axes
 
 TIMES = {"before": "before sleep", "after": "after sleep"}
 COLOURS = {"before": "C0", "after": "C1"}
 DOTS: dict[str, Any] = {"marker": "o", "markersize": 3, "linewidth": 1.1}
+WAKE = {
+    "wake_memorised": "share of attractors",
+    "wake_snr": "SNR ($q$ = 1)",
+    "wake_density": "density",
+}
 SMALLEST_SHOWN = 1e-3
 """Weights are followed down to this share of their mean in the evening."""
 
@@ -84,26 +90,41 @@ def _cycle_axis(axes: Axes, last: int) -> None:
 
 
 def _course(setup: WakeSleep, night: xr.Dataset) -> Figure:
-    figure, (snr, density, norms) = common.subplots(1, 3, figsize=(10.2, 3.2))
+    """Draw what the day and the night change."""
+    figure, panels = plt.subplot_mosaic(
+        [["wake_memorised", "wake_snr", "wake_density"], ["norms", "snr", "density"]],
+        figsize=(9.6, 5.6),
+    )
+    for name, label in WAKE.items():
+        axes = panels[name]
+        for of_seed in night[name].transpose("seed", "seen").values:
+            axes.plot(night["seen"], of_seed, color="C0")
+        axes.set(xlabel="passes", ylabel=label, xlim=(0, setup.passes))
+    panels["wake_memorised"].set_ylim(-0.03, 1.05)
+    panels["wake_snr"].axhline(0, color="0.6", linewidth=0.8, zorder=0)
     for i, (z, q) in enumerate(EXPONENTS.items()):
         mean, _ = common.over_rows(night[f"snr_z{z}"])
         # A logarithmic axis has no place for the negative ones of patterns that are not kept.
         mean = np.where(mean > 0, mean, np.nan)
-        snr.plot(night["cycle"], mean, color=f"C{2 + i}", label=f"$q$ = {q}")
-    snr.set(yscale="log", ylabel="SNR")
-    snr.legend()
-    _plot_course(density, night, "density", "density", "C0")
-    density.set(ylim=(0, 1.03), ylabel="density (share of weights above 0)")
+        panels["snr"].plot(night["cycle"], mean, color=f"C{2 + i}", label=f"$q$ = {q}")
+    panels["snr"].set(yscale="log", ylabel="SNR")
+    panels["snr"].legend()
+    _plot_course(panels["density"], night, "density", "density", "C0")
+    panels["density"].set_ylabel(WAKE["wake_density"])
+    lowest = float(night["mean_density"].min())
+    for name in ("density", "wake_density"):
+        panels[name].set(yscale="log", ylim=(0.5 * lowest or 1e-3, 1.3))
     for name, label, colour in (("l1", r"$|w|_1$", "C0"), ("l2", r"$|w|_2$", "C1")):
-        _plot_course(norms, night, name, label, colour)
-    norms.set(ylim=(0, None), ylabel="norm of a neuron's weights (a.u.)")
-    norms.legend()
-    for axes in (snr, density, norms):
-        _cycle_axis(axes, setup.cycles)
+        _plot_course(panels["norms"], night, name, label, colour)
+    panels["norms"].set(ylim=(0, None), ylabel="norm of a neuron's weights (a.u.)")
+    panels["norms"].legend()
+    for name in ("snr", "density", "norms"):
+        _cycle_axis(panels[name], setup.cycles)
     caption(
         figure,
-        "SNR: min $yh$ / (mean of $w^q$)$^{1/q}$ $[Nf(1-f)]^{1/2}$, where above 0. Mean over "
-        f"neurons; bands: s.d. {about_night(setup, night)}",
+        "Above: the day; a line for each seed. Below: the night. SNR: min $yh$ / (mean of "
+        "$w^q$)$^{1/q}$ $[Nf(1-f)]^{1/2}$ over new patterns by day ($q$ = 1) and replayed ones by "
+        f"night, where above 0. Mean over neurons; bands: s.d. {about_night(setup, night)}",
     )
     return figure
 
@@ -173,25 +194,21 @@ def _matrices(setup: WakeSleep, night: xr.Dataset) -> Figure:
 
 
 def _weights(setup: WakeSleep, night: xr.Dataset) -> Figure:
-    """Draw the distributions of surviving weights, and of all with the pruned ones beside 0."""
+    """Draw the distributions of surviving weights, and of all, the pruned ones on the left."""
     figure, (surviving, everything) = common.subplots(1, 2, figsize=(8.2, 3.3))
-    width = (PRUNED[1] - PRUNED[0]) / 2
     for i, (time, label) in enumerate(TIMES.items()):
-        at = night.sel(sleep=time)
-        draw_weights(
-            *(surviving, everything, at["histogram"].mean("seed").values),
-            *(float(at["mean_density"].mean()), PRUNED[0] + i * width, width),
-            color=COLOURS[time],
-            label=label,
-        )
+        histogram = night["histogram"].sel(sleep=time).mean("seed").values
+        look = {"color": COLOURS[time], "label": label}
+        draw_weights(surviving, everything, histogram, (i, len(TIMES)), **look)
     weight_axes(surviving, everything)
-    surviving.set_ylabel("probability density, surviving synapses")
+    surviving.set_ylabel("probability density of\n$\\log_{10} w$, surviving")
     everything.set_ylabel("share of all synapses")
     common.legend_of_all(figure)
     caption(
         figure,
-        "Weights relative to the mean of the surviving ones (left); and all (right): the share of "
-        f"pruned synapses, and of others in bins of 1/8 of the mean. {about_night(setup, night)}",
+        "Weights that survive (left), and all (right), in bins of a tenth of a decade; "
+        "pruned ones, "
+        f"whose weight is 0, are on the left. {about_night(setup, night)}",
     )
     return figure
 
@@ -201,23 +218,26 @@ def _pruning(setup: WakeSleep, night: xr.Dataset) -> Figure:
     figure, axes = common.subplots(figsize=(4.8, 3.4))
     for i, cycle in enumerate(night["look"].values):
         whole = "all " if cycle == setup.cycles else ""
-        weight = night["initial_weight"]
         common.plot_seeds(
             axes,
-            weight / weight.mean("weight_bin"),
+            night["initial_weight"],
             night["pruned"].sel(look=cycle),
             **DOTS | {"marker": "os^"[i], "color": f"C{i}"},
             label=f"after {whole}{cycle:,} cycles",
         )
-    axes.set(ylim=(-0.03, 1.05), xlim=(0, None), xlabel="initial $w$ / mean initial $w$")
+    axes.set(ylim=(-0.03, 1.05), xlabel=r"initial $\log_{10} w$ (s.d. from its mean)")
     axes.set_ylabel("probability of being pruned")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3)
-    caption(figure, f"Synapses in bins of equal numbers. {about_night(setup, night)}")
+    caption(
+        figure,
+        f"Synapses in bins of equal width, by their weight in the evening. "
+        f"{about_night(setup, night)}",
+    )
     return figure
 
 
 def _connectivity(setup: WakeSleep, night: xr.Dataset) -> Figure:
-    """Draw connection probability and strength against how alike two neurons respond."""
+    """Draw connection probability and strength against how alike the inputs of two neurons are."""
     figure, panels = common.subplots(1, 2, figsize=(7.4, 3.3))
     names = {"connected": "connection probability", "strength": "mean surviving $w$ (a.u.)"}
     for axes, (name, label) in zip(panels, names.items(), strict=True):
@@ -225,13 +245,13 @@ def _connectivity(setup: WakeSleep, night: xr.Dataset) -> Figure:
             at = night.sel(sleep=time)
             look = DOTS | {"color": COLOURS[time], "label": TIMES[time]}
             common.plot_seeds(axes, at["correlation"], at[name], **look)
-        axes.set(xlabel="correlation of responses", ylabel=label)
+        axes.set(xlabel="correlation of input currents", ylabel=label)
     panels[0].set_ylim(-0.03, 1.05)
     panels[1].set_ylim(bottom=0)
     common.legend_of_all(figure)
     caption(
         figure,
-        "Pairs of neurons by how their activity in the replayed patterns is correlated. "
-        f"{about_night(setup, night)}",
+        "Pairs of neurons by how their inputs, in replayed patterns, are correlated; in bins of "
+        f"equal width. {about_night(setup, night)}",
     )
     return figure

@@ -17,7 +17,7 @@ from synaptic_consolidation.figures.theory import LOAD
 
 SHOWN = {
     "neural-noise": ("flips", "balanced"),
-    "synaptic-noise": ("one_factor", "all_factors", "surviving"),
+    "synaptic-noise": ("surviving", "one_factor", "all_factors"),
 }
 """Kinds of noise of each figure, the most important first."""
 LINES = ("-", ":", "--")
@@ -78,7 +78,7 @@ def _noise(setup: Networks, data: xr.Dataset, kinds: Sequence[str]) -> Figure:
     _legend(figure, factors, kinds)
     caption(
         figure,
-        f"Recall, and the noise at which it crosses 1/2. {_about(setup, data)}"
+        f"Recall, and the noise at which it is nearest to 1/2. {_about(setup, data)}"
         f"{common.about_arrows(*everything)}",
     )
     return figure
@@ -126,8 +126,9 @@ def _tolerance(setup: Networks, data: xr.Dataset) -> Figure:
     common.legend_of_all(figure)
     caption(
         figure,
-        "The noise at which recall crosses 1/2: left, bits of the cue are flipped; right, Gaussian "
-        f"noise is added to one factor of all synapses. {_about(setup, data)}"
+        "The noise at which recall is nearest to 1/2: left, bits of the cue are flipped; "
+        "right, Gaussian "
+        f"noise is added to one factor of surviving synapses. {_about(setup, data)}"
         f"{common.about_arrows(*everything)}",
     )
     return figure

@@ -15,6 +15,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from sharpwave_shared.plotting import caption
 from synaptic_consolidation.experiments.synapses import SynNoise
 from synaptic_consolidation.figures import common
+from synaptic_consolidation.spines import SIMULATED_LAG
 from synaptic_consolidation.synapses import DIRECTIONS, SHOWN_PAIRS, SIMULATED_HOURS
 
 COLOURS = {"growth": "C0", "shrinkage": "C1"}
@@ -27,7 +28,7 @@ Q_MIN = r"$q_{\mathrm{min}}$"
 
 @dataclass(frozen=True)
 class _Shown:
-    """A recording in the figures: name, results, hours between samples, look of its line."""
+    """A recording in the figures: name, results, hours between sizes, look of its line."""
 
     name: str
     data: xr.Dataset
@@ -61,7 +62,7 @@ def _shown(data: xr.Dataset) -> list[_Shown]:
         _Shown(
             f"z = {z}",
             first.sel(factors=z),
-            SIMULATED_HOURS,
+            SIMULATED_LAG * SIMULATED_HOURS,
             {"color": colours[i], "linestyle": LINES[i % len(LINES)]},
         )
         for i, z in enumerate(factors)
@@ -108,7 +109,7 @@ def _noise(data: xr.Dataset, shown: list[_Shown]) -> Figure:
     times = " and ".join(dict.fromkeys(_in_words(r.hours) for r in shown))
     caption(
         figure,
-        f"Sizes of synapses w and changes |dw| over one sample ({times}), with their "
+        f"Sizes of synapses w and changes |dw| over {times}, with their "
         "distributions, moving averages over 1/20 of the sorted pairs (thick), and lines through "
         f"the logarithms of these (dashed), of which the slopes are given; {_first_seed(data)}. "
         f"At most {SHOWN_PAIRS:,} pairs are shown for each direction.",
@@ -189,7 +190,7 @@ def _slopes(data: xr.Dataset) -> Figure:
             handles[f"{direction}, {_name(data)}"] = _line(axes, measured, "slope_moving", colour)
     axes.set_ylabel("slope of log |dw| against log w")
     _finish(figure, axes, data, handles, 2)
-    caption(figure, f"Changes over one sample; {_spread(data)}.")
+    caption(figure, f"Changes over 20 min in simulations; {_spread(data)}.")
     return figure
 
 
@@ -197,15 +198,24 @@ def _q_min(data: xr.Dataset) -> Figure:
     figure, axes = common.subplots(figsize=(4.6, 3.4))
     z, value, sd = _by_factors(data, "q_min")
     smooth = np.geomspace(z.min() - 0.3, z.max() + 0.3, 200)
-    handles: dict[str, Any] = {
-        "2/z": axes.plot(smooth, 2 / smooth, color="0.5", linestyle="--")[0],
-        "simulated": axes.errorbar(z, value, sd, color="C0", marker="o", capsize=2, ls="none"),
-    }
+    handles: dict[str, Any] = {"2/z": axes.plot(smooth, 2 / smooth, color="0.5", linestyle="--")[0]}
+    if data.sizes["seed"] == 1:
+        dots = axes.errorbar(z, value, sd, color="C0", marker="o", capsize=2, ls="none")
+        handles["simulated"] = dots
+        about = _spread(data)
+    else:
+        seeds = data["q_min"].sel(factors=z).transpose("factors", "seed").values
+        shift = np.linspace(-0.15, 0.15, seeds.shape[1])
+        dots = axes.plot(z[:, None] + shift, seeds, "o", color="C0", markersize=2.5, alpha=0.5)
+        handles["each seed"] = dots[0]
+        look = {"color": "C0", "marker": "_", "markersize": 14, "ls": "none"}
+        handles["median"] = axes.plot(z, np.nanmedian(seeds, axis=1), **look)[0]
+        about = common.seeds_of(data)
     if (measured := _measured(data)) is not None:
         handles[f"{_name(data)} ± s.d."] = _line(axes, measured, "q_min", "black")
     axes.set(ylim=(0, None), ylabel=Q_MIN)
     _finish(figure, axes, data, handles, 3)
-    caption(figure, f"Exponent of the norm that varies least over time; {_spread(data)}.")
+    caption(figure, f"Exponent of the norm that varies least over time; {about}.")
     return figure
 
 
@@ -271,11 +281,15 @@ def _variation(data: xr.Dataset, shown: list[_Shown]) -> Figure:
         axes.set_xlabel("exponent q of the norm")
     _legend(figure, plain)
     text = (
-        "Left: norms of the population over time. Right: curves of resampled populations, rescaled "
-        f"to [0, 1], means; {_first_seed(data)}."
+        "Left: norms of the population over time. Right: means of curves of the data and of "
+        f"resampled populations, rescaled to [0, 1]; {_first_seed(data)}."
     )
     if shown[-1].measured:
-        text += " Band: standard deviation. $R^2$: of the measured mean explained by a simulation."
+        text += (
+            " Band: standard deviation. $R^2$: of all measured curves, explained by the mean "
+            "one of "
+            "a simulation."
+        )
     caption(figure, text)
     return figure
 
@@ -301,14 +315,15 @@ def _bootstraps(setup: SynNoise, data: xr.Dataset, shown: list[_Shown]) -> Figur
         histogram.axvline(q_min, color="black", linewidth=1)
         look = {"color": "black", "alpha": 0.1, "linewidth": 0, "zorder": 0}
         histogram.axvspan(q_min - sd, q_min + sd, **look)
-        histogram.set(ylabel="resampled populations", title=f"{Q_MIN} = {q_min:.2f} ± {sd:.2f}")
+        histogram.set(ylabel="curves", title=f"{Q_MIN} = {q_min:.2f} ± {sd:.2f}")
         histogram.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     for axes in panels[-1]:
         axes.set(xlabel="exponent q of the norm", xlim=(0, q[-1] + 0.05))
     caption(
         figure,
         f"Left: {data.sizes['curve_shown']} of {setup.bootstraps:,} "
-        "populations resampled with replacement; dots: minima. Right: minima of all, their mean "
+        "curves, of the data and of populations resampled anew at every time and for every $q$; "
+        "dots: minima. Right: minima of all, their mean "
         f"and standard deviation; {_first_seed(data)}.",
     )
     return figure
@@ -325,4 +340,4 @@ def _first_seed(data: xr.Dataset) -> str:
 def _spread(data: xr.Dataset) -> str:
     """Say what points and bars are."""
     means = "" if data.sizes["seed"] == 1 else ", means over seeds"
-    return f"bars: standard deviation over resampled populations{means}; {common.seeds_of(data)}"
+    return f"bars: s.d. over resampled populations{means}; {common.seeds_of(data)}"

@@ -27,6 +27,7 @@ MARGINS: Mapping[int, str] = {
 """By the number of factors that maximise the margin."""
 LOAD = "load $\\alpha$ = $M/N$ (patterns per neuron)"
 NO_SOLUTION = "0.85"
+MEAN_TO_NORM = 1 / np.sqrt(np.pi)
 LOWEST_SHOWN = 0.04
 """Margins grow without limit as the load falls; they are shown from this share of the critical
 load on."""
@@ -45,6 +46,17 @@ def draw_margin_theory(axes: Axes, curves: xr.Dataset, factors: int) -> None:
     """Draw the largest margin against the load: k of one factor, or rho of two; label the axes."""
     _plot_curve(axes, curves, factors, "margin")
     axes.set(xlabel=LOAD, ylabel=MARGINS[factors])
+
+
+def draw_synaptic_theory(axes: Axes, curves: xr.Dataset, f: float) -> None:
+    """Draw rho of the weights with the largest l1 margin, and of those with the largest l2 margin.
+
+    The latter are distributed like max(z, 0) for normal z, whose mean is `MEAN_TO_NORM` times its
+    root mean square.
+    """
+    of_l2 = curves["l2_margin"] / (MEAN_TO_NORM * np.sqrt(f * (1 - f)))
+    axes.plot(curves["load"].values, of_l2.values, color=COLOURS[1], linestyle=LINES[1])
+    draw_margin_theory(axes, curves, 2)
 
 
 def draw_density_theory(axes: Axes, curves: xr.Dataset) -> None:

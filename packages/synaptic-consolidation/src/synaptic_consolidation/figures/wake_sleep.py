@@ -9,16 +9,19 @@ import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from scipy.stats import linregress
 
 from sharpwave_shared.plotting import caption
 from sharpwave_shared.statistics import mean_and_sd
 from synaptic_consolidation.comparison import KINDS as NOISE
-from synaptic_consolidation.comparison import RASTER_NOISE, RASTER_STEPS
+from synaptic_consolidation.comparison import (
+    RASTER_CALM,
+    RASTER_CUE,
+    RASTER_NOISE,
+    RASTER_STEPS,
+)
 from synaptic_consolidation.experiments.wake_sleep import WakeSleep
 from synaptic_consolidation.figures import common
 from synaptic_consolidation.figures.night_synapses import (
@@ -27,9 +30,12 @@ from synaptic_consolidation.figures.night_synapses import (
     about_night,
     night_synapse_figures,
 )
+from synaptic_consolidation.night import GAINS
 from synaptic_consolidation.recall import NEURAL
 
-RASTER_LOOKS = {"silent": "1", "active": "C0", "wrongly active": "C1", "wrongly silent": "0.75"}
+RASTER_LOOKS = {"active, as in the cue": "C0", "wrongly active": "C1"}
+SPARSENESS = {"": "Inputs", "soft_": "Soft threshold", "hard_": "Hard threshold"}
+"""Kinds of responses, see `comparison.RESPONSES`."""
 SHARES = {
     "memorised": "new ones, evening",
     "old_by_day": "older memories, evening",
@@ -60,52 +66,45 @@ def draw(setup: WakeSleep, data: xr.Dataset) -> dict[str, Figure]:
 
 
 def _rasters(setup: WakeSleep, night: xr.Dataset) -> Figure:
-    """Draw the activity of some neurons that recall some patterns."""
-    raster = night["raster"].isel(seed=0).transpose("sleep", "step", "cue", "neuron")
-    raster = raster.dropna("cue", how="all").dropna("neuron", how="all")  # what is filled up
-    shown = {time: raster.sel(sleep=time).values > 0 for time in TIMES}
-    _, cues, neurons = shown["before"].shape
-    targets = shown["before"][0]
-    # Neurons that belong together lie together: by the first pattern in which they are active.
-    order = np.argsort(np.where(targets.any(0), targets.argmax(0), cues), kind="stable")
-    figure, panels = common.subplots(
-        *(2, cues), figsize=(1.3 + 1.35 * cues, 4.4), squeeze=False, sharex=True, sharey=True
-    )
-    # silent, active, wrongly active, wrongly silent
-    states = {
-        time: np.where(active, np.where(targets, 1, 2), np.where(targets, 3, 0))
-        for time, active in shown.items()
-    }
-    for row, (time, label) in zip(panels, TIMES.items(), strict=True):
-        for cue, axes in enumerate(row):
-            axes.imshow(
-                states[time][:, cue, order].T,
-                cmap=ListedColormap(list(RASTER_LOOKS.values())),
-                vmin=-0.5,
-                vmax=len(RASTER_LOOKS) - 0.5,
-                aspect="auto",
-                origin="lower",
-                extent=(0, RASTER_STEPS, 0, neurons),
-            )
-            axes.axvline(RASTER_STEPS / 2, color="black", linewidth=0.8, linestyle=":")
-        row[0].set_ylabel(f"{label}\nneuron")
-    for cue, axes in enumerate(panels[0], start=1):
-        axes.set_title(f"pattern {cue}")
-    for axes in panels[-1]:
-        axes.set_xlabel("time (steps)")
-    seen = np.unique(np.concatenate([state.ravel() for state in states.values()]))
-    handles = [
-        Patch(facecolor=colour, edgecolor="0.5", linewidth=0.5, label=name)
-        for i, (name, colour) in enumerate(RASTER_LOOKS.items())
-        if i in seen
-    ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    """Draw the activity and the inputs of some neurons, which recall one cue after another."""
+    names = ["raster", "currents"]
+    first = night[names].isel(seed=0).transpose("sleep", "step", "neuron").dropna("neuron")
+    cues = first["raster"].sel(sleep="before")[::RASTER_CUE].values > 0
+    # Neurons that belong together lie together: by the first cue in which they are active.
+    order = np.argsort(np.where(cues.any(0), cues.argmax(0), len(cues)), kind="stable")
+    targets = np.repeat(cues, RASTER_CUE, 0)[:RASTER_STEPS, order]
+    figure, panels = common.subplots(2, 1, figsize=(8.6, 6.4), sharex=True, sharey=True)
+    for axes, (time, label) in zip(panels, TIMES.items(), strict=True):
+        active, currents = (first[name].sel(sleep=time).values[:, order] for name in names)
+        currents = currents / currents.std()
+        axes.imshow(
+            *(currents.T,),
+            cmap="Greys",
+            vmin=-2.0,
+            vmax=4.0,
+            aspect="auto",
+            origin="lower",
+            extent=(0, RASTER_STEPS, 0, len(order)),
+        )
+        for (name, colour), which in zip(
+            RASTER_LOOKS.items(), ((active > 0) & targets, (active > 0) & ~targets), strict=True
+        ):
+            step, neuron = np.nonzero(which)
+            look = {"markersize": 1.4, "color": colour, "linestyle": "none"}
+            axes.plot(step + 0.5, neuron + 0.5, "s", label=name, **look)
+        axes.axvline(RASTER_CALM, color="black", linewidth=0.8, linestyle=":")
+        axes.set(title=label, ylabel="neuron", xlim=(0, RASTER_STEPS), ylim=(0, len(order)))
+    panels[1].set_xlabel("time (steps)")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=2, markerscale=4)
     caption(
         figure,
-        f"Activity from a pattern on, of {neurons} of {setup.n} neurons (those that are active "
-        "in one of these patterns, sorted by pattern, and some others); after half of the "
-        "time (dotted) with noise on one factor of all synapses, of a s.d. of "
-        f"{RASTER_NOISE:g} mean factors. {about_night(setup, night, first=True)}",
+        f"Activity (dots) and the inputs that it causes (grey, darker: higher) of {len(order)} of "
+        f"{setup.n} neurons, sorted by the first cue that they are active in. Every {RASTER_CUE} "
+        f"steps another memory is the cue; from step {RASTER_CALM} on (dotted) noise on one factor "
+        f"of all synapses, of a s.d. of {RASTER_NOISE:g} mean factors, is drawn anew in every "
+        f"step. "
+        f"{about_night(setup, night, first=True)}",
     )
     return figure
 
@@ -138,7 +137,7 @@ def _tolerance(setup: WakeSleep, night: xr.Dataset) -> Figure:
     figure.legend(handles, labels, loc="outside upper center", ncols=2)
     caption(
         figure,
-        f"Recall, and the noise at which it crosses 1/2; {setup.tests} tests per level; "
+        f"Recall, and the noise at which it is nearest to 1/2; {setup.tests} tests per level; "
         f"{common.about_spread(night)}. {about_night(setup, night)}"
         f"{common.about_arrows(*everything)}",
     )
@@ -146,25 +145,40 @@ def _tolerance(setup: WakeSleep, night: xr.Dataset) -> Figure:
 
 
 def _robustness(setup: WakeSleep, night: xr.Dataset) -> Figure:
-    """Draw how much robustness each memory gains."""
-    names = {"robustness_min": "weakest neuron", "robustness_mean": "mean of neurons"}
-    figure, panels = common.subplots(1, 2, figsize=(7.2, 3.2))
-    for axes, (name, title) in zip(panels, names.items(), strict=True):
-        before, after = (night[name].sel(sleep=time).values.ravel() for time in TIMES)
-        known = np.isfinite(before) & np.isfinite(after)
-        x, gain = before[known], after[known] - before[known]
-        axes.plot(x, gain, "o", color="C0", markersize=3, alpha=0.6)
-        if len(np.unique(x)) >= FEWEST_POINTS:
-            slope, intercept, _, p, _ = linregress(x, gain)
-            ends = np.array([x.min(), x.max()])
-            axes.plot(ends, intercept + slope * ends, color="C1")
-            title += f"\nslope {slope:.2f}, $p$ = {p:.1g}"
-        axes.axhline(0, color="0.6", linewidth=0.8, zorder=0)
-        axes.set(title=title, xlabel="robustness before sleep", ylabel="gain by sleep")
+    """Draw the robustness of each memory after some replay cycles against that before."""
+    names = {"min": "weakest neuron", "mean": "mean of neurons"}
+    figure, panels = common.subplots(1, 2, figsize=(9.6, 3.9))
+    last = int(night["cycle"][-1])
+    shown = [("robustness_{}", cycle) for cycle in (*GAINS, last) if cycle <= last]
+    shown.append(("shuffled_{}", last))
+    for axes, (which, title) in zip(panels, names.items(), strict=True):
+        lowest, highest = np.inf, -np.inf
+        for i, (name, cycle) in enumerate(shown):
+            values = night[name.format(which)]
+            before, after = (values.sel(cycle=c).values.ravel() for c in (0, cycle))
+            known = np.isfinite(before) & np.isfinite(after)
+            before, after = before[known], after[known]
+            control = name.startswith("shuffled")
+            colour = "0.6" if control else f"C{i}"
+            label = f"{cycle:,} cycles" + ", shuffled" * control
+            if len(np.unique(before)) >= FEWEST_POINTS:
+                slope, intercept, *_ = linregress(before, after)
+                ends = np.array([before.min(), before.max()])
+                axes.plot(ends, intercept + slope * ends, color=colour, zorder=3)
+                label += f": slope {slope:.2f}"
+            axes.plot(before, after, "o", color=colour, markersize=2.2, alpha=0.5, label=label)
+            if len(before):
+                lowest, highest = min(lowest, before.min()), max(highest, before.max())
+        if highest > lowest:
+            ends = [lowest, highest]
+            axes.plot(ends, ends, color="black", linewidth=0.8, linestyle=":", label="unchanged")
+        axes.set(title=title, xlabel="robustness before sleep", ylabel="robustness after")
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=7)
     caption(
         figure,
-        "Robustness of each replayed memory, $yh$ / $|w|_2$: that of its weakest neuron, and the "
-        f"mean of all neurons. {about_night(setup, night)}",
+        "Robustness of each replayed memory, $yh$ / $|w|_2$. A slope below 1 means that weak ones "
+        "gain most. Grey: memories put together of answers of neurons to different memories, which "
+        f"shows what chance alone does. {about_night(setup, night)}",
     )
     return figure
 
@@ -173,39 +187,47 @@ def _robustness(setup: WakeSleep, night: xr.Dataset) -> Figure:
 
 
 def _selectivity(setup: WakeSleep, night: xr.Dataset) -> Figure:
-    """Draw sorted responses to familiar and novel patterns, and how sparse they are."""
+    """Draw sorted inputs by familiar and novel patterns, and how sparse responses are."""
     familiarity = {"familiar": "-", "novel": "--"}
-    figure, (curves, boxes) = common.subplots(1, 2, figsize=(8.2, 3.3))
-    values, labels, colours = [], [], []
+    figure, (curves, *boxes) = common.subplots(1, 4, figsize=(11.4, 3.4))
     for time, label in TIMES.items():
         for which, line in familiarity.items():
             tuning = night[f"tuning_{which}"].sel(sleep=time)
             # At most so many points are kept, evenly spread over all patterns.
             step = (night["replayed"] - 1) / (tuning.notnull().sum("rank") - 1).clip(min=1)
             look: dict[str, Any] = {"color": COLOURS[time], "linestyle": line, "linewidth": 1.3}
-            rank = 1 + tuning["rank"] * step
+            rank = 100 * (1 + tuning["rank"] * step) / night["replayed"]
             common.plot_seeds(curves, rank, tuning, **look, label=f"{which}, {label}")
-            sparseness = night[f"sparseness_{which}"].sel(sleep=time).values.ravel()
-            values.append(sparseness[np.isfinite(sparseness)])
-            labels.append(which)
-            colours.append(COLOURS[time])
-    curves.set(xscale="log", xlabel="rank of the pattern", ylabel="response / mean response")
-    curves.set_title("Tuning curves")
+    curves.set(xscale="log", xlabel="rank of the pattern (%)", title="Tuning curves")
+    curves.set_ylabel("input (s.d. from the mean familiar one)")
     places = [0, 1, 2.5, 3.5]
-    drawn = boxes.boxplot(
-        values, positions=places, widths=0.6, patch_artist=True, flierprops={"markersize": 1.5}
-    )
-    for box, median, colour in zip(drawn["boxes"], drawn["medians"], colours, strict=True):
-        box.set(facecolor=colour, alpha=0.6)
-        median.set_color("black")
-    boxes.set_xticks(places, labels=labels)
-    boxes.set(ylim=(0, None), ylabel="sparseness of a neuron's responses", title="Selectivity")
+    for axes, (kind, title) in zip(boxes, SPARSENESS.items(), strict=True):
+        found = [
+            night[f"sparseness_{kind}{which}"].sel(sleep=time).values.ravel()
+            for time in TIMES
+            for which in familiarity
+        ]
+        drawn = axes.boxplot(
+            [values[np.isfinite(values)] for values in found],
+            positions=places,
+            widths=0.6,
+            patch_artist=True,
+            flierprops={"markersize": 1.5},
+        )
+        colours = [COLOURS[time] for time in TIMES for _ in familiarity]
+        for box, median, colour in zip(drawn["boxes"], drawn["medians"], colours, strict=True):
+            box.set(facecolor=colour, alpha=0.6)
+            median.set_color("black")
+        axes.set_xticks(places, labels=["fam.", "nov."] * 2)
+        axes.set(ylabel="sparseness", title=title)
     common.legend_of_all(figure)
     caption(
         figure,
-        "Inputs $\\Sigma_j w_{ij}\\xi_j$ of neurons for patterns they have memorised, and for as "
-        "many new ones. Left: sorted for each neuron, mean over neurons. Right: quartiles over "
-        f"neurons; 0: the same response to all patterns, 1: to a single one. "
+        "Familiar patterns (memories) and novel ones (permutations of these). Left: inputs sorted "
+        "for each neuron, mean over neurons. Others: sparseness of the inputs "
+        "$\\Sigma_j w_{ij}\\xi_j$, and of responses max($h$, 0) and $h$ > 0; quartiles over "
+        "neurons that "
+        "respond at all. 0: the same response to all patterns, 1: to a single one. "
         f"{about_night(setup, night)}",
     )
     return figure
