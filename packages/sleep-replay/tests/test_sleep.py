@@ -195,6 +195,7 @@ class TestSchedule:
     def test_a_control_that_is_the_night_itself_is_not_run_twice(self) -> None:
         nights = Schedule(start_fraction_rem=0.0, end_fraction_rem=0.0).nights()
         assert list(nights) == ["sleep", "REM alone"]
+        assert list(Schedule(controls=False).nights()) == ["sleep"]
 
     @pytest.mark.parametrize(("carried", "told"), [(0.0, True), (0.05, True), (0.2, False)])
     def test_collapse_is_told_at_the_end(self, carried: float, told: bool) -> None:

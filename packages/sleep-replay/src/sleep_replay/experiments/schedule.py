@@ -80,10 +80,13 @@ class Schedule(OneNight):
     conditions: ClassVar = ("seed", "night", "data_set")
     quick: ClassVar = {"total_eps": 20, "num_cycles": 5, "eval_images": 200}
 
+    controls: bool = True
+    """Sleep without REM, and by REM alone, beside the night itself."""
+
     def nights(self) -> dict[str, Night]:
         """Give the night and those of its controls that differ from it."""
         nights: dict[str, Night] = {SLEEP: self}
-        for name, fraction in CONTROLS.items():
+        for name, fraction in CONTROLS.items() if self.controls else ():
             control = self.replaced(start_fraction_rem=fraction, end_fraction_rem=fraction)
             if control.cycles() != self.cycles():
                 nights[name] = control
@@ -105,8 +108,8 @@ class Schedule(OneNight):
             where = ", ".join(f"{night} {count}" for night, count in counts.items() if count)
             warnings.warn(
                 f"networks that have collapsed, of {run.data.sizes['seed']}: {where}. They decode "
-                "every image to the same one, and their errors say nothing about memory. In the "
-                "setting `working`, as it is by default, none does.",
+                "every image to the same one, and their errors say nothing about memory. A night of "
+                "--setting working, the default, does not collapse.",
                 DataWarning,
                 stacklevel=2,
             )
