@@ -75,10 +75,10 @@ def _night(experiment: Schedule, results: xr.Dataset) -> Figure:
     figure, panels = plt.subplots(
         4,
         len(nights),
-        figsize=(1.4 + 2.0 * len(nights), 6.4),
+        figsize=(max(5.0, 1.4 + 2.0 * len(nights)), 6.4),
         sharex=True,
         sharey="row",
-        height_ratios=(10, 7, 7, 1),
+        height_ratios=(10, 8, 8, 1),
         squeeze=False,
     )
     for column, (name, night) in zip(panels.T, nights.items(), strict=True):
@@ -96,7 +96,7 @@ def _night(experiment: Schedule, results: xr.Dataset) -> Figure:
     error, carried, dreamt, _ = panels[:, 0]
     error.set_ylabel("error (summed\nabsolute grey level)")
     carried.set_ylabel("share of variance\ncarried")
-    dreamt.set_ylabel("share of own dreams\nthat look like it")
+    dreamt.set_ylabel("share of dreams\nthat look like it")
     error.set_ylim(bottom=0)
     carried.set_ylim(0, None)
     dreamt.set_ylim(-0.03, 1.03)
