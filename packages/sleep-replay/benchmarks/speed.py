@@ -19,7 +19,7 @@ from sharpwave_shared.journal import Journal
 from sleep_replay.data import load_experience
 from sleep_replay.evaluate import evaluate
 from sleep_replay.model import VAE
-from sleep_replay.parameters import Learning, Model, Night
+from sleep_replay.parameters import Learning, Model, Night, Pretraining
 from sleep_replay.reference import PlainVAE, plain_sleep
 from sleep_replay.sleep import sleep
 from sleep_replay.weights import obtain_weights
@@ -29,7 +29,7 @@ def measure(options: argparse.Namespace, device: torch.device) -> Iterator[dict[
     """Time the training of all seeds, then the evaluation of one network."""
     model = Model()
     data = load_experience(model).to(device)
-    initial = obtain_weights(Journal(), model, data, seed=0).state
+    initial = obtain_weights(Journal(), model, data, Pretraining(), seed=0).state
     vae = VAE(1).to(device).load_network(initial).eval()
     new_train = data.new_train.subset(torch.arange(4000))
     # Training is timed with next to no evaluation, which is timed on its own below.

@@ -1,5 +1,7 @@
 """Claims: each holds inside its band and fails outside, on results with known numbers."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -12,30 +14,41 @@ from sleep_replay.claims import mixtures, schedule
 BY_NAME: dict[str, Claim] = {claim.name: claim for claim in (*schedule.CLAIMS, *mixtures.CLAIMS)}
 
 
-def night(
-    fractions: tuple[float, float], *, num_cycles: int = 10, inverted: bool = True
-) -> Schedule:
-    start, end = fractions
-    return Schedule(
-        start_fraction_rem=start, end_fraction_rem=end, num_cycles=num_cycles, inverted=inverted
-    )
+Course = list[float]
+"""Errors of a seed over a night."""
 
 
-def results(old: list[list[float]], new: list[list[float]], carried: float = 0.7) -> xr.Dataset:
-    """Label the errors of data sets 1 and 2, of seeds x times."""
-    shares = np.full((2, len(old)), carried)
-    return xr.Dataset(
+def nights(
+    sleep: tuple[list[Course], list[Course]],
+    no_rem: tuple[list[Course], list[Course]] | None = None,
+    rem_alone: tuple[list[Course], list[Course]] | None = None,
+    *,
+    carried: float = 0.7,
+    **changes: Any,
+) -> tuple[Schedule, xr.Dataset]:
+    """Make a run of the night and its controls, from their errors of data sets 1 and 2."""
+    errors = np.array([sleep, no_rem or sleep, rem_alone or sleep], float)
+    dims = ("night", "data_set", "seed", "cycle")
+    names = ["sleep", "no REM", "REM alone"]
+    results = xr.Dataset(
         {
-            "error": (("data_set", "seed", "cycle"), np.array([old, new], float)),
-            "final_carried": (("data_set", "seed"), shares),
+            "error": (dims, errors),
+            "final_carried": (dims[:3], np.full(errors.shape[:3], carried)),
+            "constant_error": ("data_set", [100.0, 100.0]),
         },
-        {"data_set": ["old", "new"], "cycle": range(len(old[0]))},
+        {"night": names, "data_set": ["old", "new"], "cycle": range(errors.shape[-1])},
     )
+    return Schedule(**{"num_cycles": 10, **changes}), results
 
 
-def verdict(name: str, experiment: Experiment, data: xr.Dataset) -> bool | None:
-    measurement: Measurement | None = BY_NAME[name].measure(experiment, data)
+def verdict(name: str, run: tuple[Experiment, xr.Dataset]) -> bool | None:
+    measurement: Measurement | None = BY_NAME[name].measure(*run)
     return None if measurement is None else measurement.reproduced
+
+
+KEPT = ([[60, 55], [60, 50]], [[620, 80], [620, 70]])
+LOST = ([[60, 640, 560], [60, 600, 540]], [[620, 90, 80], [620, 95, 119]])
+ALONE = ([[60, 60], [60, 62]], [[620, 600], [620, 510]])
 
 
 @pytest.mark.parametrize(
@@ -43,20 +56,17 @@ def verdict(name: str, experiment: Experiment, data: xr.Dataset) -> bool | None:
     [(60.0, 620.0, True), (66.0, 620.0, False), (60.0, 490.0, False)],
 )
 def test_initial(old: float, new: float, expected: bool) -> None:
-    assert verdict("initial", night((0.2, 0.8)), results([[old, 1]], [[new, 1]])) is expected
+    assert verdict("initial", nights(([[old, 1]], [[new, 1]]))) is expected
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "expected"),
-    [
-        ([[60, 640, 650], [60, 600, 640]], [[620, 90, 80], [620, 95, 119]], True),
-        ([[60, 640, 650], [60, 499, 640]], [[620, 90, 80], [620, 95, 90]], False),
-        ([[60, 640, 650], [60, 600, 640]], [[620, 90, 80], [620, 95, 121]], False),
-    ],
+    ("place", "error", "expected"),
+    [((0, 1, 1), 500, True), ((0, 1, 1), 499, False), ((1, 1, 2), 121, False)],
 )
-def test_no_rem(old: list, new: list, expected: bool) -> None:
-    assert verdict("no-rem", night((0, 0)), results(old, new)) is expected
-    assert verdict("no-rem", night((0, 0.5)), results(old, new)) is None
+def test_no_rem(place: tuple[int, ...], error: float, expected: bool) -> None:
+    errors = np.array(LOST)
+    errors[place] = error
+    assert verdict("no-rem", nights(LOST, no_rem=errors.tolist())) is expected
 
 
 @pytest.mark.parametrize(
@@ -68,10 +78,13 @@ def test_no_rem(old: list, new: list, expected: bool) -> None:
     ],
 )
 def test_half_rem_takes_the_median_over_seeds(old: list, new: list, expected: bool) -> None:
-    half, data = (0.5, 0.5), results(old, new)
-    assert verdict("half-rem", night(half), data) is expected
-    assert verdict("half-rem", night(half, num_cycles=5), data) is None
-    assert verdict("half-rem", night(half, inverted=False), data) is None
+    errors = (old, new)
+    assert verdict("half-rem", nights(errors)) is expected
+    fixed = {"start_fraction_rem": 0.5, "end_fraction_rem": 0.5}
+    assert verdict("half-rem", nights(errors, **fixed)) is expected
+    assert verdict("half-rem", nights(errors, start_fraction_rem=0.5)) is None
+    assert verdict("half-rem", nights(errors, num_cycles=5)) is None
+    assert verdict("half-rem", nights(errors, inverted=False)) is None
 
 
 @pytest.mark.parametrize(
@@ -84,38 +97,59 @@ def test_half_rem_takes_the_median_over_seeds(old: list, new: list, expected: bo
     ],
 )
 def test_rem_alone(new: list, expected: bool) -> None:
-    assert verdict("rem-alone", night((1, 1)), results([[60, 70]] * len(new), new)) is expected
+    errors = ([[60, 70]] * len(new), new)
+    assert verdict("rem-alone", nights(errors)) is expected
 
 
-def test_collapse_is_counted() -> None:
-    data = results([[60, 90]], [[620, 100]], carried=0.01)
-    measurement = BY_NAME["half-rem"].measure(night((0.5, 0.5)), data)
+@pytest.mark.parametrize(
+    ("data_set", "error", "expected"),
+    [(0, 65, True), (0, 66, False), (1, 85, True), (1, 86, False)],
+)
+def test_both_are_kept_by_every_seed(data_set: int, error: float, expected: bool) -> None:
+    errors = np.array(KEPT)
+    errors[data_set, 1, 1] = error
+    assert verdict("both-kept", nights(errors.tolist())) is expected
+
+
+def test_both_are_kept_only_where_variance_is_carried() -> None:
+    assert verdict("both-kept", nights(KEPT, carried=0.29)) is False
+    assert verdict("both-kept", nights(KEPT, setting="published")) is None
+    assert verdict("both-kept", nights(KEPT, continue_training=True)) is None
+
+
+@pytest.mark.parametrize(("without", "expected"), [(401, True), (399, False)])
+def test_lost_without_rem(without: float, expected: bool) -> None:
+    lost = ([[60, without], [60, 640]], KEPT[1])
+    assert verdict("lost-without-rem", nights(KEPT, no_rem=lost)) is expected
+    worse = ([[60, 120], [60, 50]], KEPT[1])
+    assert verdict("lost-without-rem", nights(worse, no_rem=lost)) is False
+
+
+@pytest.mark.parametrize(("old", "new", "expected"), [(65, 500, True), (66, 500, False)])
+def test_kept_by_rem_alone(old: float, new: float, expected: bool) -> None:
+    alone = ([[60, old]], [[620, new]])
+    assert verdict("kept-by-rem-alone", nights(alone)) is expected
+
+
+@pytest.mark.parametrize(
+    ("old", "carried", "expected"), [(300, 0.1, True), (299, 0.1, False), (300, 0.09, False)]
+)
+def test_own_dreams_forget(old: float, carried: float, expected: bool) -> None:
+    run = ([[60, old]], [[620, 90]])
+    given = {"carried": carried, "continue_training": True}
+    assert verdict("own-dreams-forget", nights(run, **given)) is expected
+    assert verdict("own-dreams-forget", nights(run)) is None
+
+
+def test_a_grid_of_nights_is_not_judged() -> None:
+    assert verdict("initial", (Sweep(), nights(KEPT)[1])) is None
+
+
+def test_measured_numbers_are_means_over_seeds() -> None:
+    measurement = BY_NAME["rem-alone"].measure(*nights(ALONE))
     assert measurement is not None
-    assert "of 1 collapsed on data set 1: 1, on 2: 1" in measurement.shown
-
-
-def test_all_nights_of_a_sweep_have_to_reproduce_a_claim() -> None:
-    """Each is judged at its own end, not at that of the longest."""
-    sweep = Sweep(cycles=(20, 10), fractions=(0.0, 0.5))
-    long = np.full((2, 1, 21), 100.0)
-    short = np.pad(long[..., :11], ((0, 0), (0, 0), (0, 10)), constant_values=np.nan)
-    errors = np.stack([long, short])[None, :, None].repeat(2, 2)  # lr, cycles, fraction, ...
-    dims = ("lr", "cycles", "fraction")
-    data = xr.Dataset(
-        {
-            "error": ((*dims, "data_set", "seed", "cycle"), errors),
-            "final_carried": ((*dims, "data_set", "seed"), np.ones((1, 2, 2, 2, 1))),
-        },
-        {"lr": [1e-3], "cycles": [20, 10], "data_set": ["old", "new"], "cycle": range(21)},
-    )
-    measurement = BY_NAME["half-rem"].measure(sweep, data)
-    assert measurement is not None
-    assert measurement.reproduced
-    assert list(measurement.values) == ["20 cycles, lr 0.001", "10 cycles, lr 0.001"]
-    data["error"][0, 1, 1, 0, 0, 10] = 151.0
-    assert verdict("half-rem", sweep, data) is False
-    assert verdict("no-rem", sweep, data) is False
-    assert verdict("rem-alone", sweep, data) is None
+    assert measurement.values == {"error 2 before": 620.0, "error 2": 555.0}
+    assert measurement.shown == "error 2 before 620 (620 to 620), error 2 555 (510 to 600)"
 
 
 @pytest.mark.parametrize(
@@ -127,6 +161,6 @@ def test_samples(errors: list[float], expected: bool) -> None:
         {"error": (("sampled", "seed", "trial", "data_set"), values[..., None].repeat(2, -1))},
         {"sampled": [0, 10, 20, 30], "data_set": ["old", "new"]},
     )
-    assert verdict("samples", Samples(), data) is expected
-    assert verdict("samples", Samples(inverted=False), data) is None
-    assert verdict("samples", Samples(), data.isel(sampled=[0, 1])) is None
+    assert verdict("samples", (Samples(), data)) is expected
+    assert verdict("samples", (Samples(inverted=False), data)) is None
+    assert verdict("samples", (Samples(), data.isel(sampled=[0, 1]))) is None

@@ -44,7 +44,7 @@ def test_main_command(
     assert stored.record.dataset is not None
     assert stored.record.dataset["name"] == "mnist-5k"
     assert stored.data.attrs["initial_weights"] == "shipped with the package"
-    assert json.loads(stored.data.attrs["initial_weights_training"])["epochs"] == 25
+    assert json.loads(stored.data.attrs["initial_weights_training"])["images"] == 60_000
 
     before = (out / "results.nc").stat().st_mtime_ns
     code, _, err = run(capsys, *TINY, "--seeds", "0:2", "--out", out)
@@ -58,24 +58,31 @@ def test_main_command(
 
     code, shown, _ = run(capsys, "verify", out, "--json")
     verdicts = json.loads(shown)
-    assert [v["name"] for v in verdicts] == ["initial"]
-    assert code == (0 if verdicts[0]["reproduced"] else 1)
+    assert {"initial", "no-rem", "rem-alone"} < {v["name"] for v in verdicts}
+    assert code == (0 if all(v["reproduced"] for v in verdicts) else 1)
     assert not [path for folder in empty for path in folder.rglob("*")]
 
 
 @pytest.mark.usefixtures("_no_figures")
-def test_presets_and_spellings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is given wins over `--stable`; dashes and underscores are equal."""
-    small = [*OFFLINE, "--eval_images", 20, "--num", 2, "--total_eps", 2, "--num_cycles", 1]
+@pytest.mark.parametrize(
+    ("setting", "weights"),
+    [
+        (["--stable"], "mnist-leaky-20"),
+        (["--setting", "released"], "mnist-small-20"),
+    ],
+)
+def test_settings_and_spellings(
+    setting: list, weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is given wins over a setting; its weights are shipped; dashes are underscores."""
+    small = [*OFFLINE, "--eval_images", 20, "--num", 2, "--total_eps", 1, "--num_cycles", 1]
     out = tmp_path / "run"
-    code, _, err = run(
-        capsys, "--stable", "--kl-weight", 0.5, "--no-inverted", *small, "--out", out
-    )
+    code, _, err = run(capsys, *setting, "--kl-weight", 0.5, *small, "--out", out)
     assert code == 0, err
-    assert "mnist-0-4-small-20: shipped with the package" in err
+    assert f"{weights}: shipped with the package" in err
     experiment: Any = open_run(out).experiment
-    assert (experiment.kl_weight, experiment.continue_training) == (0.5, False)
-    assert (experiment.inverted, experiment.eval_images, experiment.lr) == (False, 20, 1e-3)
+    assert (experiment.kl_weight, experiment.num, experiment.eval_images) == (0.5, 2, 20)
+    assert experiment.setting == (setting[1] if "--setting" in setting else "working")
 
 
 @pytest.mark.usefixtures("_few_images", "_no_figures")
@@ -97,14 +104,15 @@ def test_pretrain_stores_weights_that_later_runs_use(
     both = ["--seeds", "3,1", "--out", tmp_path / "b"]
     code, _, err = run(capsys, "pretrain", *small, "--epochs", 1, *both)
     assert code == 0, err
-    assert (weights_cache() / "mnist-small-3.safetensors").is_file()
+    assert (weights_cache() / "mnist-leaky-3.safetensors").is_file()
     trained = open_run(tmp_path / "b").data
     best = trained["final_test_error"].idxmin("seed")
-    stored = json.loads((weights_cache() / "mnist-small-3.json").read_text())
+    stored = json.loads((weights_cache() / "mnist-leaky-3.json").read_text())
     assert stored["seed"] == trained.attrs["best_seed"] == best
+    assert [tried["seed"] for tried in stored["tried"]] == [3, 1]
     code, _, err = run(capsys, *TINY, "--latent-dim", 3, "--out", tmp_path / "c")
     assert code == 0, err
-    assert "mnist-small-3: cache" in err
+    assert "mnist-leaky-3: cache" in err
 
 
 def test_unusable_data_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

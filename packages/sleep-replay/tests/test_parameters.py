@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 
 from sharpwave_shared.errors import ParameterError
 from sharpwave_shared.testing import check_all_edges, invoke
-from sleep_replay import Baselines, Cycle, Interleave, Latent, Learning, Night, Samples, Sweep
+from sleep_replay import (
+    Baselines,
+    Cycle,
+    Interleave,
+    Latent,
+    Learning,
+    Night,
+    Samples,
+    Schedule,
+    Sweep,
+)
 from sleep_replay.cli import app
 from sleep_replay.parameters import BatchLearning, Nights, Pretraining
 
@@ -50,6 +60,37 @@ class TestNight:
     def test_one_cycle_takes_the_start_fraction(self) -> None:
         night = Night(total_eps=10, num_cycles=1, start_fraction_rem=0.3, end_fraction_rem=0.9)
         assert night.cycles() == [Cycle(7, 3)]
+
+
+class TestSettings:
+    def test_working_is_the_default(self) -> None:
+        default = Schedule()
+        assert default == Schedule(setting="working")
+        assert (default.architecture, default.latent_dim) == ("leaky", 20)
+        assert (default.kl_weight, default.lr, default.continue_training) == (0.1, 3e-4, False)
+        learning = Learning()
+        assert (learning.kl_weight, learning.lr) == (default.kl_weight, default.lr)
+
+    def test_published_and_released(self) -> None:
+        published, released = (Schedule(setting=s) for s in ("published", "released"))
+        assert (published.architecture, published.latent_dim) == ("leaky-conv", 5)
+        assert (published.reconstruction_loss, published.num) == ("bce", 50)
+        assert (released.architecture, released.latent_dim) == ("small", 20)
+        assert (released.reconstruction_loss, released.num) == ("mae", 10)
+        assert (published.continue_training, released.continue_training) == (False, True)
+        for one in (published, released):
+            assert (one.lr, one.kl_weight, one.input_dropout) == (1e-3, 1.0, 0.0)
+
+    def test_what_is_given_wins(self) -> None:
+        given = Schedule(setting="published", latent_dim=20, lr=3e-4)
+        assert (given.latent_dim, given.lr, given.kl_weight) == (20, 3e-4, 1.0)
+        other = given.replaced(setting="released")
+        assert (other.latent_dim, other.lr, other.architecture) == (20, 3e-4, "small")
+        assert Schedule(**given.values()) == given
+
+    def test_an_unknown_one_is_refused(self) -> None:
+        with pytest.raises(ParameterError, match="setting: got 'faithful', expected one of"):
+            Schedule(setting="faithful")  # type: ignore[arg-type]
 
 
 def test_all_ranges() -> None:
@@ -100,7 +141,10 @@ def test_what_only_several_fields_tell_is_refused(refused) -> None:
         (["--num", 4001], "--num: got 4001, expected at most 4000, the images of data set 2"),
         (["--eval-images", "many"], "--eval-images: got 'many', expected a whole number from 2"),
         (["--eval-images", "1001"], "--eval-images: got 1001, expected at most 1000"),
-        (["--architecture", "tiny"], "--architecture: got 'tiny', expected one of small, large"),
+        (
+            ["--architecture", "tiny"],
+            "--architecture: got 'tiny', expected one of small, leaky-conv, leaky, large",
+        ),
         (["--lr", -1], "--lr: got -1"),
         (["--device", "cuda:99"], "cuda:99"),
         (["--frobnicate"], "frobnicate"),
@@ -113,7 +157,7 @@ def test_what_only_several_fields_tell_is_refused(refused) -> None:
         (["recall", "--fractions", "0,0"], "--fractions: got 0 twice"),
         (["recall", "--corruption", "rain"], "--corruption: got 'rain'"),
         (["latent", "--epochs=-1"], "--epochs: got -1, expected a whole number from 1"),
-        (["latent", "--labelled", 5], "--labelled: got 5, expected from 10, the digits, to 999"),
+        (["latent", "--labelled", 5], "--labelled: got 5, expected from 10, the digits, to 499"),
     ],
 )
 def test_a_bad_option_is_named(

@@ -11,7 +11,7 @@ from sharpwave_shared.results import Run
 from sleep_replay.cli import app
 
 FIGURES = {
-    "schedule": {"schedule", "errors", "collapse", "histograms", "dreams", "reconstructions"},
+    "schedule": {"night", "dreams", "reconstructions", "histograms"},
     "sweep": {"heatmap", "courses"},
     "baselines": {"baselines"},
     "samples": {"samples"},
@@ -20,7 +20,8 @@ FIGURES = {
     "latent": {"latent-decoding", "latent-tsne", "latent-grid", "latent-interpolations"},
     "pretrain": {"pretraining"},
 }
-CLAIMS = {"schedule": {"initial"}, "sweep": {"initial"}, "samples": {"samples"}}
+JUDGED = {"initial", "no-rem", "rem-alone", "both-kept", "lost-without-rem", "kept-by-rem-alone"}
+CLAIMS = {"schedule": JUDGED, "samples": {"samples"}}
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -59,7 +60,7 @@ def _assert_texts_do_not_overlap(figure: Figure) -> None:
 @pytest.mark.usefixtures("_figures_closed")
 def test_the_best_constant_image_is_marked(finished: Callable[[type[Experiment]], Run]) -> None:
     run = finished(app.experiments["schedule"])
-    axes = run.draw()["errors"].axes[0]
+    axes = run.draw()["night"].axes[0]
     dotted = [line.get_ydata() for line in axes.lines if line.get_linestyle() == ":"]
     heights = [values[0] for values in dotted if len(values)]
     np.testing.assert_allclose(heights, run.data["constant_error"])

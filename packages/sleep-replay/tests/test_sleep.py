@@ -1,8 +1,10 @@
 """The sleep schedule: equal to the plain transcription, batched, resumable, repeatable."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -29,7 +31,7 @@ from sleep_replay.data import Experience
 from sleep_replay.evaluate import constant_error
 from sleep_replay.model import VAE
 from sleep_replay.reference import PlainVAE, plain_sleep
-from sleep_replay.sleep import sleep
+from sleep_replay.sleep import _best, _in_turn, dream_shares, sleep
 
 
 def night(total_eps: int = 8, num_cycles: int = 2, start=0.25, end=0.5, **more: Any) -> Night:
@@ -53,6 +55,28 @@ def plain_network(initial: VAE) -> PlainVAE:
     plain = PlainVAE(5)
     plain.load_state_dict(initial.network_state(0))
     return plain
+
+
+def test_more_dreams_than_images_are_taken_in_turn() -> None:
+    dreams = torch.arange(5.0).view(1, 5, 1, 1).expand(2, -1, 28, 28)
+    for epoch, expected in (((0, 1), [[0, 1], [2, 3]]), ((-3, 2), [[0, 1], [4, 0]])):
+        turn = _in_turn(dreams, torch.tensor(epoch), 2)
+        assert turn[:, :, 0, 0].tolist() == expected
+
+
+def test_of_dreams_drawn_the_best_reconstructed_are_kept(initial: VAE) -> None:
+    dreams = torch.rand(1, 6, 28, 28, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        errors = (initial.reconstruct(dreams) - dreams).abs().sum((2, 3))[0]
+        kept = _best(initial, dreams, 2)
+    assert torch.equal(kept[0], dreams[0, errors.argsort()[:2]])
+
+
+def test_dreams_look_like_the_data_set_of_the_nearest_image() -> None:
+    old, new = torch.zeros(3, 28, 28), torch.ones(2, 28, 28)
+    old[2] = 0.9  # beyond the number of new images, and left out
+    dreams = torch.tensor([0.1, 0.4, 0.45, 0.8]).view(4, 1, 1).expand(-1, 28, 28)
+    assert dream_shares(dreams, [old, new]).tolist() == [0.75, 0.25]
 
 
 @pytest.mark.parametrize("own", [True, False])
@@ -105,10 +129,10 @@ def test_no_rem_does_not_dream(slept) -> None:
 def test_dreams_shown_come_from_the_same_latents(slept, initial: VAE) -> None:
     """Before sleep, the recorded dreams are what the initial model decodes."""
     dreams = slept(night(4), seeds=(6,)).data["dream"]
-    z = torch.randn(1, 16, 5, generator=Streams(6).torch("dreams shown"))[0]
+    z = torch.randn(1, 100, 5, generator=Streams(6).torch("dreams shown"))[0, :16]
     with torch.no_grad():
         expected = (plain_network(initial).decode(z) * 255).round()
-    assert np.abs(dreams[0].astype(float) - expected.numpy()).max() <= 1
+    assert np.abs(dreams[0, 0].astype(float) - expected.numpy()).max() <= 1
 
 
 def test_test_sets_of_unequal_sizes_are_evaluated_whole(slept, experience: Experience) -> None:
@@ -145,9 +169,9 @@ class TestSchedule:
         stored, _ = read_tensors(tmp_path / "initial.safetensors")
         assert all(torch.equal(stored[k], v) for k, v in initial.network_state(0).items())
         networks, _ = read_tensors(tmp_path / "networks.safetensors")
-        assert networks["mean.bias"].shape == (2, 5)
+        assert networks["mean.bias"].shape == (3 * 2, 5)
         final = first["final_error"].sel(seed=1, data_set="new")
-        assert final == first["error"].sel(seed=1, data_set="new", cycle=3)
+        assert (final == first["error"].sel(seed=1, data_set="new", cycle=3)).all()
         assert first["epoch"].values.tolist() == [0, 2, 4, 6]
 
     @pytest.mark.usefixtures("_on_blobs")
@@ -157,6 +181,36 @@ class TestSchedule:
         found, kills = killed_and_resumed(self.schedule, tmp_path / "run", (0, 1))
         assert kills >= 5  # after the initial weights, cycles, and the night as a whole
         xr.testing.assert_equal(found, computed(self.schedule, 0, 1))
+
+    def test_controls_are_nights_of_their_own(
+        self, computed: Callable[..., xr.Dataset], slept: Callable[..., Slept]
+    ) -> None:
+        data = computed(self.schedule, 0, 1)
+        assert data["night"].values.tolist() == ["sleep", "no REM", "REM alone"]
+        given = {"total_eps": 6, "num_cycles": 3, "num": 3}
+        for name, share in (("no REM", 0.0), ("REM alone", 1.0)):
+            alone = slept(night(start=share, end=share, **given)).data["error"].isel(night=0)
+            np.testing.assert_allclose(data["error"].sel(night=name), alone, rtol=2e-3)
+
+    def test_a_control_that_is_the_night_itself_is_not_run_twice(self) -> None:
+        nights = Schedule(start_fraction_rem=0.0, end_fraction_rem=0.0).nights()
+        assert list(nights) == ["sleep", "REM alone"]
+        assert list(Schedule(controls=False).nights()) == ["sleep"]
+
+    @pytest.mark.parametrize(("carried", "told"), [(0.0, True), (0.05, True), (0.2, False)])
+    def test_collapse_is_told_at_the_end(self, carried: float, told: bool) -> None:
+        """A network that has forgotten one data set has not collapsed."""
+        shares = xr.DataArray(
+            [[[0.9, 0.0], [0.0, carried]]],
+            {"night": ["sleep"], "seed": [0, 1], "data_set": ["old", "new"]},
+            ("night", "seed", "data_set"),
+        )
+        run = SimpleNamespace(data=xr.Dataset({"final_carried": shares}))
+        with warnings.catch_warnings(record=True) as caught:
+            self.schedule.finish(run)  # type: ignore[arg-type]
+        assert [("sleep 1" in str(w.message), "working" in str(w.message)) for w in caught] == (
+            [(True, True)] if told else []
+        )
 
     def test_num_is_checked_against_the_data(self, experience: Experience) -> None:
         with pytest.raises(ParameterError, match="num: got 61, expected at most 60"):
@@ -182,6 +236,7 @@ class TestSweep:
         cell = whole.sel(lr=1e-4, cycles=1, fraction="0:1")
         night = {"total_eps": 4, "num_cycles": 1, "num": 4, "latent_dim": 5, "lr": 1e-4}
         single = computed(Schedule(start_fraction_rem=0.0, end_fraction_rem=1.0, **night), 1)
+        single = single.sel(night="sleep")
         for name in ("error", "carried"):
             known = cell[name].sel(cycle=slice(1)).transpose(*single[name].dims)
             np.testing.assert_allclose(known, single[name], rtol=2e-3, atol=1e-4)

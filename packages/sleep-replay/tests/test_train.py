@@ -75,6 +75,16 @@ def test_training_goes_on_from_its_state() -> None:
         assert torch.equal(expected, got)
 
 
+@pytest.mark.parametrize(("given", "dropout"), [(None, 0.1), (0.0, 0.0), (0.5, 0.5)])
+def test_dropout_scales_what_it_keeps(given: float | None, dropout: float) -> None:
+    t = trainer((0, 1), Learning(input_dropout=given))
+    ((_, _, keep),) = t._batches(1, generators((0, 1)), shuffle=True)
+    assert keep.shape == (2, 1, 28, 28)
+    kept = keep > 0
+    torch.testing.assert_close(keep[kept], torch.full_like(keep[kept], 1 / (1 - dropout)))
+    assert abs(kept.double().mean() - (1 - dropout)) < 0.05  # 1568 pixels: five s.d.
+
+
 def test_clipping_bounds_each_network_on_its_own() -> None:
     t = trainer((0, 1), Learning(clip_norm=1.0))
     for parameter in t.vae.parameters():

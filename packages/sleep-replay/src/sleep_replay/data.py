@@ -15,7 +15,7 @@ from torch import Tensor
 from sharpwave_shared.data import DataRecord, Mnist, cache_dir, mnist
 from sharpwave_shared.errors import ParameterError
 from sharpwave_shared.seeding import Streams
-from sleep_replay.model import ARCHITECTURES
+from sleep_replay.model import image_size
 from sleep_replay.parameters import DEFAULT_EVAL_IMAGES, DatasetName, Model
 
 
@@ -109,7 +109,7 @@ def load_experience(model: Model, data_dir: Path | None = None) -> Experience:
         If there are fewer test images than are asked for.
     """
     source = _read_mnist(model.dataset, data_dir, os.environ.get("SHARPWAVE_DATA"), cache_dir())
-    size = ARCHITECTURES[model.architecture][1].image_size
+    size = image_size(model.architecture)
 
     def image_set(pixels: np.ndarray, labels: np.ndarray) -> ImageSet:
         labels = labels.astype(np.int64)

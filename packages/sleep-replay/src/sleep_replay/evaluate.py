@@ -42,6 +42,11 @@ class Evaluation:
         """Mean reconstruction error."""
         return self.errors.mean(1)
 
+    @property
+    def standard_error(self) -> Float[Tensor, " networks"]:
+        """Standard error of that mean, over images."""
+        return self.errors.std(1) / self.errors.shape[1] ** 0.5
+
 
 @torch.inference_mode()
 def evaluate(
@@ -59,7 +64,7 @@ def evaluate(
     errors = torch.empty(vae.networks, len(images), device=images.device)
     sums = images.new_zeros(3, vae.networks, *images.shape[1:], dtype=torch.float64)
     for index in range(vae.networks):
-        network = _single(vae, index)
+        network = single(vae, index)
         for start in range(0, len(images), BATCH):
             x = images[start : start + BATCH]
             shown = x if seen is None else seen[start : start + BATCH]
@@ -79,7 +84,7 @@ def constant_error(images: Float[Tensor, "images size size"]) -> float:
     return float((images - images.median(0).values).abs().sum((1, 2)).mean())
 
 
-def _single(vae: VAE, index: int) -> VAE:
+def single(vae: VAE, index: int) -> VAE:
     """Copy one network into a model laid out for decoding many images."""
     network = vae.copies(of=index).eval()
     for parameter in network.parameters():

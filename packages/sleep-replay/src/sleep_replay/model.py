@@ -6,10 +6,11 @@ Burgess, "A generative model of memory construction and consolidation" (2024).
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from sleep_replay.layers import (
@@ -25,14 +26,33 @@ from sleep_replay.parameters import Architecture, ReconstructionLoss
 Images = Float[Tensor, "networks batch size size"]
 Latents = Float[Tensor, "networks batch latent"]
 
+LEAK = 0.3
+"""Slope of the leaky ReLU below zero (the default of the release's framework)."""
+
+
+class Leaks(NamedTuple):
+    """Slopes of the activations below zero: 0 is the ReLU.
+
+    Those of the convolutions, transposed ones too, and that of the encoder's narrow dense layer;
+    the decoder's dense layer always is followed by a ReLU.
+    """
+
+    convolutions: float
+    narrow: float
+
+
+LEAKS = {"small": Leaks(0, 0), "leaky-conv": Leaks(LEAK, 0), "leaky": Leaks(LEAK, LEAK)}
+"""Of the architectures of 28 x 28 images."""
+
 
 class SmallEncoder(nn.Module):
     """28 x 28 -> conv 32 -> conv 64 -> dense 16 -> dense `latent_dim`."""
 
     dropout = 0.1
 
-    def __init__(self, networks: int, latent_dim: int):
+    def __init__(self, networks: int, latent_dim: int, leaks: Leaks):
         super().__init__()
+        self.leaks = leaks
         self.conv1 = StackedConv(networks, 1, 32, kernel=3, stride=2)
         self.conv2 = StackedConv(networks, 32, 64, kernel=3, stride=2)
         self.dense1 = StackedLinear(networks, 64 * 7 * 7, 16)
@@ -41,19 +61,18 @@ class SmallEncoder(nn.Module):
 
     def forward(self, x: Images) -> Float[Tensor, "networks batch features"]:
         """Compute the features that the posterior's two heads read."""
-        h = F.relu(self.conv1(x.transpose(0, 1)))
-        h = F.relu(self.conv2(h))
-        h = F.relu(self.dense1(maps_to_vectors(h, len(x))))
+        h = F.leaky_relu(self.conv1(x.transpose(0, 1)), self.leaks.convolutions)
+        h = F.leaky_relu(self.conv2(h), self.leaks.convolutions)
+        h = F.leaky_relu(self.dense1(maps_to_vectors(h, len(x))), self.leaks.narrow)
         return self.dense2(h)
 
 
 class SmallDecoder(nn.Module):
     """`latent_dim` -> dense 64 x 7 x 7 -> transposed conv 64, 32, 1 -> 28 x 28 logits."""
 
-    image_size = 28
-
-    def __init__(self, networks: int, latent_dim: int):
+    def __init__(self, networks: int, latent_dim: int, leaks: Leaks):
         super().__init__()
+        self.leaks = leaks
         self.dense = StackedLinear(networks, latent_dim, 64 * 7 * 7)
         self.deconv1 = StackedConvTranspose(networks, 64, 64, stride=2)
         self.deconv2 = StackedConvTranspose(networks, 64, 32, stride=2)
@@ -62,8 +81,8 @@ class SmallDecoder(nn.Module):
     def forward(self, z: Latents) -> Images:
         """Decode latents to the logits of the grey levels."""
         h = vectors_to_maps(F.relu(self.dense(z)), 64, 7)
-        h = F.relu(self.deconv1(h))
-        h = F.relu(self.deconv2(h))
+        h = F.leaky_relu(self.deconv1(h), self.leaks.convolutions)
+        h = F.leaky_relu(self.deconv2(h), self.leaks.convolutions)
         return self.deconv3(h).transpose(0, 1)
 
 
@@ -93,7 +112,6 @@ class LargeEncoder(nn.Module):
 class LargeDecoder(nn.Module):
     """`latent_dim` -> dense 256 x 4 x 4 -> four times (upsample x 2, conv 3 x 3) -> 64 x 64."""
 
-    image_size = 64
     channels = (256, 128, 64, 32, 1)
 
     def __init__(self, networks: int, latent_dim: int):
@@ -115,10 +133,9 @@ class LargeDecoder(nn.Module):
         return h.transpose(0, 1)
 
 
-LEAK = 0.3
-"""Slope of the leaky ReLU below zero (the default of the release's framework)."""
-
-ARCHITECTURES = {"small": (SmallEncoder, SmallDecoder), "large": (LargeEncoder, LargeDecoder)}
+def image_size(architecture: Architecture) -> int:
+    """Give the side length of the images of an architecture, in pixels."""
+    return 64 if architecture == "large" else 28
 
 
 class VAE(nn.Module):
@@ -131,8 +148,8 @@ class VAE(nn.Module):
     latent_dim
         Size of the latent space, at least 1.
     architecture
-        `small`: 28 x 28 images, about 0.2 M parameters at latent size 20. `large`: 64 x 64 images,
-        with batch normalisation.
+        `small`: 28 x 28 images, about 0.2 M parameters at latent size 20. `leaky-conv` and `leaky`:
+        the same with leaky ReLUs, see `LEAKS`. `large`: 64 x 64 images, with batch normalisation.
 
     Notes
     -----
@@ -142,17 +159,20 @@ class VAE(nn.Module):
     """
 
     def __init__(
-        self, networks: int = 1, latent_dim: int = 20, architecture: Architecture = "small"
+        self, networks: int = 1, latent_dim: int = 20, architecture: Architecture = "leaky"
     ):
         super().__init__()
-        encoder, decoder = ARCHITECTURES[architecture]
         self.networks, self.latent_dim = networks, latent_dim
         self.architecture: Architecture = architecture
-        self.encoder = encoder(networks, latent_dim)
+        self.image_size = image_size(architecture)
+        if architecture == "large":
+            self.encoder: SmallEncoder | LargeEncoder = LargeEncoder(networks, latent_dim)
+            self.decoder: SmallDecoder | LargeDecoder = LargeDecoder(networks, latent_dim)
+        else:
+            self.encoder = SmallEncoder(networks, latent_dim, LEAKS[architecture])
+            self.decoder = SmallDecoder(networks, latent_dim, LEAKS[architecture])
         self.mean = StackedLinear(networks, self.encoder.features, latent_dim)
         self.log_var = StackedLinear(networks, self.encoder.features, latent_dim)
-        self.decoder = decoder(networks, latent_dim)
-        self.image_size: int = decoder.image_size
 
     def initialise(self, generators: Sequence[torch.Generator]) -> "VAE":
         """Draw Glorot-uniform weights and zero biases, one generator (on the CPU) per network."""
@@ -199,7 +219,7 @@ class VAE(nn.Module):
         self,
         x: Images,
         noise: Latents,
-        keep: Bool[Tensor, "networks batch size size"],
+        keep: Images,
         reconstruction_loss: ReconstructionLoss = "mae",
         kl_weight: float = 1.0,
     ) -> Float[Tensor, " networks"]:
@@ -212,13 +232,13 @@ class VAE(nn.Module):
         noise
             Standard normal; z = mean + exp(log_var / 2) noise.
         keep
-            Which input pixels dropout keeps; kept ones are scaled by 1 / (1 - dropout).
+            Factors of the input's pixels: 1 / (1 - dropout) where dropout keeps them, 0 elsewhere.
         reconstruction_loss
             `mae`: sum over pixels of |x - x̂|. `bce`: binary cross-entropy, summed over pixels.
         kl_weight
             Factor of KL(q(z|x) || N(0, I)).
         """
-        mean, log_var = self.encode(x * keep / (1 - self.encoder.dropout))
+        mean, log_var = self.encode(x * keep)
         z = mean + torch.exp(0.5 * log_var) * noise
         logits = self.decoder(z)
         if reconstruction_loss == "mae":

@@ -1,12 +1,16 @@
 """Parameters that several experiments share, and that the science reads."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import model_validator
 
 from sharpwave_shared.errors import ParameterError
 from sharpwave_shared.parameters import Above, AtLeast, Between, Parameters
 
-Architecture = Literal["small", "large"]
+Architecture = Literal["small", "leaky-conv", "leaky", "large"]
+Setting = Literal["working", "published", "released"]
 ReconstructionLoss = Literal["mae", "bce"]
 DatasetName = Literal["auto", "mnist", "mnist-5k"]
 Corruption = Literal["zero", "noise"]
@@ -16,7 +20,7 @@ MOST_IMAGES = 60_000
 """Images of MNIST's training set."""
 MOST_TEST_IMAGES = 10_000
 """Images of MNIST's test set."""
-DEFAULT_EVAL_IMAGES = 2000
+DEFAULT_EVAL_IMAGES = 500
 
 DATA_SETS = ("old", "new")
 """What data sets 1 and 2 are called in results."""
@@ -24,23 +28,55 @@ MOMENTS = ("before", "after")
 """What is measured before and after sleep is told apart by these words."""
 
 
+_RELEASES: dict[str, Any] = {"lr": 1e-3, "kl_weight": 1.0, "input_dropout": 0.0}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "working": {},
+    "published": _RELEASES
+    | {
+        "architecture": "leaky-conv",
+        "latent_dim": 5,
+        "reconstruction_loss": "bce",
+        "num": 50,
+        "continue_training": False,
+    },
+    "released": _RELEASES | {"architecture": "small", "continue_training": True},
+}
+"""What a setting makes of parameters that are not given. `working`: the defaults, in which memories
+last. `published`: the configuration of the published figures, of 2023. `released`: that of the code
+as it is released now, in which networks collapse."""
+
+
 class Model(Parameters):
     """Which data sets, and which initial model."""
 
     panel: ClassVar = "Model and data"
 
+    setting: Setting = "working"
+    """What holds where nothing is given: what works, or the published or released values."""
     inverted: bool = True
     """Data sets 1 and 2: MNIST and MNIST inverted, or digits 0-4 and 5-9."""
     latent_dim: Annotated[int, Between(1, 1000)] = 20
     """Size of the latent space."""
-    architecture: Architecture = "small"
-    """28 x 28 pixels, or 64 x 64."""
+    architecture: Architecture = "leaky"
+    """ReLU (small), or leaky ReLU after convolutions or the narrow layer too; 64 x 64 pixels."""
     use_initial_weights: bool = True
     """Start from saved weights if there are any, or train them anew."""
     dataset: DatasetName = "auto"
     """mnist-5k is the embedded subset, which auto falls back to."""
     eval_images: Annotated[int, Between(2, MOST_TEST_IMAGES)] | Literal["all"] | None = None
-    """Test images of each data set to evaluate, or all. Default: 2000, or what there is."""
+    """Test images of each data set to evaluate, or all. Default: 500, or what there is."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _of_setting(cls, values: Any, handler: Callable[[Any], Any]) -> Any:
+        """Give what is not given the values of the setting."""
+        if not isinstance(values, Mapping):
+            return handler(values)
+        setting = SETTINGS.get(values.get("setting", "working"), {})
+        filled = {k: v for k, v in setting.items() if k in cls.model_fields and k not in values}
+        made = handler({**values, **filled})
+        made.model_fields_set.difference_update(filled)  # another setting may be put in its place
+        return made
 
     @property
     def model_name(self) -> str:
@@ -54,14 +90,16 @@ class Learning(Parameters):
 
     panel: ClassVar = "Learning"
 
-    lr: Annotated[float, Above(0)] = 1e-3
+    lr: Annotated[float, Above(0)] = 3e-4
     """Learning rate of Adam."""
     batch_size: Annotated[int, Between(1, MOST_IMAGES)] = 1
     """Images per step."""
-    kl_weight: Annotated[float, AtLeast(0)] = 1.0
+    kl_weight: Annotated[float, AtLeast(0)] = 0.1
     """Factor of the KL divergence."""
     reconstruction_loss: ReconstructionLoss = "mae"
     """Absolute difference or binary cross-entropy."""
+    input_dropout: Annotated[float, AtLeast(0, below=1)] | None = None
+    """Share of the input's pixels that are lost in training. Default: 0.1; large: 0.2."""
     clip_norm: Annotated[float, Above(0)] | None = None
     """Largest Euclidean norm of a network's gradient; longer ones are scaled down."""
 
@@ -76,6 +114,10 @@ class BatchLearning(Learning):
 class Pretraining(BatchLearning):
     """How an initial model is trained."""
 
+    lr: Annotated[float, Above(0)] = 1e-3
+    """Learning rate of Adam."""
+    kl_weight: Annotated[float, AtLeast(0)] = 1.0
+    """Factor of the KL divergence."""
     epochs: Annotated[int, Between(1, 10_000)] = 25
     """At most this many."""
     patience: Annotated[int, Between(1, 10_000)] = 3
@@ -99,8 +141,17 @@ class Nights(Parameters):
     """Epochs over all cycles."""
     num: Annotated[int, Between(1, MOST_IMAGES)] = 10
     """Images replayed, and dreamt, per cycle."""
-    continue_training: bool = True
+    continue_training: bool = False
     """REM dreams with the current model, or with the frozen initial one."""
+    num_dreams: Annotated[int, Between(1, MOST_IMAGES)] | None = None
+    """Dreams per cycle; an epoch of REM is `num` of them, in turn. Default: as many as num."""
+    draws: Annotated[int, Between(1, 1000)] = 1
+    """Dreams drawn for each one kept, which the dreamer reconstructs best."""
+
+    @property
+    def dreams(self) -> int:
+        """Dreams per cycle."""
+        return self.num if self.num_dreams is None else self.num_dreams
 
 
 class Night(Nights):

@@ -16,13 +16,15 @@ GREY = "grey level (0 to 255)"
 
 QUANTITIES = {
     "error": ("reconstruction error", ERROR),
+    "standard_error": ("standard error of the reconstruction error over test images", ERROR),
     "carried": ("share of variance carried", ""),
     "mse": ("mean squared error per pixel", ""),
     "constant_error": ("error of the best constant image", ERROR),
     "image_error": ("reconstruction error of each test image", ERROR),
-    "dream": ("samples of the first network", GREY),
+    "dream_share": ("share of a network's dreams that look like a data set", ""),
+    "dream": ("samples of the first seed's networks", GREY),
     "picture": ("test images", GREY),
-    "reconstruction": ("reconstructions by the first network", GREY),
+    "reconstruction": ("reconstructions by the first seed's networks", GREY),
     "loss": ("training loss", ""),
     "test_error": ("test error", ERROR),
     "variance_carried": ("share of variance carried", ""),

@@ -1,9 +1,11 @@
-"""The small model and a sleep schedule as the equations say, one network and one image at a time.
+"""Model and sleep schedule as the equations say, one network and one image at a time.
 
 This plain version is the oracle of the tests and the baseline of the benchmarks. It shares no
 code with the batched model, only the order in which random numbers are drawn, so that both must
 give the same numbers up to rounding.
 """
+
+import copy
 
 import torch
 import torch.nn.functional as F
@@ -14,10 +16,15 @@ from sleep_replay.parameters import Night
 
 
 class PlainVAE(nn.Module):
-    """The small variational autoencoder in torch's own layers."""
+    """The small variational autoencoder in torch's own layers.
 
-    def __init__(self, latent_dim: int = 20):
+    `leak` is the slope below zero after convolutions, `narrow_leak` that after the narrow layer.
+    """
+
+    def __init__(self, latent_dim: int = 20, leak: float = 0.3, narrow_leak: float = 0.3):
         super().__init__()
+        self.after = nn.LeakyReLU(leak)
+        self.after_narrow = nn.LeakyReLU(narrow_leak)
         self.encoder = nn.ModuleDict(
             {
                 "conv1": nn.Conv2d(1, 32, 3, stride=2, padding=1),
@@ -39,24 +46,31 @@ class PlainVAE(nn.Module):
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of the posterior of images (batch, 28, 28)."""
-        h = F.relu(self.encoder["conv1"](x[:, None]))
-        h = F.relu(self.encoder["conv2"](h))
-        h = F.relu(self.encoder["dense1"](h.flatten(1)))
+        h = self.after(self.encoder["conv1"](x[:, None]))
+        h = self.after(self.encoder["conv2"](h))
+        h = self.after_narrow(self.encoder["dense1"](h.flatten(1)))
         h = self.encoder["dense2"](h)
         return self.mean(h), self.log_var(h)
 
     def decode(self, z: Tensor) -> Tensor:
         """Grey levels (batch, 28, 28) of latents (batch, latent)."""
         h = F.relu(self.decoder["dense"](z)).view(-1, 64, 7, 7)
-        h = F.relu(self.decoder["deconv1"](h))
-        h = F.relu(self.decoder["deconv2"](h))
+        h = self.after(self.decoder["deconv1"](h))
+        h = self.after(self.decoder["deconv2"](h))
         return torch.sigmoid(self.decoder["deconv3"](h))[:, 0]
 
     def loss(
-        self, x: Tensor, noise: Tensor, keep: Tensor, kl_weight: float = 1.0, bce: bool = False
+        self,
+        x: Tensor,
+        noise: Tensor,
+        keep: Tensor,
+        kl_weight: float,
+        bce: bool = False,
+        dropout: float = 0.1,
     ) -> Tensor:
         """Reconstruction loss plus weighted KL divergence, mean over the batch."""
-        mean, log_var = self.encode(torch.where(keep, x / 0.9, torch.zeros_like(x)))
+        seen = torch.where(keep, x / (1 - dropout), torch.zeros_like(x))
+        mean, log_var = self.encode(seen)
         decoded = self.decode(mean + torch.exp(log_var / 2) * noise)
         if bce:
             reconstruction = -(x * decoded.log() + (1 - x) * (1 - decoded).log())
@@ -67,7 +81,12 @@ class PlainVAE(nn.Module):
 
 
 def plain_sleep(
-    vae: PlainVAE, night: Night, seed: int, new_images: Tensor, lr: float = 1e-3
+    vae: PlainVAE,
+    night: Night,
+    seed: int,
+    new_images: Tensor,
+    lr: float = 3e-4,
+    kl_weight: float = 0.1,
 ) -> None:
     """Train `vae` in place through a night of sleep, at batch size 1.
 
@@ -83,11 +102,12 @@ def plain_sleep(
         Grey levels (n, 28, 28) of data set 2.
     lr
         Learning rate of Adam.
+    kl_weight
+        Factor of the KL divergence.
     """
     num = night.num
     latent_dim = vae.mean.out_features
-    initial = PlainVAE(latent_dim).to(new_images)
-    initial.load_state_dict(vae.state_dict())
+    initial = copy.deepcopy(vae)
     dreamer = vae if night.continue_training else initial
     optimizer = torch.optim.Adam(vae.parameters(), lr=lr)
     streams = Streams(seed)
@@ -106,5 +126,6 @@ def plain_sleep(
             for step, i in enumerate(order.tolist()):
                 at = slice(step, step + 1)
                 optimizer.zero_grad()
-                vae.loss(images[i : i + 1], noise[at], keep[at].to(noise.device)).backward()
+                seen = keep[at].to(noise.device)
+                vae.loss(images[i : i + 1], noise[at], seen, kl_weight).backward()
                 optimizer.step()

@@ -5,19 +5,21 @@ from typing import Any, NamedTuple
 
 import torch
 import xarray as xr
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from sharpwave_shared.journal import Journal
 from sharpwave_shared.seeding import Streams
 from sleep_replay.data import Experience, ImageSet
-from sleep_replay.evaluate import constant_error, evaluate
+from sleep_replay.evaluate import constant_error, evaluate, single
 from sleep_replay.model import VAE
 from sleep_replay.parameters import DATA_SETS, MOMENTS, Learning, Night
 from sleep_replay.train import Trainer, own_images
 from sleep_replay.weights import State
 
 DREAMS_SHOWN = 16
+DREAMS_COUNTED = 100
+"""Dreams of each network, at every time, whose likeness to the data sets is measured."""
 RECONSTRUCTIONS_SHOWN = 8
 
 Images = Float[Tensor, "networks num size size"]
@@ -32,11 +34,12 @@ class Slept(NamedTuple):
     ----------
     data
         What was recorded. Cycle 0 is before sleep. `error` and `carried` (see `Evaluation`) are
-        means over test images, `constant_error` is the error of the best constant image,
-        `image_error` that of each test image; `dream` holds samples of the first network (first
-        night, first seed), from the same latents at every time, `picture` test images, and
-        `reconstruction` what the first network makes of them. What an observer measured stands
-        beside `error` under its own names.
+        means over test images, `standard_error` is that of the mean error, `constant_error` the
+        error of the best constant image, `image_error` that of each test image; `dream_share` is
+        the share of each network's own dreams that look like each data set (see `dream_shares`).
+        Of the first seed's network in each night, `dream` holds samples, from the same latents at
+        every time, and `reconstruction` what it makes of the test images in `picture`. What an
+        observer measured stands beside `error` under its own names.
     networks
         Parameters of all networks after sleep; the leading dimension is night x seed.
     """
@@ -68,7 +71,7 @@ def sleep(
     experience
         The data, on the same device.
     nights
-        When NREM and REM alternate; of equal numbers of cycles, epochs and images.
+        When NREM and REM alternate; of equal numbers of cycles, epochs, images and dreams.
     learning
         How the networks learn.
     seeds
@@ -76,29 +79,32 @@ def sleep(
     observe
         Called before sleep and after every cycle.
     """
-    cycles = [night.cycles() for night in nights]
-    (shape,) = {(n.num_cycles, n.epochs_per_cycle, n.num) for n in nights}
-    count, epochs, num = shape
+    plans = [night.cycles() for night in nights]
+    (shape,) = {(n.num_cycles, n.epochs_per_cycle, n.num, n.dreams, n.draws) for n in nights}
+    count, epochs, num, kept, draws = shape
     networks = [(n, seed) for n in range(len(nights)) for seed in seeds]
     streams = [Streams(seed) for _, seed in networks]
     own = torch.tensor([nights[n].continue_training for n, _ in networks])
 
     vae = initial.copies(len(networks))
     frozen = initial.copies().eval()
-    sleepers = _Sleepers(Trainer(vae, learning), _Recorder(experience, streams[0], observe))
+    recorder = _Recorder(experience, streams, len(seeds), observe)
+    sleepers = _Sleepers(Trainer(vae, learning), recorder)
     for cycle in journal.steps("sleeping (epochs)", count, sleepers, weight=epochs):
         if cycle == 0:
-            sleepers.recorder.record(vae)
+            recorder.record(vae)
         generators = [s.torch("sleep", cycle) for s in streams]
-        images = _recent_memories(experience.new_train, num, streams, cycle)
+        nrem = torch.tensor([plans[n][cycle].nrem for n, _ in networks])
+        recent = _recent_memories(experience.new_train, num, streams, cycle)
+        dreams = torch.zeros(len(networks), kept, *recent.shape[2:], device=recent.device)
         for epoch in range(epochs):
-            falls_asleep = torch.tensor([cycles[n][cycle].nrem == epoch for n, _ in networks])
-            if falls_asleep.any():
-                dreams = _dreams(vae, frozen, own, num, streams, cycle)
-                images = _choose(falls_asleep, dreams, images)
+            if (nrem == epoch).any():  # some fall into REM
+                drawn = _dreams(vae, frozen, own, kept, draws, streams, cycle)
+                dreams = _choose(nrem == epoch, drawn, dreams)
+            images = _choose(nrem > epoch, recent, _in_turn(dreams, epoch - nrem, num))
             sleepers.trainer.epoch(own_images(images), num, generators)
-        sleepers.recorder.record(vae)
-    data = sleepers.recorder.dataset(len(nights), seeds)
+        recorder.record(vae)
+    data = recorder.dataset(len(nights), seeds)
     data = data.assign_coords(epoch=("cycle", [cycle * epochs for cycle in range(count + 1)]))
     return Slept(data, {name: tensor.cpu() for name, tensor in vae.state_dict().items()})
 
@@ -125,19 +131,44 @@ def _dreams(
     vae: VAE,
     frozen: VAE,
     own: Bool[Tensor, " networks"],
-    num: int,
+    count: int,
+    draws: int,
     streams: Sequence[Streams],
     cycle: int,
 ) -> Images:
-    """Draw the samples that each network trains on in REM, from itself or the frozen model."""
+    """Draw the samples that each network trains on in REM, from itself or the frozen model.
+
+    Of `draws` times as many, those are kept that whoever dreams reconstructs best.
+    """
     latents = torch.stack(
-        [torch.randn(num, vae.latent_dim, generator=s.torch("dreams", cycle)) for s in streams]
+        [
+            torch.randn(count * draws, vae.latent_dim, generator=s.torch("dreams", cycle))
+            for s in streams
+        ]
     ).to(next(vae.parameters()).device)
-    dreams = vae.eval().decode(latents)
+    dreams = _best(vae.eval(), vae.decode(latents), count)
     if not own.all():
-        old = frozen.decode(latents.flatten(0, 1)[None])[0].view_as(dreams)
-        dreams = _choose(own, dreams, old)
+        old = frozen.decode(latents.flatten(0, 1)[None]).view(*latents.shape[:2], *dreams.shape[2:])
+        dreams = _choose(own, dreams, _best(frozen.copies(len(streams)).eval(), old, count))
     return dreams
+
+
+def _best(dreamers: VAE, dreams: Float[Tensor, "networks drawn size size"], count: int) -> Images:
+    """Keep the dreams that the network reconstructs best."""
+    if dreams.shape[1] == count:
+        return dreams
+    errors = (dreamers.reconstruct(dreams) - dreams).abs().sum((2, 3))
+    rows = torch.arange(len(dreams), device=dreams.device)[:, None]
+    return dreams[rows, errors.argsort(1)[:, :count]]
+
+
+def _in_turn(
+    dreams: Float[Tensor, "networks dreams size size"], epoch: Int[Tensor, " networks"], num: int
+) -> Images:
+    """Give the `num` dreams of each network's epoch of REM, beginning anew when all are used."""
+    index = epoch.clamp(min=0)[:, None] * num + torch.arange(num)
+    rows = torch.arange(len(dreams))[:, None]
+    return dreams[rows.to(dreams.device), (index % dreams.shape[1]).to(dreams.device)]
 
 
 def _choose(first: Bool[Tensor, " networks"], images: Images, others: Images) -> Images:
@@ -169,25 +200,36 @@ class _Recorder:
     Attributes
     ----------
     series
-        Measured at every time: numbers of networks x data sets, and the dreams of the first.
+        Measured at every time: numbers of networks x data sets, and the first seed's dreams.
     moments
         What is kept of the first and of the last time.
     """
 
-    def __init__(self, experience: Experience, stream: Streams, observe: Observer | None):
+    def __init__(
+        self,
+        experience: Experience,
+        streams: Sequence[Streams],
+        seeds: int,
+        observe: Observer | None,
+    ):
         self.tests = [test.all_images() for test in experience.tests]
-        self.stream, self.observe = stream, observe
+        self.streams, self.observe = streams, observe
+        self.firsts = range(0, len(streams), seeds)
+        """The networks of the first seed."""
         self.series: dict[str, list[Tensor]] = {}
         self.moments: dict[str, dict[str, Tensor]] = {}
 
     def record(self, vae: VAE) -> None:
-        """Evaluate all networks on both data sets, and let the first dream for the record."""
+        """Evaluate all networks on both data sets, and let them dream for the record."""
         vae.eval()
         scores = [evaluate(vae, images) for images in self.tests]
+        dreams = [self._dreams(single(vae, index), index) for index in range(vae.networks)]
         measured = {
             "error": torch.stack([s.error for s in scores], -1),
+            "standard_error": torch.stack([s.standard_error for s in scores], -1),
             "carried": torch.stack([s.carried for s in scores], -1),
-            "dream": self._dream(vae),
+            "dream_share": torch.stack([dream_shares(images, self.tests) for images in dreams]),
+            "dream": as_bytes(torch.stack([dreams[i][:DREAMS_SHOWN] for i in self.firsts])),
             **(self.observe(vae) if self.observe else {}),
         }
         for name, values in measured.items():
@@ -196,20 +238,20 @@ class _Recorder:
         errors = [s.errors.T.cpu() for s in scores]  # images x networks
         self.moments[moment] = {
             "image_error": torch.nn.utils.rnn.pad_sequence(errors, padding_value=torch.nan),
-            "reconstruction": self._reconstruct(vae),
+            "reconstruction": torch.stack([self._reconstruct(vae, i) for i in self.firsts]),
         }
 
     @torch.no_grad()
-    def _dream(self, vae: VAE) -> UInt8[Tensor, "shown size size"]:
-        latents = torch.randn(
-            1, DREAMS_SHOWN, vae.latent_dim, generator=self.stream.torch("dreams shown")
-        )
-        return as_bytes(vae.copies().eval().decode(latents.to(self.tests[0].device))[0])
+    def _dreams(self, network: VAE, index: int) -> Float[Tensor, "dreams size size"]:
+        """Let a network dream, from the same latents at every time."""
+        generator = self.streams[index].torch("dreams shown")
+        latents = torch.randn(1, DREAMS_COUNTED, network.latent_dim, generator=generator)
+        return network.decode(latents.to(self.tests[0].device))[0]
 
     @torch.no_grad()
-    def _reconstruct(self, vae: VAE) -> UInt8[Tensor, "2 pictured size size"]:
+    def _reconstruct(self, vae: VAE, index: int) -> UInt8[Tensor, "2 pictured size size"]:
         shown = self._shown()
-        decoded = vae.copies().eval().reconstruct(shown.flatten(0, 1)[None])[0]
+        decoded = vae.copies(of=index).eval().reconstruct(shown.flatten(0, 1)[None])[0]
         return as_bytes(decoded.view_as(shown))
 
     def _shown(self) -> Float[Tensor, "2 pictured size size"]:
@@ -237,10 +279,10 @@ class _Recorder:
             | {
                 "constant_error": ("data_set", [constant_error(images) for images in self.tests]),
                 "image_error": (("moment", "night", "seed", "data_set", "image"), errors.numpy()),
-                "dream": (("cycle", "dreamt", "y", "x"), dreams),
+                "dream": (("cycle", "night", "dreamt", "y", "x"), dreams),
                 "picture": (("data_set", "shown", "y", "x"), as_bytes(self._shown()).numpy()),
                 "reconstruction": (
-                    ("moment", "data_set", "shown", "y", "x"),
+                    ("moment", "night", "data_set", "shown", "y", "x"),
                     moments["reconstruction"].numpy(),
                 ),
             },
@@ -251,6 +293,21 @@ class _Recorder:
                 "moment": list(MOMENTS),
             },
         )
+
+
+def dream_shares(
+    dreams: Float[Tensor, "dreams size size"], tests: Sequence[Tensor]
+) -> Float[Tensor, "2"]:
+    """Give the share of dreams that look like each data set.
+
+    A dream looks like the data set to which the test image belongs that is nearest to it (in the
+    Euclidean distance of grey levels), out of equal numbers of both.
+    """
+    count = min(map(len, tests))
+    images = torch.cat([images[:count] for images in tests])
+    nearest = torch.cdist(dreams.flatten(1), images.flatten(1)).argmin(1)
+    new = (nearest >= count).float().mean()
+    return torch.stack([1 - new, new])
 
 
 def as_bytes(images: Tensor) -> UInt8[Tensor, "..."]:

@@ -39,6 +39,8 @@ class Trainer:
         self.optimizer = torch.optim.Adam(
             vae.parameters(), lr=learning.lr, fused=self.device.type in ("cpu", "cuda")
         )
+        given = learning.input_dropout
+        self.dropout = vae.encoder.dropout if given is None else given
         self.steps = 0
 
     def epoch(
@@ -120,7 +122,7 @@ class Trainer:
     def _batches(
         self, count: int, generators: Sequence[torch.Generator], shuffle: bool
     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Yield indices, latent noise and dropout masks, drawn network by network."""
+        """Yield indices, latent noise and dropout's factors, drawn network by network."""
         size, batch = self.vae.image_size, self.learning.batch_size
         if shuffle:
             order = torch.stack([torch.randperm(count, generator=g) for g in generators])
@@ -132,12 +134,10 @@ class Trainer:
             noise = torch.stack(
                 [torch.randn(n, self.vae.latent_dim, generator=g) for g in generators]
             ).to(self.device, self.dtype)
-            keep = torch.stack(
-                [
-                    torch.rand(n, size, size, generator=g) >= self.vae.encoder.dropout
-                    for g in generators
-                ]
-            ).to(self.device)
+            kept = torch.stack(
+                [torch.rand(n, size, size, generator=g) >= self.dropout for g in generators]
+            )
+            keep = kept.to(self.device, self.dtype) / (1 - self.dropout)
             index = order[:, start : start + n].to(self.device)
             yield from zip(
                 index.split(batch, 1), noise.split(batch, 1), keep.split(batch, 1), strict=True

@@ -95,7 +95,7 @@ def _read(path: Path, model: Model, origin: str) -> InitialWeights:
 
 
 def obtain_weights(
-    journal: Journal, model: Model, experience: Experience, seed: int
+    journal: Journal, model: Model, experience: Experience, how: Pretraining, seed: int
 ) -> InitialWeights:
     """Give the weights that a run starts from: saved ones, or trained first.
 
@@ -107,7 +107,7 @@ def obtain_weights(
         Which. If saved weights will do and there are none, the trained ones are saved.
     experience
         The data; their device trains.
-    seed
+    how, seed
         Of the training.
     """
 
@@ -118,7 +118,7 @@ def obtain_weights(
             return vars(found)
         if saved:
             part.reporter.say(f"no saved weights for {model.model_name}: training them first")
-        state, record = pretrain(part, model, experience, Pretraining(), seed)
+        state, record = pretrain(part, model, experience, how, seed)
         if saved:
             store_weights(model, state, record)
         return {"state": state, "record": record, "origin": "trained in this run"}

@@ -1,116 +1,175 @@
-"""What sleep does to old and new memories."""
+"""What a night of sleep, and the controls beside it, do to old and new memories."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
 
 from sharpwave_shared.claims import Claim, Measurement
-from sleep_replay.claims.common import SOURCE
+from sleep_replay.claims.common import PROJECT, SOURCE
 from sleep_replay.evaluate import COLLAPSED
 from sleep_replay.experiments.schedule import Schedule, Sweep
-from sleep_replay.parameters import DATA_SETS
+from sleep_replay.parameters import DATA_SETS, Night
+
+PerSeed = Float[np.ndarray, " seeds"]
 
 
-class _Night:
-    """One night of a schedule or sweep, as arrays of seeds x times."""
+class _Slept(NamedTuple):
+    """A night of a run: errors of seeds x times, and the rest at its end, for each seed."""
 
-    def __init__(self, results: xr.Dataset, cycles: int, lr: float, fractions: tuple[float, float]):
-        self.num_cycles, self.lr, self.fractions = cycles, lr, fractions
-        error = results["error"].transpose("data_set", "seed", "cycle")
-        self.old, self.new = (error.sel(data_set=name).values for name in DATA_SETS)
-        carried = [results["final_carried"].sel(data_set=name).values for name in DATA_SETS]
-        self.carried = [float(np.median(shares)) for shares in carried]
-        self.collapsed = [int((shares < COLLAPSED).sum()) for shares in carried]
-
-    def __str__(self) -> str:
-        return f"{self.num_cycles} cycles, lr {self.lr:g}"
+    old: Float[np.ndarray, "seeds times"]
+    new: Float[np.ndarray, "seeds times"]
+    carried: Float[np.ndarray, "seeds 2"]
+    constant: float
+    """Error of the best constant image of data set 2."""
 
     @property
-    def collapse(self) -> str:
-        """Say how many networks had collapsed on each data set at the end."""
-        old, new = self.collapsed
-        return f"of {len(self.old)} collapsed on data set 1: {old}, on 2: {new}"
+    def collapsed(self) -> PerSeed:
+        """1 for networks that decode every image of a data set to the same one, 0 for others."""
+        return (self.carried < COLLAPSED).any(1).astype(float)
 
 
-def _nights(experiment: Schedule | Sweep, results: xr.Dataset) -> Iterator[_Night]:
-    """Give the nights of a run for whose data the published numbers hold."""
-    if not experiment.inverted:
-        return
-    if isinstance(experiment, Schedule):
-        fractions = (experiment.start_fraction_rem, experiment.end_fraction_rem)
-        yield _Night(results, experiment.num_cycles, experiment.lr, fractions)
-        return
-    for lr in results["lr"].values:
-        for cycles in results["cycles"].values:
-            for index, fractions in enumerate(experiment.ranges()):
-                night = results.sel(lr=lr, cycles=cycles).isel(fraction=index)
-                # Nights of more cycles are longer.
-                yield _Night(night.sel(cycle=slice(cycles)), int(cycles), float(lr), fractions)
+class _Nights(NamedTuple):
+    """What a run says: the night and its controls, as far as there are any."""
+
+    rem: _Slept | None = None
+    """The night whose mean share of REM is half."""
+    no_rem: _Slept | None = None
+    rem_alone: _Slept | None = None
 
 
-Numbers = Callable[[_Night], tuple[Mapping[str, float], bool]]
-Measure = Callable[[Schedule | Sweep, xr.Dataset], Measurement | None]
+def _slept(experiment: Schedule, results: xr.Dataset) -> Iterator[tuple[Night, _Slept]]:
+    for name, night in experiment.nights().items():
+        own = results.sel(night=name)
+        error = own["error"].transpose("data_set", "seed", "cycle")
+        old, new = (error.sel(data_set=data_set).values for data_set in DATA_SETS)
+        carried = own["final_carried"].transpose("seed", "data_set").values
+        constant = float(own["constant_error"].sel(data_set=DATA_SETS[1]))
+        yield night, _Slept(old, new, carried, constant)
 
 
-def _in_nights(applies: Callable[[_Night], bool], numbers: Numbers) -> Measure:
-    """Measure a claim on every night that it speaks about; all have to reproduce it."""
+def _nights(experiment: Schedule, results: xr.Dataset) -> _Nights:
+    found = {}
+    for night, slept in _slept(experiment, results):
+        match night.start_fraction_rem, night.end_fraction_rem:
+            case (0, 0):
+                found["no_rem"] = slept
+            case (1, 1):
+                found["rem_alone"] = slept
+            case (start, end) if abs(start + end - 1) < 1e-9:
+                found["rem"] = slept
+    return _Nights(**found)
+
+
+Found = tuple[Mapping[str, PerSeed], bool]
+"""Numbers of each seed, and whether the claim holds."""
+
+
+def _measured(numbers: Callable[[Schedule, _Nights], Found | None]) -> Callable[..., Measurement]:
+    """Measure a claim on a run for whose data the numbers hold."""
 
     def measure(experiment: Schedule | Sweep, results: xr.Dataset) -> Measurement | None:
-        shown: list[str] = []
-        values: dict[str, Any] = {}
-        for night in filter(applies, _nights(experiment, results)):
-            measured, holds = numbers(night)
-            text = ", ".join(f"{name} {value:.0f}" for name, value in measured.items())
-            shown.append(f"{night}: {text}; {night.collapse}")
-            values[str(night)] = {
-                **measured,
-                "collapsed": night.collapsed,
-                "median_carried": night.carried,
-                "seeds": len(night.old),
-                "reproduced": holds,
-            }
-        if not shown:
+        if isinstance(experiment, Sweep) or not experiment.inverted:
             return None
-        return Measurement("\n".join(shown), all(v["reproduced"] for v in values.values()), values)
+        found = numbers(experiment, _nights(experiment, results))
+        if found is None:
+            return None
+        values, holds = found
+        shown = ", ".join(f"{name} {_with_range(v)}" for name, v in values.items())
+        means = {name: float(np.mean(v)) for name, v in values.items()}
+        return Measurement(shown, bool(holds), means)
 
-    return measure
-
-
-def _initial(experiment: Schedule | Sweep, results: xr.Dataset) -> Measurement | None:
-    for night in _nights(experiment, results):
-        old, new = float(night.old[:, 0].mean()), float(night.new[:, 0].mean())
-        return Measurement(
-            f"error 1 {old:.0f}, error 2 {new:.0f}",
-            old <= 65 and new >= 500,
-            {"error_old": old, "error_new": new},
-        )
-    return None
+    return measure  # type: ignore[return-value]
 
 
-def _no_rem(night: _Night) -> tuple[dict[str, float], bool]:
-    lowest, final = night.old[:, 1:].min(), night.new[:, -1].max()
-    measured = {"lowest error 1": float(lowest), "highest final error 2": float(final)}
-    return measured, bool(lowest >= 500 and final <= 120)
+def _with_range(values: PerSeed) -> str:
+    """Show the median of the seeds, and the range."""
+    digits = 0 if np.abs(values).max() > 10 else 2
+    text = f"{np.median(values):.{digits}f}"
+    if len(values) == 1:
+        return text
+    return f"{text} ({values.min():.{digits}f} to {values.max():.{digits}f})"
 
 
-def _half_rem(night: _Night) -> tuple[dict[str, float], bool]:
-    old, new = np.median(night.old[:, -1]), np.median(night.new[:, -1])
-    measured = {"median error 1": float(old), "median error 2": float(new)}
-    return measured, bool(old <= 150 and new <= 250)
+def _initial(experiment: Schedule, nights: _Nights) -> Found | None:
+    slept = next((night for night in nights if night is not None), None)
+    if slept is None:
+        return None
+    old, new = slept.old[:1, 0], slept.new[:1, 0]  # all start from the same network
+    return {"error 1": old, "error 2": new}, bool(old[0] <= 65 and new[0] >= 500)
 
 
-def _rem_alone(night: _Night) -> tuple[dict[str, float], bool]:
-    start, final = night.new[:, 0], night.new[:, -1]
-    measured = {
-        "error 2 at the start": float(start.mean()),
-        "lowest final error 2": float(final.min()),
-        "median final error 1": float(np.median(night.old[:, -1])),
+def _no_rem(experiment: Schedule, nights: _Nights) -> Found | None:
+    if nights.no_rem is None:
+        return None
+    lowest, final = nights.no_rem.old[:, 1:].min(1), nights.no_rem.new[:, -1]
+    numbers = {"lowest error 1 after a cycle": lowest, "error 2": final}
+    return numbers, bool((lowest >= 500).all() and (final <= 120).all())
+
+
+def _half_rem(experiment: Schedule, nights: _Nights) -> Found | None:
+    if nights.rem is None or experiment.num_cycles < 10:
+        return None
+    old, new = nights.rem.old[:, -1], nights.rem.new[:, -1]
+    numbers = {"error 1": old, "error 2": new, "collapsed": nights.rem.collapsed}
+    return numbers, bool(np.median(old) <= 150 and np.median(new) <= 250)
+
+
+def _rem_alone(experiment: Schedule, nights: _Nights) -> Found | None:
+    if nights.rem_alone is None:
+        return None
+    start, final = nights.rem_alone.new[:, 0], nights.rem_alone.new[:, -1]
+    unchanged = (final > 500) | (np.abs(final - start) <= 0.1 * start)
+    return {"error 2 before": start, "error 2": final}, bool(unchanged.all())
+
+
+def _works(experiment: Schedule) -> bool:
+    """Tell whether the claims on the setting that works speak of a run."""
+    return experiment.setting == "working" and not experiment.continue_training
+
+
+def _both_kept(experiment: Schedule, nights: _Nights) -> Found | None:
+    if nights.rem is None or not _works(experiment):
+        return None
+    old, new, carried = nights.rem.old[:, -1], nights.rem.new[:, -1], nights.rem.carried
+    below = nights.rem.constant - new
+    numbers = {
+        "error 1": old,
+        "error 2": new,
+        "error 2 below the best constant image": below,
+        "carried 1": carried[:, 0],
+        "carried 2": carried[:, 1],
     }
-    return measured, bool(np.all((final > 500) | (np.abs(final - start) <= 0.1 * start)))
+    good = (old <= 65) & (new <= 90) & (below >= 15) & (carried >= 0.3).all(1)
+    return numbers, bool(good.all())
+
+
+def _lost_without(experiment: Schedule, nights: _Nights) -> Found | None:
+    if nights.rem is None or nights.no_rem is None or not _works(experiment):
+        return None
+    old = nights.no_rem.old[:, -1]
+    above = old - nights.rem.old[:, -1]
+    numbers = {"error 1 without REM": old, "above that with REM": above}
+    return numbers, bool((old >= 400).all() and (above >= 300).all())
+
+
+def _kept_alone(experiment: Schedule, nights: _Nights) -> Found | None:
+    if nights.rem_alone is None or not _works(experiment):
+        return None
+    old, new = nights.rem_alone.old[:, -1], nights.rem_alone.new[:, -1]
+    return {"error 1": old, "error 2": new}, bool((old <= 65).all() and (new >= 500).all())
+
+
+def _own_dreams(experiment: Schedule, nights: _Nights) -> Found | None:
+    if nights.rem is None or not experiment.continue_training:
+        return None
+    old, carried = nights.rem.old[:, -1], nights.rem.carried.max(1)
+    numbers = {"error 1": old, "largest share of variance carried": carried}
+    return numbers, bool((old >= 300).all() and (carried >= COLLAPSED).all())
 
 
 CLAIMS = (
@@ -120,7 +179,7 @@ CLAIMS = (
         SOURCE,
         "error 1 about 55-60, error 2 about 630",
         "error 1 <= 65, error 2 >= 500",
-        _initial,
+        _measured(_initial),
     ),
     Claim(
         "no-rem",
@@ -128,7 +187,7 @@ CLAIMS = (
         SOURCE,
         "error 1 rises to about 640, error 2 falls to about 90",
         "every seed: error 1 >= 500 after every cycle, error 2 <= 120 at the end",
-        _in_nights(lambda night: night.fractions == (0, 0), _no_rem),
+        _measured(_no_rem),
     ),
     Claim(
         "half-rem",
@@ -136,9 +195,7 @@ CLAIMS = (
         SOURCE,
         "error 1 stays near 100, error 2 falls to about 150 (large spread)",
         "median over seeds at the end, 10 cycles or more: error 1 <= 150, error 2 <= 250",
-        _in_nights(
-            lambda night: night.fractions == (0.5, 0.5) and night.num_cycles >= 10, _half_rem
-        ),
+        _measured(_half_rem),
     ),
     Claim(
         "rem-alone",
@@ -146,6 +203,40 @@ CLAIMS = (
         SOURCE,
         "-",
         "every seed: error 2 within 10 % of its start, or above 500",
-        _in_nights(lambda night: night.fractions == (1, 1), _rem_alone),
+        _measured(_rem_alone),
+    ),
+    Claim(
+        "both-kept",
+        "In the setting that works, a night with REM ends with both data sets known, image by "
+        "image.",
+        PROJECT,
+        "-",
+        "every seed: error 1 <= 65, error 2 <= 90 and 15 below the best constant image, share of "
+        "variance carried >= 0.3 on both",
+        _measured(_both_kept),
+    ),
+    Claim(
+        "lost-without-rem",
+        "In the setting that works, the same night without REM loses data set 1.",
+        PROJECT,
+        "-",
+        "every seed: error 1 >= 400, and 300 above that with REM",
+        _measured(_lost_without),
+    ),
+    Claim(
+        "kept-by-rem-alone",
+        "In the setting that works, REM alone keeps data set 1, and learns nothing new.",
+        PROJECT,
+        "-",
+        "every seed: error 1 <= 65, error 2 >= 500",
+        _measured(_kept_alone),
+    ),
+    Claim(
+        "own-dreams-forget",
+        "A network that rehearses its own dreams loses data set 1, although it does not collapse.",
+        PROJECT,
+        "-",
+        "every seed, with half REM: error 1 >= 300, and the network carries variance of a data set",
+        _measured(_own_dreams),
     ),
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sharpwave_shared import lazy
 from sharpwave_shared.errors import ParameterError
 from sharpwave_shared.experiment import Experiment, Job, Options
-from sleep_replay.parameters import Learning, Model, Nights
+from sleep_replay.parameters import Learning, Model, Nights, Pretraining
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +29,7 @@ class Generative(Experiment, Model):
     """An experiment with a generative model that knows one data set, and with a second one."""
 
     conditions: ClassVar = ("seed", "data_set")
+    presets: ClassVar = {"stable": {"setting": "working"}}
     reads_data: ClassVar = True
 
     @property
@@ -61,7 +62,9 @@ class Generative(Experiment, Model):
     def begin(self, job: Job) -> tuple[model.VAE, data.Experience, dict[str, str]]:
         """Give the initial network, the data, and what results say of the network."""
         experience = job.data.to(job.device)
-        found = weights.obtain_weights(job.journal, self, experience, job.seed)
+        alike = {n: getattr(self, n) for n in ("reconstruction_loss", "input_dropout")}
+        how = Pretraining(**alike)
+        found = weights.obtain_weights(job.journal, self, experience, how, job.seed)
         job.save_tensors("initial", found.state)
         vae = model.VAE(1, self.latent_dim, self.architecture).to(job.device)
         return vae.load_network(found.state), experience, found.attributes()

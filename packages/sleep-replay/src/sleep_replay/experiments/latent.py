@@ -62,6 +62,7 @@ class Latent(OneNight):
         after, results = self.sleep(
             job, initial, experience, lambda vae: {"accuracy": decoding.accuracy(vae)}
         )
+        results = results.isel(night=0)
         if self.from_scratch:
             scratch = latent.decode_from_scratch(
                 job.journal, self, experience, decoding, job.seeds, self.epochs

@@ -50,6 +50,9 @@ class Pretrain(Generative, Pretraining):
             for seed in job.seeds
         ]
         state, record = min(trained, key=lambda one: one[1]["test_error"][-1])
+        record["tried"] = [
+            {"seed": other["seed"], "test_error": other["test_error"][-1]} for _, other in trained
+        ]
         job.save_tensors("initial", state)
         if not self.trial:
             job.journal.reporter.say(f"stored {weights.store_weights(self, state, record)}")

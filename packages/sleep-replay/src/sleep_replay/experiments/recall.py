@@ -42,6 +42,7 @@ class Recall(OneNight):
         """Sleep, then recall with every seed's network, before and after."""
         initial, experience, attributes = self.begin(job)
         after, slept = self.sleep(job, initial, experience)
+        slept = slept.isel(night=0)
         fractions = sorted(self.fractions)
         recalled = recall.recall(
             job.journal, initial, after, experience, fractions, self.corruption, job.seeds

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from sharpwave_shared import lazy
-from sharpwave_shared.errors import ParameterError, show
+from sharpwave_shared.errors import DataWarning, ParameterError, show
 from sharpwave_shared.experiment import Job
 from sharpwave_shared.parameters import Above, Between, Distinct
 from sleep_replay.experiments.common import Sleeping, with_finals
@@ -16,19 +17,21 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from sleep_replay import data, model, sleep
+    from sharpwave_shared.results import Run
+    from sleep_replay import data, evaluate, model, sleep
 else:  # imported when they are used
     pd = lazy.module("pandas")
     xr = lazy.module("xarray")
     data = lazy.module("sleep_replay.data")
+    evaluate = lazy.module("sleep_replay.evaluate")
     model = lazy.module("sleep_replay.model")
     sleep = lazy.module("sleep_replay.sleep")
 
-STABLE = {"kl_weight": 0.1, "continue_training": False}
-"""The setting nearest to the default in which the published claims hold without collapse (see the
-documentation for how it was found)."""
-
-
+SLEEP = "sleep"
+"""The night itself, in results."""
+CONTROLS = {"no REM": 0.0, "REM alone": 1.0}
+"""Nights beside it, and their fractions of REM."""
+FINALS = ("error", "standard_error", "carried", "dream_share")
 NAP = {"total_eps": 10, "num_cycles": 5, "dataset": "mnist-5k"}
 """What `--quick` makes of a night of sleep after which something else is measured."""
 
@@ -36,15 +39,13 @@ NAP = {"total_eps": 10, "num_cycles": 5, "dataset": "mnist-5k"}
 class OneNight(Sleeping, Night):
     """An experiment with one night of sleep."""
 
-    presets: ClassVar = {"stable": STABLE}
-
     @property
     def particular(self) -> str:
         """The night."""
         dreamer = "own" if self.continue_training else "frozen"
         return (
-            f"{self.total_eps}ep-{self.num_cycles}cycles-rem{self.start_fraction_rem:g}"
-            f"to{self.end_fraction_rem:g}-num{self.num}-{dreamer}"
+            f"{self.setting}-{self.total_eps}ep-{self.num_cycles}cycles-"
+            f"rem{self.start_fraction_rem:g}to{self.end_fraction_rem:g}-num{self.num}-{dreamer}"
         )
 
     def sleep(
@@ -53,29 +54,65 @@ class OneNight(Sleeping, Night):
         initial: model.VAE,
         experience: data.Experience,
         observe: sleep.Observer | None = None,
+        others: Sequence[Night] = (),
     ) -> tuple[model.VAE, xr.Dataset]:
-        """Let a network for each seed sleep; give the networks, and what was recorded."""
-        slept = sleep.sleep_once(job.journal, initial, experience, [self], self, job.seeds, observe)
+        """Let a network for each seed sleep through this night, and others through others.
+
+        Give the networks (night x seed), and what was recorded.
+        """
+        nights = [self, *others]
+        slept = sleep.sleep_once(job.journal, initial, experience, nights, self, job.seeds, observe)
         job.save_tensors("networks", slept.networks)
-        after = initial.copies(len(job.seeds))
+        after = initial.copies(len(nights) * len(job.seeds))
         after.load_state_dict(slept.networks)
-        return after, with_finals(slept.data.isel(night=0), "cycle", ["error", "carried"])
+        return after, with_finals(slept.data, "cycle", FINALS)
 
 
 class Schedule(OneNight):
     """Let a model that knows data set 1 sleep after it has seen data set 2.
 
     Sleep alternates between NREM, the replay of new images, and REM, training on the model's own
-    samples. The run directory gets the errors of both data sets after every cycle, figures, and
-    the verdict on the claims of the paper.
+    samples. Beside the night itself run its controls, one without REM and one of REM alone. The run
+    directory gets the errors of both data sets after every cycle, figures, and the verdict on the
+    claims of the paper.
     """
 
+    conditions: ClassVar = ("seed", "night", "data_set")
     quick: ClassVar = {"total_eps": 20, "num_cycles": 5, "eval_images": 200}
 
+    controls: bool = True
+    """Sleep without REM, and by REM alone, beside the night itself."""
+
+    def nights(self) -> dict[str, Night]:
+        """Give the night and those of its controls that differ from it."""
+        nights: dict[str, Night] = {SLEEP: self}
+        for name, fraction in CONTROLS.items() if self.controls else ():
+            control = self.replaced(start_fraction_rem=fraction, end_fraction_rem=fraction)
+            if control.cycles() != self.cycles():
+                nights[name] = control
+        return nights
+
     def results(self, job: Job) -> xr.Dataset:
-        """Sleep, one network for each seed."""
+        """Sleep, one network for each seed and night, all as one batch."""
         initial, experience, attributes = self.begin(job)
-        return self.sleep(job, initial, experience)[1].assign_attrs(attributes)
+        nights = self.nights()
+        others = list(nights.values())[1:]
+        results = self.sleep(job, initial, experience, others=others)[1]
+        return results.assign_coords(night=list(nights)).assign_attrs(attributes)
+
+    def finish(self, run: Run) -> None:
+        """Say which networks have collapsed."""
+        collapsed = (run.data["final_carried"] < evaluate.COLLAPSED).all("data_set")
+        counts = collapsed.sum("seed").to_series()
+        if counts.any():
+            where = ", ".join(f"{night} {count}" for night, count in counts.items() if count)
+            warnings.warn(
+                f"networks that have collapsed, of {run.data.sizes['seed']}: {where}. They decode "
+                "every image to the same one, and their errors say nothing about memory. A night of "
+                "--setting working, the default, does not collapse.",
+                DataWarning,
+                stacklevel=2,
+            )
 
 
 class Sweep(Sleeping):
@@ -83,7 +120,6 @@ class Sweep(Sleeping):
 
     panel: ClassVar = "Sleep"
     conditions: ClassVar = ("seed", "lr", "cycles", "fraction", "data_set")
-    presets: ClassVar = {"stable": STABLE}
     quick: ClassVar = {"total_eps": 10, "cycles": (5, 2), "num": 10, "eval_images": 200}
 
     num: Annotated[int, Between(1, MOST_IMAGES)] = 50
@@ -130,6 +166,8 @@ class Sweep(Sleeping):
             Night(
                 total_eps=self.total_eps,
                 num=self.num,
+                num_dreams=self.num_dreams,
+                draws=self.draws,
                 continue_training=self.continue_training,
                 num_cycles=cycles,
                 start_fraction_rem=start,

@@ -69,7 +69,7 @@ def mean_and_deviation(
 
 def whole_numbers(axes: Axes) -> None:
     """Mark whole numbers only on the horizontal axis."""
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
 
 
 def constant_lines(axes: Axes, results: xr.Dataset) -> None:
@@ -94,9 +94,10 @@ def image_grid(
     text: str,
     *,
     group: int = 0,
+    first: int = 0,
     cell: float = 0.42,
 ) -> Figure:
-    """Show images as one sheet, with a caption; every `group` rows a gap."""
+    """Show images as one sheet, with a caption; a gap after `first` rows, then every `group`."""
     rows, columns, height, _ = images.shape
     beside = 0.2 + LABEL_WIDTH * max(map(len, row_labels))
     # The last share is for title, ticks and caption.
@@ -107,7 +108,7 @@ def image_grid(
     axes.set_yticks(np.arange(rows) * (height + 2) + (height + 2) / 2, row_labels)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    for row in range(group, rows, group) if group else ():
+    for row in range(first or group, rows, group) if group else ():
         axes.axhline((height + 2) * row - 0.5, color="white", linewidth=4)
     caption(figure, text)
     return figure

@@ -10,9 +10,8 @@ from matplotlib.figure import Figure
 
 from sharpwave_shared.plotting import caption
 from sleep_replay.evaluate import COLLAPSED
-from sleep_replay.experiments.schedule import Schedule, Sweep
+from sleep_replay.experiments.schedule import SLEEP, Schedule, Sweep
 from sleep_replay.figures.common import (
-    CARRIED,
     ERROR,
     constant_lines,
     data_sets,
@@ -26,7 +25,8 @@ from sleep_replay.figures.common import (
 from sleep_replay.parameters import DATA_SETS, MOMENTS, Night
 
 NREM, REM = "#56B4E9", "#E69F00"
-DREAM_ROWS = 11
+DREAM_ROWS = 4
+"""Times of each night at which dreams are shown."""
 
 
 def draw(experiment: Schedule | Sweep, results: xr.Dataset) -> dict[str, Figure]:
@@ -34,12 +34,10 @@ def draw(experiment: Schedule | Sweep, results: xr.Dataset) -> dict[str, Figure]
     if isinstance(experiment, Sweep):
         return {"heatmap": _heat_map(results), "courses": _courses(experiment, results)}
     return {
-        "schedule": _schedule(experiment),
-        "errors": _errors(experiment, results),
-        "collapse": _collapse(experiment, results),
-        "histograms": _histograms(experiment, results),
+        "night": _night(experiment, results),
         "dreams": _dreams(results),
         "reconstructions": _reconstructions(experiment, results),
+        "histograms": _histograms(experiment, results),
     }
 
 
@@ -61,102 +59,126 @@ def _draw_schedule(axes: Axes, night: Night) -> None:
     axes.spines["left"].set_visible(False)
 
 
-def _schedule(night: Schedule) -> Figure:
-    figure, axes = plt.subplots(figsize=(6.6, 1.5))
-    _draw_schedule(axes, night)
-    axes.set_title(
-        f"{night.num_cycles} cycles; REM from {night.start_fraction_rem:g} to "
-        f"{night.end_fraction_rem:g} of a cycle"
-    )
-    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    return figure
+def _title(experiment: Schedule, night: str) -> str:
+    """Name a night, above its column."""
+    if night != SLEEP:
+        return night
+    start, end = experiment.start_fraction_rem, experiment.end_fraction_rem
+    dreamer = "own" if experiment.continue_training else "frozen model's"
+    share = f"{start:g}" if start == end else f"{start:g} to {end:g}"
+    return f"sleep (REM {share},\n{dreamer} dreams)"
 
 
-def _errors(experiment: Schedule, results: xr.Dataset) -> Figure:
-    figure, (axes, bars) = plt.subplots(
-        2, 1, figsize=(5.2, 4.2), sharex=True, height_ratios=(12, 1)
+def _night(experiment: Schedule, results: xr.Dataset) -> Figure:
+    """Draw a column for the night and each of its controls: what is known, and dreamt, over it."""
+    nights = experiment.nights()
+    figure, panels = plt.subplots(
+        4,
+        len(nights),
+        figsize=(max(5.0, 1.4 + 2.0 * len(nights)), 6.4),
+        sharex=True,
+        sharey="row",
+        height_ratios=(10, 8, 8, 1),
+        squeeze=False,
     )
-    for data_set, name, colour in data_sets(experiment):
-        error = results["error"].sel(data_set=data_set)
-        mean_and_deviation(axes, error, name, colour, marker="o", markersize=3)
-    constant_lines(axes, results)
-    axes.set_ylabel(ERROR)
-    axes.set_ylim(bottom=0)
-    _draw_schedule(bars, experiment)
-    figure.legend(loc="outside upper center", ncols=3)
+    for column, (name, night) in zip(panels.T, nights.items(), strict=True):
+        error, carried, dreamt, bars = column
+        error.set_title(_title(experiment, name))
+        for data_set, label, colour in data_sets(experiment):
+            look = {"marker": "o", "markersize": 2}
+            own = results.sel(night=name, data_set=data_set)
+            mean_and_deviation(error, own["error"], label, colour, **look)
+            mean_and_deviation(carried, own["carried"], None, colour, **look)
+            mean_and_deviation(dreamt, own["dream_share"], None, colour, **look)
+        constant_lines(error, results)
+        carried.axhspan(0, COLLAPSED, color="0.85", linewidth=0, label="one image for all")
+        _draw_schedule(bars, night)
+    error, carried, dreamt, _ = panels[:, 0]
+    error.set_ylabel("error (summed\nabsolute grey level)")
+    carried.set_ylabel("share of variance\ncarried")
+    dreamt.set_ylabel("share of dreams\nthat look like it")
+    error.set_ylim(bottom=0)
+    carried.set_ylim(0, None)
+    dreamt.set_ylim(-0.03, 1.03)
+    handles, labels = error.get_legend_handles_labels()
+    for axes in (carried, panels[-1, 0]):
+        more = axes.get_legend_handles_labels()
+        handles, labels = handles + more[0], labels + more[1]
+    figure.legend(handles, labels, loc="outside upper center", ncols=3)
+    largest = float(results["standard_error"].max())
     caption(
         figure,
-        f"Reconstruction error of test images after every cycle; {seeds_in_words(results)}. "
-        "Dotted: the constant image that fits a data set best.",
+        f"{_counted(results)} test images of each data set after every cycle (standard error of "
+        f"an error at most {largest:.1f}); {seeds_in_words(results)}. Last row: what the network "
+        "itself dreams at that time, whether or not it is trained on it.",
     )
     return figure
 
 
-def _collapse(experiment: Schedule, results: xr.Dataset) -> Figure:
-    figure, axes = plt.subplots(figsize=(5.2, 3.4))
-    epochs = results["epoch"].values
-    for data_set, name, colour in data_sets(experiment):
-        carried = results["carried"].sel(data_set=data_set).transpose("cycle", "seed").values
-        axes.plot(epochs, carried, color=colour, alpha=0.3, linewidth=0.8)
-        axes.plot(epochs, carried.mean(1), color=colour, label=name, marker="o", markersize=3)
-    axes.axhspan(0, COLLAPSED, color="0.85", linewidth=0, label="collapsed")
-    axes.set_xlabel("epoch")
-    axes.set_ylabel(CARRIED)
-    axes.set_ylim(0, None)
-    figure.legend(loc="outside upper center", ncols=3)
-    seeds = results.sizes["seed"]
-    lines = f"Thin lines: {seeds} seeds; thick: their mean. " if seeds > 1 else ""
-    caption(
-        figure,
-        "Variance of the reconstructions over test images, relative to that of the images. "
-        f"{lines}A collapsed model decodes every input to the same image.",
-    )
-    return figure
+def _counted(results: xr.Dataset) -> int:
+    """Count the test images of the smaller test set."""
+    known = results["image_error"].isel(moment=0, night=0, seed=0).notnull()
+    return int(known.sum("image").min())
 
 
 def _histograms(experiment: Schedule, results: xr.Dataset) -> Figure:
     figure, panels = plt.subplots(1, 2, figsize=(6.6, 3.0), sharey=True)
     highest = float(results["image_error"].quantile(0.999))
     edges = np.linspace(0, highest * 1.02, 60)
-    for axes, (data_set, name, colour) in zip(panels, data_sets(experiment), strict=True):
-        for moment, look in zip(MOMENTS, ("0.5", colour), strict=True):
-            errors = results["image_error"].sel(moment=moment, data_set=data_set).values.ravel()
-            known = errors[np.isfinite(errors)]
-            axes.hist(known, edges, density=True, alpha=0.7, color=look, label=f"{moment} sleep")
-        axes.set_title(name)
+    for axes, (data_set, label, _) in zip(panels, data_sets(experiment), strict=True):
+        errors = results["image_error"].sel(data_set=data_set)
+        before = errors.isel(moment=0, night=0).values.ravel()
+        axes.hist(before, edges, density=True, color="0.75", label="before")
+        for index, night in enumerate(results["night"].values):
+            after = errors.sel(moment=MOMENTS[1], night=night).values.ravel()
+            axes.hist(
+                after, edges, density=True, histtype="step", color=f"C{index + 2}", label=night
+            )
+        axes.set_title(label)
         axes.set_xlabel(ERROR)
-        axes.legend()
     panels[0].set_ylabel("density of test images")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     seeds = results.sizes["seed"]
-    caption(figure, f"Errors of single test images; {seeds} seed{'s' * (seeds > 1)} together.")
+    caption(
+        figure,
+        f"Errors of single test images before and after each night; {seeds} "
+        f"seed{'s together' if seeds > 1 else ''}.",
+    )
     return figure
 
 
 def _dreams(results: xr.Dataset) -> Figure:
     last = results.sizes["cycle"] - 1
     times = np.unique(np.linspace(0, last, DREAM_ROWS).round().astype(int))
-    labels = ["before" if time == 0 else f"cycle {time}" for time in times]
+    dreams = results["dream"].isel(cycle=times).transpose("night", "cycle", "dreamt", "y", "x")
+    nights = [f"{night}, cycle {time}" for night in results["night"].values for time in times[1:]]
+    before, after = dreams.values[0, :1], dreams.values[:, 1:]
     return image_grid(
-        results["dream"].isel(cycle=times).values,
-        labels,
-        "Dreams over the night",
-        f"Samples decoded from the same latents at every time; {first_seed(results)}.",
+        np.concatenate([before, *after]),
+        ["before", *nights],
+        "Dreams over each night",
+        "What the networks themselves dream, from the same latents at every time; "
+        f"{first_seed(results)}.",
+        group=len(times) - 1,
+        first=1,
     )
 
 
 def _reconstructions(experiment: Schedule, results: xr.Dataset) -> Figure:
     rows, labels = [], []
+    nights = results["night"].values
     for data_set, kind in zip(DATA_SETS, kinds(experiment), strict=True):
         shown = results.sel(data_set=data_set)
-        rows.append(shown["picture"].values)
-        rows += [shown["reconstruction"].sel(moment=moment).values for moment in MOMENTS]
-        labels += [f"{kind}, {what}" for what in ("original", "before sleep", "after sleep")]
+        made = shown["reconstruction"].transpose("moment", "night", ...).values
+        rows += [shown["picture"].values, made[0, 0], *made[1]]
+        labels += [f"{kind}, {what}" for what in ("original", "before sleep")]
+        labels += [f"{kind}, after {night}" for night in nights]
     return image_grid(
         np.stack(rows),
         labels,
         "Reconstructions of test images",
-        f"The same test images before and after the night; {first_seed(results)}.",
-        group=3,
+        f"The same test images before and after each night; {first_seed(results)}.",
+        group=2 + len(nights),
     )
 
 
