@@ -69,6 +69,14 @@ def finished(
     return finish
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _few_dreams() -> Iterator[None]:
+    """Count the likeness of few dreams."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sleep_replay.sleep.DREAMS_COUNTED", 16)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the user's cache out of the tests, and the tests out of the user's cache."""

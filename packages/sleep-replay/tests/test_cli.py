@@ -67,7 +67,8 @@ def test_main_command(
 @pytest.mark.parametrize(
     ("setting", "weights"),
     [
-        (["--stable"], "mnist-leaky-20"),
+        (["--stable", "--no-inverted"], "mnist-0-4-leaky-20"),
+        (["--setting", "published"], "mnist-leaky-conv-5"),
         (["--setting", "released"], "mnist-small-20"),
     ],
 )

@@ -108,8 +108,8 @@ class Schedule(OneNight):
             where = ", ".join(f"{night} {count}" for night, count in counts.items() if count)
             warnings.warn(
                 f"networks that have collapsed, of {run.data.sizes['seed']}: {where}. They decode "
-                "every image to the same one, and their errors say nothing about memory. A night of "
-                "--setting working, the default, does not collapse.",
+                "every image to the same one, and their errors say nothing about memory. The night "
+                "of --setting working, the default, with frozen dreams does not collapse.",
                 DataWarning,
                 stacklevel=2,
             )
