@@ -102,7 +102,7 @@ def test_quick_gives_way_to_what_the_user_sets(
         (["--seed", -1], "--seed: got -1"),
         (["--eta", "nan"], "--eta: got 'nan', expected a number, at least 0"),
         (["--algorithm", "magic"], "--algorithm: got 'magic', expected one of impression"),
-        (["--steps", "1e3"], "--steps: got '1e3'"),
+        (["--steps", "1e3x"], "--steps: got '1e3x'"),
         (["--test-steps", 10], "--test-steps: got 10, expected a whole number from 200"),
         (["--dt", 2], "--dt: got 2"),
         (["--device", "cuda:99"], "--device: got 'cuda:99', expected what this machine has"),

@@ -93,7 +93,7 @@ def _reinforce_degrades(experiment: Learning, data: xr.Dataset) -> Measurement |
     rho = rank_correlation(dimensions, told)
     shown = (
         f"n = {', '.join(map(str, dimensions))}: share of impression learning's fall "
-        f"{', '.join(f'{share:.4f}' for share in told)} (Spearman {rho:.2f})"
+        f"{', '.join(f'{share:.2g}' for share in told)} (Spearman {rho:.2f})"
     )
     values = {f"share at n {n}": share for n, share in zip(dimensions, told, strict=True)}
     values["Spearman"] = rho
