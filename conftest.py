@@ -3,20 +3,35 @@
 How long an example of a property takes says nothing on a busy machine, so it has no deadline.
 """
 
-import atexit
 import gc
+import hashlib
 import os
 import shutil
-import tempfile
+from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-if "NUMBA_CACHE_DIR" not in os.environ:  # the first process; those that it starts compile less
-    os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="sharpwave-compiled-")
-    atexit.register(shutil.rmtree, os.environ["NUMBA_CACHE_DIR"], ignore_errors=True)
 
 import pytest
 from hypothesis import settings
+
+ROOT = Path(__file__).parent
+
+
+def _compiled() -> Path:
+    """Name the folder of compiled loops: as long as no source changes, they are compiled once."""
+    sources = sorted(
+        path for part in ("shared", "packages") for path in ROOT.glob(f"{part}/**/src/**/*.py")
+    )
+    whole = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+    folder = ROOT / ".pytest_cache" / "compiled"
+    for old in folder.glob("*"):
+        if old.name != whole:
+            shutil.rmtree(old, ignore_errors=True)
+    return folder / whole
+
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+if "NUMBA_CACHE_DIR" not in os.environ:  # the first process; those that it starts have it
+    os.environ["NUMBA_CACHE_DIR"] = str(_compiled())
 
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")

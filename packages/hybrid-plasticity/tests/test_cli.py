@@ -353,8 +353,8 @@ def test_a_quick_batch_draws_no_figures_of_its_networks(
         drawn.append(run.record.experiment)
         return []
 
-    with no_figures():
-        monkeypatch.setattr(execution, "draw_run", note)
+    with no_figures(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(execution, "draw_run", note)
         succeed(capsys, "batch", "--quick", "--budget", 1, "--out", tmp_path)
     assert drawn == ["compare"]
     memo = tmp_path / "Memo" / three[0].folder

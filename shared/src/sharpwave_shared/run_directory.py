@@ -175,7 +175,7 @@ def open_directory(
         lock = FileLock(path / ".lock").acquire(blocking=False)
     except Timeout:
         raise InvalidInputError(f"{path}: another process is running there") from None
-    with lock:
+    with lock, as_interrupts():
         remove_partial_files(path)
         found = _find_record(path, record, resume=resume, force=force)
         if found is not None and found.status == "finished" and not (resume and extend):
@@ -186,27 +186,32 @@ def open_directory(
         else:
             found.resumed.append(_now())
         run = RunDirectory(path, found, reporter)
-        # Before any other file, so that a kill at any moment leaves a directory that is a run.
-        run.write_record("running", ended=None, error=None, parameters=record.parameters)
-        with (path / LOG).open("a", encoding="utf-8") as log, reporter.log_to(log):
-            yield from _supervise(run, keep=keep)
+        yield from _supervise(run, record.parameters, keep=keep)
 
 
-def _supervise(run: RunDirectory, *, keep: bool) -> Iterator[RunDirectory]:
+def _supervise(
+    run: RunDirectory, parameters: dict[str, Any], *, keep: bool
+) -> Iterator[RunDirectory]:
     try:
-        with as_interrupts():
-            yield run
+        # Before any other file, so that a kill at any moment leaves a directory that is a run.
+        run.write_record("running", ended=None, error=None, parameters=parameters)
+        with (run.path / LOG).open("a", encoding="utf-8") as log, run.reporter.log_to(log):
+            try:
+                yield run
+            except KeyboardInterrupt:
+                run.reporter.detail("interrupted")
+                raise
+            except BaseException as error:
+                run.reporter.detail(f"failed: {type(error).__name__}: {error}")
+                raise
     except KeyboardInterrupt as error:
-        run.reporter.detail("interrupted")
         run.write_record("interrupted", ended=_now())
         if any((run.path / folder).is_dir() for folder in (CHECKPOINTS, CELLS)):
             error.add_note(RESUMABLE)
         raise
     except BaseException as error:
-        message = f"{type(error).__name__}: {error}"
-        run.reporter.detail(f"failed: {message}")
         with suppress(OSError, SharpwaveError):  # nothing may hide what went wrong
-            run.write_record("failed", ended=_now(), error=message)
+            run.write_record("failed", ended=_now(), error=f"{type(error).__name__}: {error}")
         raise
     run.write_record("finished", ended=_now(), checksums=_checksums(run.path))
     if not keep:
