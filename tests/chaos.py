@@ -8,7 +8,6 @@ not said); then it may finish. Its results must be those of an uninterrupted run
 Checkpoints are written whenever they can be. Not part of the suite: it takes many minutes.
 """
 
-import importlib.util
 import random
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from sharpwave_shared import journal
 from sharpwave_shared.app import installed_apps
 from sharpwave_shared.experiment import Experiment
 from sharpwave_shared.results import read_results
+from sharpwave_shared.testing import load_module
 
 ROOT = Path(__file__).parents[1]
 LIMIT_S = 600
@@ -32,15 +32,10 @@ def tiny_sizes(only: str | None = None) -> dict[tuple[str, str], Experiment]:
     for package, app in installed_apps().items():
         if only not in (None, package):
             continue
-        path = ROOT / "packages" / package / "tests" / "tiny.py"
-        spec = importlib.util.spec_from_file_location(f"tiny_{package}", path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        tiny = load_module(ROOT / "packages" / package / "tests" / "tiny.py").TINY
         for name, kind in app.experiments.items():
-            if kind in module.TINY:
-                found[package, name] = kind(**module.TINY[kind])
+            if kind in tiny:
+                found[package, name] = kind(**tiny[kind])
     return found
 
 

@@ -1,6 +1,5 @@
 """What holds for every experiment of every package, at tiny sizes."""
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +14,7 @@ from sharpwave_shared import open_run
 from sharpwave_shared.app import installed_apps
 from sharpwave_shared.experiment import Experiment
 from sharpwave_shared.parameters import Positional, marker
-from sharpwave_shared.testing import check_all_edges, invoke, killed_and_resumed
+from sharpwave_shared.testing import check_all_edges, invoke, killed_and_resumed, load_module
 
 ROOT = Path(__file__).parents[1]
 APPS = installed_apps()
@@ -24,13 +23,7 @@ HEAVY = {"torch", "numpy", "scipy", "xarray", "pandas", "numba", "matplotlib", "
 
 def tiny_sizes(package: str) -> dict[type[Experiment], dict[str, Any]]:
     """Read the package's own list of sizes at which an experiment takes about a second."""
-    path = ROOT / "packages" / package / "tests" / "tiny.py"
-    spec = importlib.util.spec_from_file_location(f"tiny_{package}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.TINY
+    return load_module(ROOT / "packages" / package / "tests" / "tiny.py").TINY
 
 
 TINY = {kind: values for package in APPS for kind, values in tiny_sizes(package).items()}

@@ -1,6 +1,5 @@
 """The reproduction report: what is stored of a run, and that the page is made of it alone."""
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -8,16 +7,14 @@ import pytest
 from toy_model.experiments.walk import Walk
 
 from sharpwave_shared import open_run
+from sharpwave_shared.testing import load_module
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture
 def reproduction():
-    spec = importlib.util.spec_from_file_location("reproduction", DOCS / "reproduction.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_module(DOCS / "reproduction.py")
 
 
 @pytest.fixture

@@ -192,8 +192,10 @@ class App:
 
     def _open(self, run_dir: Path) -> Any:
         from sharpwave_shared.results import open_run
+        from sharpwave_shared.run_directory import refuse_links
 
         run = open_run(run_dir)
+        refuse_links(run_dir)
         if run.record.package != self.package:
             raise InvalidInputError(
                 f"{run_dir}: a run of {run.record.package}, not of {self.package}"

@@ -32,7 +32,6 @@ from sharpwave_shared.run_directory import (
     libraries,
     open_directory,
     read_record,
-    refuse_links,
 )
 from sharpwave_shared.workers import run_in_workers
 
@@ -373,7 +372,6 @@ def draw_run(run: Run, formats: Sequence[str], reporter: Reporter | None = None)
     from sharpwave_shared.plotting import save_figures, style
 
     assert run.directory is not None  # noqa: S101 - a stored run
-    refuse_links(run.directory)
     with style():
         figures = sweep_figures(run) if run.swept else run.draw()
     booklet = run.directory / f"{_short_name(run.experiment)}.pdf"
@@ -403,7 +401,6 @@ def report_claims(run: Run, reporter: Reporter, *, quiet: bool = False) -> bool 
     if not verdicts:
         return None
     if run.directory is not None:
-        refuse_links(run.directory)
         try:
             write_json(run.directory / CLAIMS, verdict_values(verdicts))
         except OSError as error:

@@ -60,12 +60,7 @@ class Run:
     def data(self) -> xr.Dataset:
         """The results."""
         assert self.directory is not None  # noqa: S101 - otherwise `computed` has set it
-        path = self.directory / RESULTS
-        require_regular(path)
-        expected = self.record.checksums.get(RESULTS)
-        if expected is not None and sha256(path) != expected:
-            raise SharpwaveError(f"{path} is not what this run wrote: its checksum is another")
-        return read_results(path)
+        return read_results(self.directory / RESULTS, self.record.checksums.get(RESULTS))
 
     @classmethod
     def computed(
@@ -174,15 +169,17 @@ def write_results(directory: Path, run: Run) -> None:
         run.measures().to_csv(temporary, index=False)
 
 
-def read_results(path: Path) -> xr.Dataset:
+def read_results(path: Path, checksum: str | None = None) -> xr.Dataset:
     """Read a dataset whole.
 
     Raises
     ------
     SharpwaveError
-        If the file is missing or is no netCDF file.
+        If the file is missing, is no netCDF file, or has another SHA-256 than it should.
     """
     require_regular(path)
+    if checksum is not None and sha256(path) != checksum:
+        raise SharpwaveError(f"{path} is not what this run wrote: its checksum is another")
     try:
         # Units such as hours are the science's, not those of calendars.
         with xr.open_dataset(path, engine=ENGINE, decode_times=False) as stored:

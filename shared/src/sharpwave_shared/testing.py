@@ -1,5 +1,6 @@
 """What the tests of several packages share: commands that run here, or are killed elsewhere."""
 
+import importlib.util
 import math
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -64,6 +66,16 @@ def _kill_after(patch: pytest.MonkeyPatch, lives: int) -> None:
             raise KilledError
 
     patch.setattr(journal.Journal, "save", saving)
+
+
+def load_module(path: Path) -> ModuleType:
+    """Load a file of Python that is in no package, `packages/NAME/tests/tiny.py` say."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None  # noqa: S101
+    assert spec.loader is not None  # noqa: S101
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def edges(kind: type[Parameters]) -> Iterator[tuple[str, str, bool]]:

@@ -69,7 +69,9 @@ Found = tuple[Mapping[str, PerSeed], bool]
 """Numbers of each seed, and whether the claim holds."""
 
 
-def _measured(numbers: Callable[[Schedule, _Nights], Found | None]) -> Callable[..., Measurement]:
+def _measured(
+    numbers: Callable[[Schedule, _Nights], Found | None],
+) -> Callable[[Schedule | Sweep, xr.Dataset], Measurement | None]:
     """Measure a claim on a run for whose data the numbers hold."""
 
     def measure(experiment: Schedule | Sweep, results: xr.Dataset) -> Measurement | None:
@@ -83,7 +85,7 @@ def _measured(numbers: Callable[[Schedule, _Nights], Found | None]) -> Callable[
         means = {name: float(np.mean(v)) for name, v in values.items()}
         return Measurement(shown, bool(holds), means)
 
-    return measure  # type: ignore[return-value]
+    return measure
 
 
 def _with_range(values: PerSeed) -> str:
