@@ -27,7 +27,7 @@ from sleep_replay.weights import obtain_weights
 
 def measure(options: argparse.Namespace, device: torch.device) -> Iterator[dict[str, object]]:
     """Time the training of all seeds, then the evaluation of one network."""
-    model = Model()
+    model = Model(dataset="mnist-5k")
     data = load_experience(model).to(device)
     initial = obtain_weights(Journal(), model, data, Pretraining(), seed=0).state
     vae = VAE(1).to(device).load_network(initial).eval()

@@ -67,7 +67,7 @@ def wrap(angles: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
     """Bring angles (rad) into [-pi, pi)."""
     wrapped = torch.remainder(angles + math.pi, 2 * math.pi) - math.pi
     # Just below -pi, the remainder is rounded up to the whole circle.
-    return torch.where(wrapped >= math.pi, -math.pi, wrapped)
+    return wrapped.masked_fill(wrapped >= math.pi, -math.pi)
 
 
 def make_trajectories(task: Task, count: int, generator: torch.Generator) -> Trajectories:
