@@ -37,11 +37,11 @@ LARGEST_FILE = 2**21  # bytes of what goes into the archive of results: no weigh
 # Sizes of the benchmarks: on an accelerator those of their targets, on a CPU what takes seconds.
 SIZES = {
     "cuda": {
-        "sleep-replay": "--seeds 10 --total-eps 40 --repeat 2",
-        "impression-learning": "--networks 1000 --steps 2000 --repeat 3",
-        "hybrid-plasticity": "--networks 500 --iterations 5 --repeat 3",
+        "sleep-replay": "--seeds 10 --total-eps 20 --repeat 2",
+        "impression-learning": "--networks 1000 --steps 2000 --repeat 2",
+        "hybrid-plasticity": "--networks 500 --iterations 2 --repeat 2",
         "rnn-reactivation": "--networks 5 --repeat 5",
-        "synaptic-consolidation": "--steps 2000 --late 10000 --repeat 3",
+        "synaptic-consolidation": "--steps 2000 --late 10000 --repeat 2",
     },
     "cpu": {
         "sleep-replay": "--seeds 2 --total-eps 20 --repeat 1",
@@ -120,7 +120,12 @@ class Session:
             _describe_project(project, temporary / "site")
         sources = [str(project / "src") for project in PROJECTS]
         path = os.pathsep.join([*sources, str(temporary / "site")])
-        self.environment = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+        self.environment = {
+            **os.environ,
+            "PYTHONPATH": path,
+            "PYTHONUNBUFFERED": "1",
+            "NUMBA_CACHE_DIR": str(temporary / "compiled"),  # what several steps compile
+        }
         self.record = {
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "commit": options.commit or _output("git", "describe", "--always", "--dirty"),
@@ -141,7 +146,7 @@ class Session:
             if "mark.gpu" in path.read_text(encoding="utf-8")
         ]
         # Without the options of pyproject.toml: no processes side by side, no checks of shapes.
-        pytest = "-m pytest -o addopts= -p no:cacheprovider --import-mode=importlib -ra -m gpu"
+        pytest = "-m pytest -o addopts= -p no:cacheprovider --import-mode=importlib -v -m gpu"
         # Where they cannot run, see at least that they can be collected.
         collect = ["--collect-only", "-q"] if self.kind == "cpu" else []
         steps = [Step("tests", [*pytest.split(), *collect, *tests], share=1.5)]

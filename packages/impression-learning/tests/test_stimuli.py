@@ -6,7 +6,7 @@ import torch
 
 from impression_learning.model import Setting
 from impression_learning.reference import plain_latent_process
-from impression_learning.stimuli import LatentProcess, Sequences
+from impression_learning.stimuli import LatentProcess, Sequences, read_together
 from sharpwave_shared.errors import InvalidInputError, ParameterError
 from sharpwave_shared.seeding import Streams
 
@@ -113,3 +113,16 @@ def test_bad_settings(changed: dict, message: str) -> None:
 def test_backpropagation_is_for_one_latent_layer() -> None:
     with pytest.raises(ParameterError, match="algorithm: got backprop"):
         Setting((3, 2, 2), (0.1,) * 3, (0.1,) * 3, 0.1, algorithm="backprop")
+
+
+def test_worlds_read_together_are_those_read_alone() -> None:
+    law = LatentProcess(3, 7)
+    worlds = [law.world(Streams(seed), CPU, torch.float64) for seed in range(4)]
+    states = [world.start("training") for world in worlds]
+    x, z, after = read_together(worlds, "training", 2, 50, states)
+    for n, (world, state) in enumerate(zip(worlds, states, strict=True)):
+        alone = world.read("training", 2, 50, state)
+        torch.testing.assert_close((x[:, n], z[:, n], after[n]), alone, rtol=1e-12, atol=1e-14)
+    others = [worlds[0], LatentProcess(3, 7, dt=0.2).world(Streams(1), CPU, torch.float64)]
+    x, _, _ = read_together(others, "training", 2, 50, states[:2])
+    torch.testing.assert_close(x[:, 1], others[1].read("training", 2, 50, states[1])[0])

@@ -141,15 +141,15 @@ def _check(configuration: Configuration, device: torch.device) -> float:
     """Both sides must find the same gradients; give the largest difference, relative to each."""
     batch, parameters = Batch(configuration, [0], device), initialise(configuration, [0], device)
     batch.draw(1)
-    start, inputs = batch.start[0].clone(), batch.inputs[0].clone()
     noise = batch.network.states[0, 1:].clone()
+    _, gradients = batch.learn(parameters)
+    start, inputs = batch.start[0], batch.inputs[0]
     targets = batch.cells.of(0).encode(batch.true[0].flatten(0, 1))
     plain = PlainNetwork(configuration).to(device)
     plain.load_weights({name: values[0] for name, values in parameters.items()})
     outputs = plain(start, inputs, noise).flatten(0, 1)
     F.mse_loss(outputs, targets).backward()
     wanted = plain.named_gradients()
-    _, gradients = batch.learn(parameters)
     differences = []
     for name, found in gradients.items():
         torch.testing.assert_close(found[0], wanted[name], rtol=1e-3, atol=1e-6, msg=name)

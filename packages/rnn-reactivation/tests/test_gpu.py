@@ -31,8 +31,8 @@ def test_the_graph_does_what_the_steps_do(name: str) -> None:
         wanted_loss, wanted = stepwise.learn(parameters)
         torch.testing.assert_close(loss, wanted_loss)
         torch.testing.assert_close(gradients, wanted)
-        for values, gradient in zip(parameters.values(), gradients.values(), strict=True):
-            values.sub_(gradient)
+        for name, values in parameters.items():
+            values.sub_(gradients[name])
 
 
 @pytest.mark.gpu

@@ -10,6 +10,10 @@ from torch import Tensor
 
 from impression_learning.circuits import Circuits, Inputs
 from impression_learning.model import MEAN_DECAY, TRACE_DECAY, Setting, Weights
+from sharpwave_shared import graphs
+
+FEW = 10
+"""Steps for which it is not worth while to record one."""
 
 
 def advance(
@@ -29,18 +33,30 @@ def advance(
     losses = torch.empty(awake.shape, dtype=state.dtype, device=state.device)
     states = state.new_empty(len(awake) if record else 0, *state.shape)
     rule = circuits.settings[0].rule
-    for t in range(len(awake)):
-        phase = waking[t], after_sleep[t]
-        x, noise = inputs.stimulus[t], inputs.noise_inf[t]
-        losses[t] = step.act(x, noise, inputs.noise_gen[t], *phase)
+    now = torch.zeros(1, dtype=torch.int64, device=state.device)  # the step
+
+    def of_now(values: Tensor) -> Tensor:
+        return values.index_select(0, now)[0]
+
+    def take() -> None:
+        phase = of_now(waking), of_now(after_sleep)
+        x, noise = of_now(inputs.stimulus), of_now(inputs.noise_inf)
+        loss = step.act(x, noise, of_now(inputs.noise_gen), *phase)
+        losses.index_copy_(0, now, loss[None])
         if record:
-            states[t] = step.h
+            states.index_copy_(0, now, step.h[None])
         if learn and rule == "backprop":
             step.descend(x, noise, *phase)
         elif learn:
-            step.learn(circuits.traces, circuits.loss_mean, losses[t], x, *phase)
-        step.before = step.h
-    state.copy_(step.before)
+            step.learn(circuits.traces, circuits.loss_mean, loss, x, *phase)
+        state.copy_(step.h)
+        now.add_(1)
+
+    if len(awake) >= FEW:
+        changed = [state, now, *circuits.state_dict().values()]
+        take = graphs.record(take, state.device, changed)
+    for _ in awake:
+        take()
     return losses, states
 
 

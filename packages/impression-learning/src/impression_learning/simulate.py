@@ -13,7 +13,7 @@ from impression_learning.circuits import Circuits, Inputs, precision
 from impression_learning.engines import engine_for
 from impression_learning.kinds import Phases
 from impression_learning.model import Setting
-from impression_learning.stimuli import Stimulus
+from impression_learning.stimuli import Stimulus, read_together, side_by_side
 from sharpwave_shared.compiled import workers
 from sharpwave_shared.devices import resolve_device
 from sharpwave_shared.errors import DivergenceError
@@ -148,11 +148,8 @@ class Group:
             chunk, offset = divmod(passage.step, length)
             count = min(length - offset, end - passage.step)
             part = slice(offset, offset + count)
-            drawn = [
-                world.read(passage.name, chunk, length, state)
-                for world, state in zip(self.worlds, passage.worlds, strict=True)
-            ]
-            stimulus = _side_by_side([x[part] for x, _, _ in drawn])
+            x, z, after = read_together(self.worlds, passage.name, chunk, length, passage.worlds)
+            stimulus, latents = x[part], z[part]
             noise_inf = self.noise(passage.name, "inference", chunk, length)[part]
             noise_gen = noise_inf
             if not one_noise:
@@ -165,8 +162,7 @@ class Group:
             passage.was_awake = awake[-1]
             passage.step += count
             if offset + count == length:
-                passage.worlds = [after for _, _, after in drawn]
-            latents = _side_by_side([z[part] for _, z, _ in drawn])
+                passage.worlds = after
             yield Piece(stimulus, latents, losses, states)
 
     def learn(self, passage: Passage, steps: int) -> None:
@@ -199,12 +195,7 @@ class Group:
             torch.randn(int(steps), units, generator=s.torch(*words, device=device), device=device)
             for s in self.streams
         ]
-        return _side_by_side(drawn)
-
-
-def _side_by_side(values: list[Tensor]) -> Tensor:
-    """Put one tensor of each network (steps x units) into one: steps x networks x units."""
-    return values[0][:, None] if len(values) == 1 else torch.stack(values, 1)
+        return side_by_side(drawn)
 
 
 def group(

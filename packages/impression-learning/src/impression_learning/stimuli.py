@@ -1,7 +1,7 @@
 """What the observation layer sees: a latent process, or a sequence of spectra."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -86,6 +86,19 @@ class LatentProcess:
         mixing = streams.numpy("mixing").normal(0, 1 / self.n_latent, (self.n_in, self.n_latent))
         return LatentProcessWorld(self, streams, torch.from_numpy(mixing).to(device, dtype))
 
+    def wander(
+        self, drive: Float[Tensor, "steps *networks n_latent"], state: Tensor
+    ) -> Float[Tensor, "steps *networks n_latent"]:
+        """Give z at every step, from the noise that drives it and z before."""
+        latents = self.a * drive.to(state.dtype)
+        latents[0] += self.decay * state
+        # A scan by doubling: after each turn, every entry sums twice as many steps of the past.
+        reach = 1
+        while reach < len(latents):
+            latents[reach:] += self.decay**reach * latents[:-reach].clone()
+            reach *= 2
+        return latents
+
 
 @dataclass(frozen=True)
 class LatentProcessWorld:
@@ -106,17 +119,39 @@ class LatentProcessWorld:
         self, passage: str, chunk: int, steps: int, state: Tensor
     ) -> tuple[Float[Tensor, "steps n_in"], Float[Tensor, "steps _"], Tensor]:
         """See `World.read`."""
+        latents = self.process.wander(self.drive(passage, chunk, steps), state)
+        return latents @ self.mixing.T, latents, latents[-1]
+
+    def drive(self, passage: str, chunk: int, steps: int) -> Float[Tensor, "steps n_latent"]:
+        """Draw the standard normal noise that drives z in a chunk."""
         device = self.mixing.device
         generator = self.streams.torch(passage, "latents", chunk, device=device)
-        xi = torch.randn(steps, len(state), generator=generator, device=device)
-        latents = self.process.a * xi.to(self.mixing.dtype)
-        latents[0] += self.process.decay * state
-        # A scan by doubling: after each turn, every entry sums twice as many steps of the past.
-        reach = 1
-        while reach < steps:
-            latents[reach:] += self.process.decay**reach * latents[:-reach].clone()
-            reach *= 2
-        return latents @ self.mixing.T, latents, latents[-1]
+        return torch.randn(steps, self.mixing.shape[1], generator=generator, device=device)
+
+
+def read_together(
+    worlds: Sequence[World], passage: str, chunk: int, steps: int, states: Sequence[Tensor]
+) -> tuple[Float[Tensor, "steps worlds n_in"], Float[Tensor, "steps worlds _"], list[Tensor]]:
+    """Do what `World.read` does, for several worlds side by side.
+
+    Many latent processes with one law wander in common operations, which is what takes an
+    accelerator no longer than a single one does.
+    """
+    own = [world for world in worlds if isinstance(world, LatentProcessWorld)]
+    if len(own) < len(worlds) or len({world.process for world in own}) > 1 or len(own) == 1:
+        read = zip(worlds, states, strict=True)
+        parts = [world.read(passage, chunk, steps, state) for world, state in read]
+        x, z = (side_by_side([part[k] for part in parts]) for k in range(2))
+        return x, z, [after for _, _, after in parts]
+    drive = torch.stack([world.drive(passage, chunk, steps) for world in own], 1)
+    z = own[0].process.wander(drive, torch.stack(list(states)))
+    x = torch.einsum("snl,nil->sni", z, torch.stack([world.mixing for world in own]))
+    return x, z, list(z[-1])
+
+
+def side_by_side(values: Sequence[Tensor]) -> Float[Tensor, "steps networks _"]:
+    """Put one tensor of each network (steps x last) into one."""
+    return values[0][:, None] if len(values) == 1 else torch.stack(list(values), 1)
 
 
 @dataclass(frozen=True)

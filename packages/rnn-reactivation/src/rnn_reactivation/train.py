@@ -28,6 +28,7 @@ from rnn_reactivation.tasks import (
     squared_error,
 )
 from sharpwave_shared.errors import DivergenceError
+from sharpwave_shared.graphs import record
 from sharpwave_shared.journal import Journal, together
 from sharpwave_shared.seeding import Streams
 
@@ -87,7 +88,8 @@ class Batch:
         self._captures = self.device.type == "cuda"
         self._noise_in = size.buffer(configuration.task.inputs) if rnn.sigma2_in > 0 else None
         self._noise_out = torch.empty_like(self._targets) if rnn.sigma2_out > 0 else None
-        self._graph: tuple[torch.cuda.CUDAGraph, Tensor, Parameters] | None = None
+        self._replay: Callable[[], None] | None = None
+        self._loss, self._gradients = torch.empty(0), {}
 
     def draw(self, purpose: int | str) -> None:
         """Draw all that is random about an epoch, or about a batch for another purpose."""
@@ -151,28 +153,15 @@ class Batch:
         """
         if not self._captures:
             return self._learn(parameters)
-        if self._graph is None:
-            self._graph = self._capture(parameters)
-        graph, loss, gradients = self._graph
-        graph.replay()
-        return loss, gradients
+        if self._replay is None:
 
-    def _capture(self, parameters: Parameters) -> tuple[torch.cuda.CUDAGraph, Tensor, Parameters]:
-        """Record `_move` and `_learn` as a graph; what is drawn stays."""
-        drawn = self.network.states.clone()
-        stream = torch.cuda.Stream(self.device)
-        stream.wait_stream(torch.cuda.current_stream(self.device))
-        with torch.cuda.stream(stream):
-            for _ in range(3):
+            def step() -> None:
                 self._move()
-                self._learn(parameters)
-        torch.cuda.current_stream(self.device).wait_stream(stream)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            self._move()
-            loss, gradients = self._learn(parameters)
-        self.network.states.copy_(drawn)
-        return graph, loss, gradients
+                self._loss, self._gradients = self._learn(parameters)
+
+            self._replay = record(step, self.device, [self.network.states])
+        self._replay()
+        return self._loss, self._gradients
 
     def _learn(self, parameters: Parameters) -> tuple[Tensor, Parameters]:
         states, readout = self.forward(parameters), parameters["readout"]

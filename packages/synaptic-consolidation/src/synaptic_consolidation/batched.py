@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from sharpwave_shared.graphs import record
 from synaptic_consolidation.model import (
     PRUNED,
     SMALLEST_FACTOR,
@@ -15,6 +16,8 @@ from synaptic_consolidation.model import (
 )
 
 CPU = torch.device("cpu")
+FEW = 10
+"""Steps for which it is not worth while to record one."""
 
 
 @torch.no_grad()
@@ -41,8 +44,11 @@ def advance(
     living = torch.from_numpy(rows.living).to(device)  # rows x inputs
     # patterns x inputs, rows x patterns
     xi, y = give(patterns), give(signs(labels)).T.contiguous()
+    rates, rates_theta = give(eta), give(eta_theta)
+    now = torch.zeros(1, dtype=torch.int64, device=device)  # the step
     before, after = torch.empty_like(u), torch.empty_like(u)
-    for rate, rate_theta in zip(eta.tolist(), eta_theta.tolist(), strict=True):
+
+    def step() -> None:
         w = u.prod(0).mul_(living)  # rows x inputs
         h = (w @ xi.T).sub_(theta[:, None])  # rows x patterns
         distance = h.abs()
@@ -53,16 +59,21 @@ def advance(
             lowest, worst = (y * h).min(1, keepdim=True)
             corrected = torch.zeros_like(h).scatter_(1, worst, y.gather(1, worst))
             share = torch.where(lowest <= 0, corrected, share)
-        mean = current
-        g = (share @ xi).mul_(living).mul_(rate)  # rows x inputs
+        mean.copy_(current)
+        g = (share @ xi).mul_(living).mul_(rates.index_select(0, now))  # rows x inputs
         _products_of_others(u, before, after)
         u.addcmul_(before.mul_(after), g[None]).clamp_(min=SMALLEST_FACTOR)
-        living &= u.prod(0) > PRUNED
+        living.logical_and_(u.prod(0) > PRUNED)
         u.mul_(living)
         squares = u.square().sum((0, 2))
-        scale = torch.where(squares > 0, rule.norm / squares, 1).sqrt()
+        scale = (rule.norm / squares).masked_fill_(squares <= 0, 1).sqrt_()
         u.mul_(scale[None, :, None])
-        theta = theta - rate_theta * share.sum(1)
+        theta.addcmul_(share.sum(1), rates_theta.index_select(0, now), value=-1)
+        now.add_(1)
+
+    take = step if len(eta) < FEW else record(step, device, [u, theta, mean, living, now])
+    for _ in eta:
+        take()
     rows.factors[:] = u.transpose(0, 1).cpu().numpy()
     rows.living[:] = living.cpu().numpy()
     rows.theta[:], rows.mean[:] = theta.cpu().numpy(), mean.cpu().numpy()
