@@ -37,7 +37,7 @@ LARGEST_FILE = 2**21  # bytes of what goes into the archive of results: no weigh
 # Sizes of the benchmarks: on an accelerator those of their targets, on a CPU what takes seconds.
 SIZES = {
     "cuda": {
-        "sleep-replay": "--seeds 10 --total-eps 20 --repeat 1",
+        "sleep-replay": "--seeds 10 --total-eps 20 --repeat 2",
         "impression-learning": "--networks 1000 --steps 2000 --repeat 2",
         "hybrid-plasticity": "--networks 500 --iterations 2 --repeat 2",
         "rnn-reactivation": "--networks 5 --repeat 5",
