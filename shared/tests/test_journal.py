@@ -362,3 +362,35 @@ def test_runs_that_are_unequally_far_start_where_all_have_been(tmp_path):
     work(tmp_path / "a", 3)
     assert batch([tmp_path / "a", tmp_path / "b"], 5) == [10, 20]
     assert batch([tmp_path / "b", tmp_path / "a"], 5) == [20, 10], "nothing is left to do"
+
+
+@pytest.mark.parametrize(
+    ("state", "complaint"),
+    [
+        (
+            {"value": 3, "tensor": torch.zeros(3)},
+            r"tensor is a tensor of float32 \(3\), not .*\(2\)",
+        ),
+        ({"value": 3, "tensor": torch.zeros(2).double()}, "float64 .*, not a tensor of float32"),
+        ({"value": 3, "tensor": [0.0, 0.0]}, "tensor is of type list, not a tensor"),
+        ({"value": "3", "tensor": torch.zeros(2)}, "value is of type str, not a number"),
+        ({"value": 3}, "state holds value, not tensor, value"),
+        ({"value": 3, "tensor": torch.zeros(2), "more": 1}, "more, tensor, value, not"),
+        ([], "state holds no names"),
+    ],
+)
+def test_a_state_of_another_form_is_refused(state, complaint, tmp_path):
+    Journal(folder=tmp_path).save("adding", {"step": 1, "state": state})
+    total = Sum()
+    with pytest.raises(SharpwaveError, match=rf"adding.safetensors: .*{complaint}"):
+        list(Journal(folder=tmp_path).steps("adding", 3, total))
+    assert total.value == 0
+
+
+def test_what_grows_may_have_any_length(tmp_path):
+    fresh = {"rows": [], "curve": np.zeros(0), "kept": None, "parts": [np.zeros(2), {"a": 1.5}]}
+    found = {"rows": [1], "curve": np.zeros(4), "kept": "x", "parts": [np.ones(2), {"a": 1}]}
+    files.require_form(found, fresh, "x")
+    for place, part in (("curve", np.zeros((4, 2), int)), ("parts", [np.ones(2)])):
+        with pytest.raises(SharpwaveError, match=place):
+            files.require_form(found | {place: part}, fresh, "x")

@@ -388,3 +388,15 @@ def test_divergence() -> None:
     rule = Rule(3, 20.0, 1.0, 1.0)
     with pytest.raises(DivergenceError, match="learning rate"):
         advance(rows, patterns, labels, rule, np.full(5, 1e200), np.full(5, 1e200))
+
+
+@pytest.mark.parametrize("name", ["factors", "living", "theta", "mean", "labels"])
+def test_rows_that_do_not_fit_never_reach_a_compiled_loop(name: str) -> None:
+    rows, patterns, labels = problem(2, 20, 6)
+    if name == "labels":
+        labels = labels[:, :-1]
+    else:
+        setattr(rows, name, getattr(rows, name)[..., :-1])
+    rates = np.full(3, 0.01)
+    with pytest.raises(ValueError, match=f"{name}: got the shape"):
+        advance(rows, patterns, labels, Rule(2, 20.0, 0.01, 0.01), rates, rates)

@@ -23,6 +23,7 @@ from sharpwave_shared.errors import SharpwaveError
 TEMPORARY_PREFIX = ".partial-"
 LARGEST_TEXT = 64 * 2**20
 """Bytes of a JSON file, at most."""
+Collected = Tensor | np.ndarray | Mapping | list | tuple
 
 
 @contextmanager
@@ -201,6 +202,49 @@ def read_tree(path: Path) -> Any:
         return _tree_of(json.loads(metadata["tree"]), tensors)
     except (KeyError, ValueError, TypeError, RecursionError, AttributeError) as error:
         raise SharpwaveError(f"{path} does not hold what a run keeps: {error}") from error
+
+
+def require_form(found: Any, fresh: Any, where: str) -> None:
+    """Check that a tree has the form of another one: names, types, and shapes of arrays.
+
+    Where `fresh` holds nothing yet (None, an empty collection or array), anything will do, and a
+    list of plain values may have any length.
+
+    Raises
+    ------
+    SharpwaveError
+        Naming the first place where it has another form.
+    """
+    match fresh:
+        case Tensor() | np.ndarray():
+            form, wanted = _form(found), _form(fresh)
+            if form != wanted and (0 not in fresh.shape or form[:2] != wanted[:2]):
+                raise SharpwaveError(f"{where} is {' '.join(form)}, not {' '.join(wanted)}")
+        case Mapping() if fresh:
+            names = set(found) if isinstance(found, Mapping) else set()
+            if names != set(fresh):
+                raise SharpwaveError(
+                    f"{where} holds {', '.join(sorted(names)) or 'no names'}, not "
+                    f"{', '.join(sorted(fresh))}"
+                )
+            for name, part in fresh.items():
+                require_form(found[name], part, f"{where}.{name}")
+        case list() | tuple() if any(isinstance(part, Collected) for part in fresh):
+            if not isinstance(found, list | tuple) or len(found) != len(fresh):
+                raise SharpwaveError(f"{where} does not hold {len(fresh)} parts")
+            for number, (part, own) in enumerate(zip(found, fresh, strict=True)):
+                require_form(part, own, f"{where}.{number}")
+        case int() | float() if not isinstance(found, int | float):
+            raise SharpwaveError(f"{where} is {' '.join(_form(found))}, not a number")
+
+
+def _form(value: Any) -> tuple[str, ...]:
+    """Say what a value is: its type, and of an array the type of its numbers and its shape."""
+    if isinstance(value, Tensor | np.ndarray):
+        dtype = str(value.dtype).removeprefix("torch.")
+        kind = "a tensor" if isinstance(value, Tensor) else "an array"
+        return kind, f"of {dtype}", f"({', '.join(map(str, value.shape))})"
+    return (f"of type {type(value).__name__}",)
 
 
 def _shape_of(tree: Any, tensors: dict[str, Tensor]) -> list[Any]:

@@ -204,7 +204,8 @@ def together(
     Raises
     ------
     SharpwaveError
-        If they have gone further than `total`.
+        If they have gone further than `total`, or what is kept has another form than what the loop
+        begins with.
     """
     for journal in journals:
         journal._claim(what)
@@ -213,7 +214,10 @@ def together(
     if first > total:
         raise SharpwaveError(f"{what}: {first} steps are done already, more than {total}")
     if first > 0:
-        for states, keep in zip(kept, keeps, strict=True):
+        from sharpwave_shared.files import require_form
+
+        for journal, states, keep in zip(journals, kept, keeps, strict=True):
+            require_form(states[first], keep.state_dict(), f"{journal._path(what)}: state")
             keep.load_state_dict(states[first])
 
     def save(step: int) -> None:

@@ -120,12 +120,31 @@ def advance(
 
     Raises
     ------
+    ValueError
+        If shapes do not fit each other.
     DivergenceError
         If numbers are not finite any more.
     """
+    _refuse_misfits(rows, patterns, labels, rule)
     engine(rows, patterns, labels, rule, eta, eta_theta)
     if not (np.isfinite(rows.theta).all() and np.isfinite(rows.factors).all()):
         raise DivergenceError("factors are not finite any more: a lower learning rate may help")
+
+
+def _refuse_misfits(rows: Rows, patterns: Patterns, labels: Labels, rule: Rule) -> None:
+    """Check shapes: the compiled loops do not check where they read and write."""
+    count, (given, inputs) = len(rows), patterns.shape
+    wanted = {
+        "neurons": (count,),
+        "factors": (count, rule.factors, inputs),
+        "living": (count, inputs),
+        "theta": (count,),
+        "mean": (count,),
+        "labels": (given, count),
+    }
+    for name, values in {**vars(rows), "labels": labels}.items():
+        if values.shape != wanted[name]:
+            raise ValueError(f"{name}: got the shape {values.shape}, expected {wanted[name]}")
 
 
 def consolidate(
