@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
+import numpy as np
 import pytest
 import typer
 from toy_model.cli import app as toy_app
@@ -626,6 +627,14 @@ def test_verify(form, call, tmp_path):
         else:
             assert "The point walks far away" in result.out
             assert ("[not reproduced]" in result.out) != reproduced
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_results_that_are_all_missing_are_told(call, tmp_path, monkeypatch):
+    compute = Walk.compute
+    monkeypatch.setattr(Walk, "compute", lambda self, job: compute(self, job) * np.nan)
+    Walk().run(out=tmp_path)
+    assert "every number of its results is missing (NaN)" in call("verify", tmp_path).err
 
 
 @pytest.mark.usefixtures("undrawn")

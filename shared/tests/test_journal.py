@@ -391,6 +391,12 @@ def test_what_grows_may_have_any_length(tmp_path):
     fresh = {"rows": [], "curve": np.zeros(0), "kept": None, "parts": [np.zeros(2), {"a": 1.5}]}
     found = {"rows": [1], "curve": np.zeros(4), "kept": "x", "parts": [np.ones(2), {"a": 1}]}
     files.require_form(found, fresh, "x")
-    for place, part in (("curve", np.zeros((4, 2), int)), ("parts", [np.ones(2)])):
+    files.require_form(np.zeros((4, 3)), np.zeros((2, 3)), "x")
+    for place, part in (
+        ("curve", np.zeros(4, int)),
+        ("parts", [np.ones(2)]),
+        ("parts", [np.ones(1), {"a": 2.5}]),
+        ("parts", [np.ones((2, 1)), {"a": 2.5}]),
+    ):
         with pytest.raises(SharpwaveError, match=place):
             files.require_form(found | {place: part}, fresh, "x")

@@ -325,6 +325,15 @@ def test_warnings_of_all_times_are_kept(tmp_path):
     assert read(tmp_path)["warnings"] == ["first", "both", "second"]
 
 
+@pytest.mark.parametrize(("threads", "told"), [(4, True), (2, False), (None, False)])
+def test_another_number_of_threads_is_told(threads, told, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run_to(tmp_path, interrupt, make_record(threads=2))
+    run_to(tmp_path, record=make_record(threads=threads), resume=True)
+    warnings = read(tmp_path)["warnings"]
+    assert ["begun with 2 threads, goes on with 4" in text for text in warnings] == [True] * told
+
+
 # --- Again ---------------------------------------------------------------------------------------
 
 

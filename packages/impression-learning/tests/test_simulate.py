@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -213,9 +214,9 @@ def test_the_accelerator_agrees_with_the_fused_loop(
     cuda = torch.device("cuda:0")
     draw: Callable = torch.randn
 
-    def on_cpu(*size: int, generator: torch.Generator, device: torch.device) -> torch.Tensor:
+    def on_cpu(size: Any, generator: torch.Generator, device: Any, **more: Any) -> torch.Tensor:
         seed = torch.Generator().manual_seed(generator.initial_seed())
-        return draw(*size, generator=seed).to(device)
+        return draw(size, generator=seed, **more).to(device)
 
     monkeypatch.setattr(torch, "randn", on_cpu)
     eta = {"impression": 1e-3, "reinforce": 1e-8, "backprop": 1e-2}[algorithm]

@@ -12,6 +12,7 @@ underscores, capitals and small letters are the same in names of options and com
 import importlib
 import importlib.metadata
 import inspect
+import os
 import sys
 import traceback
 import typing
@@ -127,6 +128,8 @@ class App:
 
     def __call__(self, arguments: Sequence[str] | None = None) -> None:
         """Run the command line."""
+        # No window is opened, and what a notebook has exported may not be there.
+        os.environ["MPLBACKEND"] = "agg"
         self.build()(None if arguments is None else list(arguments))
 
     def build(self) -> typer.Typer:
@@ -200,6 +203,8 @@ class App:
             raise InvalidInputError(
                 f"{run_dir}: a run of {run.record.package}, not of {self.package}"
             )
+        if run.all_missing:
+            Reporter().warn(f"{run_dir}: every number of its results is missing (NaN)")
         return run
 
 

@@ -16,6 +16,7 @@ import xarray as xr
 
 from sharpwave_shared.claims import show_verdicts, verdict_values
 from sharpwave_shared.devices import describe_device
+from sharpwave_shared.environment import own_state
 from sharpwave_shared.errors import InvalidInputError, ParameterError, SharpwaveError, reason, show
 from sharpwave_shared.experiment import Experiment, Job, Options, check_seeds
 from sharpwave_shared.files import json_values, write_json
@@ -59,6 +60,7 @@ class Cell:
         return f"{self.experiment!r} with seeds {show(self.seeds)}"
 
 
+@own_state()
 def run_experiment(
     experiment: Experiment,
     seeds: int | Iterable[int],
@@ -90,6 +92,7 @@ def run_experiment(
     return Run.computed(experiment, runs[0].record, unite_seeds([run.data for run in runs]))
 
 
+@own_state()
 def run_all(
     experiments: Sequence[Experiment],
     options: Options,
@@ -130,6 +133,7 @@ class _Prepared:
     directory: Path
 
 
+@own_state()
 def run_cells(
     cells: Sequence[Cell],
     options: Options,
@@ -214,6 +218,7 @@ def _enough(groups: list[list[Cell]], workers: int) -> list[list[Cell]]:
     return groups
 
 
+@own_state()
 def run_group(cells: Sequence[Cell], options: Options, reporter: Reporter) -> list[Path]:
     """Run cells as one batch, each into its directory; skip those that are finished.
 
@@ -339,6 +344,7 @@ def _record(
         quick=options.quick,
         identity=json_values(identity),
         device=f"{device} ({describe_device(device)})",
+        threads=torch.get_num_threads(),
         libraries=libraries(),
         dataset=None if data is None else json_values(asdict(data)),
     )
@@ -366,6 +372,7 @@ def _run_in_memory(cell: Cell, options: Options, reporter: Reporter) -> Run:
     return Run.computed(cell.experiment, prepared.record, cell.experiment.compute(job))
 
 
+@own_state()
 def draw_run(run: Run, formats: Sequence[str], reporter: Reporter | None = None) -> list[Path]:
     """Draw a stored run's figures into its folder `figures`, and all of them into one PDF."""
     from sharpwave_shared.maps import sweep_figures

@@ -207,8 +207,8 @@ def read_tree(path: Path) -> Any:
 def require_form(found: Any, fresh: Any, where: str) -> None:
     """Check that a tree has the form of another one: names, types, and shapes of arrays.
 
-    Where `fresh` holds nothing yet (None, an empty collection or array), anything will do, and a
-    list of plain values may have any length.
+    Where `fresh` holds nothing yet (None, an empty collection or array), anything will do. What
+    grows with the steps may be longer: an array in its first dimension, a list of plain values.
 
     Raises
     ------
@@ -217,9 +217,8 @@ def require_form(found: Any, fresh: Any, where: str) -> None:
     """
     match fresh:
         case Tensor() | np.ndarray():
-            form, wanted = _form(found), _form(fresh)
-            if form != wanted and (0 not in fresh.shape or form[:2] != wanted[:2]):
-                raise SharpwaveError(f"{where} is {' '.join(form)}, not {' '.join(wanted)}")
+            if not _fits(found, fresh):
+                raise SharpwaveError(f"{where} is {_form(found)}, not {_form(fresh)}")
         case Mapping() if fresh:
             names = set(found) if isinstance(found, Mapping) else set()
             if names != set(fresh):
@@ -235,16 +234,25 @@ def require_form(found: Any, fresh: Any, where: str) -> None:
             for number, (part, own) in enumerate(zip(found, fresh, strict=True)):
                 require_form(part, own, f"{where}.{number}")
         case int() | float() if not isinstance(found, int | float):
-            raise SharpwaveError(f"{where} is {' '.join(_form(found))}, not a number")
+            raise SharpwaveError(f"{where} is {_form(found)}, not a number")
 
 
-def _form(value: Any) -> tuple[str, ...]:
+def _fits(found: Any, fresh: Tensor | np.ndarray) -> bool:
+    """Tell whether an array is one like another that may have grown meanwhile."""
+    if type(found) is not type(fresh) or found.dtype != fresh.dtype or found.ndim != fresh.ndim:
+        return False
+    if 0 in fresh.shape or found.shape == fresh.shape:
+        return True
+    return found.shape[1:] == fresh.shape[1:] and found.shape[0] > fresh.shape[0]
+
+
+def _form(value: Any) -> str:
     """Say what a value is: its type, and of an array the type of its numbers and its shape."""
-    if isinstance(value, Tensor | np.ndarray):
-        dtype = str(value.dtype).removeprefix("torch.")
-        kind = "a tensor" if isinstance(value, Tensor) else "an array"
-        return kind, f"of {dtype}", f"({', '.join(map(str, value.shape))})"
-    return (f"of type {type(value).__name__}",)
+    if not isinstance(value, Tensor | np.ndarray):
+        return f"of type {type(value).__name__}"
+    kind = "a tensor" if isinstance(value, Tensor) else "an array"
+    dtype = str(value.dtype).removeprefix("torch.")
+    return f"{kind} of {dtype} ({', '.join(map(str, value.shape))})"
 
 
 def _shape_of(tree: Any, tensors: dict[str, Tensor]) -> list[Any]:

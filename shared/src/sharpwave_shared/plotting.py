@@ -2,14 +2,12 @@
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-
-mpl.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
@@ -24,12 +22,19 @@ MANY_SEEDS = 8
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Draw in the project's style within the block."""
-    with (
-        as_file(files("sharpwave_shared") / "sharpwave.mplstyle") as path,
-        plt.style.context(str(path)),
-    ):
-        yield
+    """Draw in the project's style within the block, without a display, whatever has been set."""
+    before = dict.__getitem__(mpl.rcParams, "backend")  # asking otherwise would choose one
+    plt.switch_backend("agg")
+    try:
+        with (
+            as_file(files("sharpwave_shared") / "sharpwave.mplstyle") as path,
+            plt.style.context(str(path), after_reset=True),
+        ):
+            yield
+    finally:
+        if isinstance(before, str):
+            with suppress(ImportError):  # never used, and not there
+                plt.switch_backend(before)
 
 
 def save_figures(

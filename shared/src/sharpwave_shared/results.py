@@ -87,6 +87,12 @@ class Run:
         """Give the measures as a tidy table; see `tidy`."""
         return tidy(self.data, [*self.experiment.conditions, *self.swept])
 
+    @property
+    def all_missing(self) -> bool:
+        """Whether there are numbers, and all of them are NaN."""
+        numbers = [v for v in self.data.data_vars.values() if v.dtype.kind == "f" and v.size]
+        return bool(numbers) and all(bool(v.isnull().all()) for v in numbers)
+
     def verify(self) -> "list[Verdict]":
         """Check the claims that the run speaks to.
 
@@ -96,19 +102,22 @@ class Run:
             If it is a sweep, whose `data` say for how many seeds of each run claims hold.
         """
         from sharpwave_shared.claims import judge
+        from sharpwave_shared.environment import own_state
 
         if self.swept:
             raise InvalidInputError(
                 "the claims were checked on each run of the sweep; see its data"
             )
-        return judge(self)
+        with own_state():
+            return judge(self)
 
     def draw(self) -> "Mapping[str, Figure]":
         """Draw the figures."""
+        from sharpwave_shared.environment import own_state
         from sharpwave_shared.maps import sweep_figures
         from sharpwave_shared.plotting import style
 
-        with style():
+        with own_state(), style():
             if self.swept:
                 return sweep_figures(self)
             return self.experiment.figures()(self.experiment, self.data)

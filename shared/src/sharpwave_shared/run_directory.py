@@ -55,6 +55,7 @@ class Record(BaseModel):
     identity: dict[str, Any]
     command_line: list[str] = []
     device: str = ""
+    threads: int | None = None
     libraries: dict[str, str] = {}
     dataset: dict[str, Any] | None = None
     checksums: dict[str, str] = {}
@@ -185,6 +186,12 @@ def open_directory(
             found = record.model_copy(update={"started": _now(), "command_line": list(sys.argv)})
         else:
             found.resumed.append(_now())
+            if None not in (found.threads, record.threads) and found.threads != record.threads:
+                reporter.warn(
+                    f"begun with {found.threads} threads, goes on with {record.threads}: sums are "
+                    "rounded in another order, so that numbers may differ from those of a run in "
+                    "one go (OMP_NUM_THREADS sets how many there are)"
+                )
         run = RunDirectory(path, found, reporter)
         yield from _supervise(run, record.parameters, keep=keep)
 

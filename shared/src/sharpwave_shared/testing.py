@@ -6,12 +6,16 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 import xarray as xr
 
 from sharpwave_shared import journal
@@ -66,6 +70,35 @@ def _kill_after(patch: pytest.MonkeyPatch, lives: int) -> None:
             raise KilledError
 
     patch.setattr(journal.Journal, "save", saving)
+
+
+@contextmanager
+def strange_state() -> Iterator[None]:
+    """Set all global state that a notebook may have set to what nobody expects."""
+    import matplotlib as mpl
+
+    settings: list[tuple[Callable[[Any], object], Any, Any]] = [
+        (torch.set_default_dtype, torch.float64, torch.float32),
+        (torch.use_deterministic_algorithms, True, False),
+        (torch.set_float32_matmul_precision, "medium", "highest"),
+        (torch.set_flush_denormal, True, False),
+    ]
+    with (
+        ExitStack() as stack,
+        warnings.catch_warnings(action="ignore"),
+        np.errstate(all="raise"),
+        mpl.rc_context({"text.usetex": True, "figure.dpi": 7, "axes.titlesize": 99}),
+        torch.autocast("cpu", torch.bfloat16),
+        torch.autograd.detect_anomaly(check_nan=True),
+        torch.device("meta"),
+        torch.inference_mode(),
+        torch.no_grad(),
+    ):
+        warnings.simplefilter("error")
+        for put, value, usual in settings:
+            put(value)
+            stack.callback(put, usual)
+        yield
 
 
 def load_module(path: Path) -> ModuleType:

@@ -190,10 +190,11 @@ class Group:
     def noise(self, *purpose: str | int) -> Float[Tensor, "steps networks units"]:
         """Draw standard normal variates; the last word of the purpose is their number of steps."""
         *words, steps = purpose
-        device, units = self.circuits.device, self.members[0].setting.units
+        size, device = (int(steps), self.members[0].setting.units), self.circuits.device
+        generators = [streams.torch(*words, device=device) for streams in self.streams]
         drawn = [
-            torch.randn(int(steps), units, generator=s.torch(*words, device=device), device=device)
-            for s in self.streams
+            torch.randn(size, generator=generator, device=device, dtype=torch.float32)
+            for generator in generators
         ]
         return side_by_side(drawn)
 

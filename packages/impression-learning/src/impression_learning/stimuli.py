@@ -126,7 +126,8 @@ class LatentProcessWorld:
         """Draw the standard normal noise that drives z in a chunk."""
         device = self.mixing.device
         generator = self.streams.torch(passage, "latents", chunk, device=device)
-        return torch.randn(steps, self.mixing.shape[1], generator=generator, device=device)
+        size = steps, self.mixing.shape[1]
+        return torch.randn(size, generator=generator, device=device, dtype=torch.float32)
 
 
 def read_together(

@@ -1,0 +1,70 @@
+"""Global state that others have set changes nothing, and stays as they have set it."""
+
+import warnings
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+
+from sharpwave_shared.environment import own_state
+from sharpwave_shared.plotting import style
+from sharpwave_shared.testing import strange_state
+
+
+def _state() -> dict[str, object]:
+    """Look at all there is, and at what it does."""
+    with warnings.catch_warnings(record=True):
+        product = torch.ones(2, 2, device="cpu") @ torch.ones(2, 2, device="cpu")
+        tiny = torch.tensor(1e-310, dtype=torch.float64, device="cpu") * 0.5
+        return {
+            "dtype": torch.get_default_dtype(),
+            "device": torch.get_default_device().type,
+            "product": product.dtype,
+            "gradients": torch.ones((), requires_grad=True).mul(2).requires_grad,
+            "inference": torch.is_inference_mode_enabled(),
+            "anomalies": torch.is_anomaly_enabled(),
+            "denormals": bool(tiny > 0),
+            "deterministic": torch.are_deterministic_algorithms_enabled(),
+            "precision": torch.get_float32_matmul_precision(),
+            "numpy": np.geterr()["divide"],
+            "warnings": any(action == "error" for action, *_ in warnings.filters),
+        }
+
+
+def test_strange_state_is_not_seen_and_comes_back() -> None:
+    fresh = _state()
+    with strange_state():
+        strange = _state()
+        with own_state():
+            within = _state()
+            warnings.warn("not an error", stacklevel=1)
+            assert within | {"precision": 0} == fresh | {"precision": 0}
+            assert torch.backends.cuda.matmul.fp32_precision == "ieee"
+        assert _state() == strange
+    assert _state() == fresh
+    assert {name for name in fresh if strange[name] == fresh[name]} == set()
+
+
+@own_state()
+def _dtype() -> torch.dtype:
+    return torch.get_default_dtype()
+
+
+def test_functions_can_be_decorated() -> None:
+    with strange_state():
+        assert _dtype() == torch.float32
+
+
+def test_figures_take_neither_settings_nor_the_backend() -> None:
+    usual = mpl.rcParams["font.size"]
+    plt.switch_backend("svg")
+    with mpl.rc_context({"font.size": 99.0, "text.usetex": True}):
+        with style():
+            assert mpl.get_backend() == "agg"
+            assert mpl.rcParams["font.size"] != 99
+            assert not mpl.rcParams["text.usetex"]
+        assert mpl.rcParams["font.size"] == 99
+        assert mpl.get_backend() == "svg"
+    plt.switch_backend("agg")
+    assert mpl.rcParams["font.size"] == usual
