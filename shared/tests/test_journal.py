@@ -368,8 +368,8 @@ def test_runs_that_are_unequally_far_start_where_all_have_been(tmp_path):
     ("state", "complaint"),
     [
         (
-            {"value": 3, "tensor": torch.zeros(3)},
-            r"tensor is a tensor of float32 \(3\), not .*\(2\)",
+            {"value": 3, "tensor": torch.zeros(1)},
+            r"tensor is a tensor of float32 \(1\), not .*\(2\)",
         ),
         ({"value": 3, "tensor": torch.zeros(2).double()}, "float64 .*, not a tensor of float32"),
         ({"value": 3, "tensor": [0.0, 0.0]}, "tensor is of type list, not a tensor"),
