@@ -88,7 +88,8 @@ def command(run: Run) -> str:
     for word in words:
         name, has_value = word.partition("=")[::2]
         if name not in WHERE_IT_RAN:
-            kept.append("RUN_DIR" if Path(word).is_absolute() else word)
+            path = has_value if has_value else word
+            kept.append(word.replace(path, "RUN_DIR") if Path(path).is_absolute() else word)
         elif name in WITH_VALUE and not has_value:
             next(words, None)
     return shlex.join(kept)
