@@ -1,5 +1,6 @@
 """What holds for every experiment of every package, at tiny sizes."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -119,6 +120,50 @@ def test_a_bad_option_is_named(
     assert code == 2
     assert "--seeds: got '1_0', expected whole numbers from 0 to 4,294,967,295" in err
     assert not (tmp_path / "x").exists()
+
+
+AWKWARD = {
+    "PYTHONOPTIMIZE": "1",
+    "PYTHONWARNINGS": "error",
+    "MPLBACKEND": "module://not.installed",
+    "LC_ALL": "C",
+    "TERM": "dumb",
+    "NO_COLOR": "1",
+    "COLUMNS": "20",
+}
+"""An environment in which nothing should go wrong; there is no HOME either."""
+IN_A_NOTEBOOK = """
+import asyncio, sys
+from pathlib import Path
+from test_contract import TINY
+
+def run():
+    kind, = (kind for kind in TINY if kind.__name__ == sys.argv[1])
+    return kind(**TINY[kind]).run(0, out=Path(sys.argv[2]))
+
+async def cell():
+    await asyncio.to_thread(run)
+
+asyncio.run(cell())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jit", [True, False], ids=["awkward", "without numba's compiler"])
+@pytest.mark.parametrize("kind", ALONE)
+def test_environments_change_nothing(kind: type[Experiment], jit: bool, tmp_path: Path) -> None:
+    """In a thread beside a running event loop, as in a notebook."""
+    kept = {k: v for k, v in os.environ.items() if k not in ("HOME", "NUMBA_CACHE_DIR")}
+    environment = kept | (AWKWARD if jit else {"NUMBA_DISABLE_JIT": "1"})
+    program = [sys.executable, "-c", IN_A_NOTEBOOK, kind.__name__, str(tmp_path / "run")]
+    subprocess.run(program, env=environment, cwd=ROOT / "tests", check=True)
+    (record,) = (tmp_path / "run").rglob("run.json")
+    found, expected = open_run(record.parent).data, kind(**TINY[kind]).run(0)
+    if jit:
+        assert found.identical(expected)
+    else:  # the compiler reorders sums, which chaotic dynamics make visible; shapes stay
+        assert found.sizes == expected.sizes
+    assert list(record.parent.glob("figures/*.png"))
 
 
 def _is_place(value: Any) -> bool:

@@ -22,7 +22,9 @@ def jit(function: Callable, *, inline: bool = False) -> Callable:
         A function of arrays and numbers.
     inline
         Compile it into the compiled functions that call it: what a call of a short function costs
-        (counting references to every array) can exceed its work.
+        (counting references to every array) can exceed its work. Where it adds up numbers, there
+        is another reason: a copy that is called may be another one, rounded otherwise, in a
+        process that has loaded the caller from the cache than in the one that compiled it.
     """
     # Sums may be reordered (that is what vectorises them); NaN and infinity keep their meaning.
     fastmath = {"reassoc", "contract", "nsz", "arcp"}

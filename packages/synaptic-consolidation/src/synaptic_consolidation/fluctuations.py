@@ -6,6 +6,7 @@ The plain transcription, with every factor of its own, is `reference.plain_fluct
 """
 
 import math
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float
@@ -187,7 +188,7 @@ def _advance(
     return -1
 
 
-@jit
+@partial(jit, inline=True)
 def _power(value, exponent):
     """Give a whole power by repeated squaring."""
     result = 1.0
@@ -199,7 +200,7 @@ def _power(value, exponent):
     return result
 
 
-@jit
+@partial(jit, inline=True)
 def _total(w, z):
     """Sum w^(2 / z)."""
     total = 0.0
