@@ -89,7 +89,7 @@ def results_of(name_or_path: str) -> str | None:
 
 def _read(name_or_path: str) -> tuple[str, str, dict[str, str]]:
     """Read a configuration's settings; give what errors call it, and its name, too."""
-    from rnn_reactivation.yaml_text import parse_settings, printable, read_settings
+    from rnn_reactivation.yaml_text import parse_settings, read_settings
 
     if name_or_path in configuration_names():
         where = f"config={name_or_path}"
@@ -97,7 +97,7 @@ def _read(name_or_path: str) -> tuple[str, str, dict[str, str]]:
         settings = parse_settings(file.read_text(encoding="utf-8"), where)
         return where, name_or_path.partition("/")[2], settings
     if name_or_path.lower().endswith(SUFFIXES):
-        return printable(name_or_path), Path(name_or_path).stem, read_settings(name_or_path)
+        return show(Path(name_or_path)), Path(name_or_path).stem, read_settings(name_or_path)
     raise _no_such_configuration(name_or_path)
 
 
