@@ -232,7 +232,7 @@ def test_missing_recordings(
     monkeypatch.setenv("SHARPWAVE_DATA", str(absent))
     code, err = speech(command, tmp_path)
     assert code == 2
-    assert f"SHARPWAVE_DATA {absent}" in err
+    assert f"SHARPWAVE_DATA: got {absent}" in err
 
 
 @pytest.fixture(scope="module")
@@ -281,7 +281,7 @@ def test_damaged_recordings(
             one.write_text("This is not sound.")
     code, err = speech(command, tmp_path, "--data-dir", tmp_path / "data")
     assert code == 2
-    assert f"{tmp_path / 'data'}: " in err
+    assert f"--data-dir: got {tmp_path / 'data'}, " in err
     assert message in err
 
 

@@ -44,6 +44,7 @@ from sharpwave_shared.parameters import (
     parse,
     section,
 )
+from sharpwave_shared.paths import as_path, reachable
 from sharpwave_shared.reporting import Reporter
 from sharpwave_shared.signals import RESUMABLE, told_at_once
 
@@ -53,7 +54,7 @@ GROUP = "sharpwave"
 Context = Any
 
 RunDirectory = Annotated[
-    Path, typer.Argument(metavar="RUN_DIR", help="Directory of a finished run.")
+    str, typer.Argument(metavar="RUN_DIR", help="Directory of a finished run.")
 ]
 
 
@@ -192,15 +193,16 @@ class App:
         for path in draw_run(self._open(run_dir), formats):
             typer.echo(path)
 
-    def _open(self, run_dir: Path) -> Any:
+    def _open(self, run_dir: str) -> Any:
         from sharpwave_shared.results import open_run
         from sharpwave_shared.run_directory import refuse_links
 
-        run = open_run(run_dir)
-        refuse_links(run_dir)
+        directory = reachable("RUN_DIR", as_path("RUN_DIR", run_dir))
+        run = open_run(directory)
+        refuse_links(directory)
         if run.record.package != self.package:
             raise InvalidInputError(
-                f"{run_dir}: a run of {run.record.package}, not of {self.package}"
+                f"{directory}: a run of {run.record.package}, not of {self.package}"
             )
         if run.all_missing:
             Reporter().warn(f"{run_dir}: every number of its results is missing (NaN)")
@@ -241,8 +243,10 @@ def _normalised(name: str) -> str:
 
 
 def option(way: str) -> str:
-    """Give the option that sets a parameter: `n`, or with a value `n=3`, `header=False`."""
-    name, _, value = way.replace("_", "-").partition("=")
+    """Give the option that sets a parameter: `n`, or to a value `n=3`, `header=False`."""
+    name, _, value = way.partition("=")
+    name = name.replace("_", "-")
+    value = value.strip("'")
     return {"": f"--{name}", "False": f"--no-{name}"}.get(value, f"--{name} {value}")
 
 

@@ -29,12 +29,13 @@ def as_path(name: str, value: object) -> Path:
     if not isinstance(text, str):
         raise ParameterError(name, value, "a path")
     if not text.strip() or "\0" in text:
-        raise ParameterError(name, repr(text[:LONGEST_NAME]), "a path, without null characters")
+        got = Path(text) if text.strip() else repr(text)
+        raise ParameterError(name, got, "a path, without null characters")
     sizes = [len(os.fsencode(part)) for part in (text, *text.split(os.sep))]
     if sizes[0] > LONGEST_PATH or max(sizes[1:]) > LONGEST_NAME:
         raise ParameterError(
             name,
-            text,
+            Path(text),
             f"a path of at most {LONGEST_PATH:,} bytes, whose names have at most {LONGEST_NAME}",
         )
     try:
@@ -62,25 +63,38 @@ def reachable(name: str, path: Path) -> Path:
     return path
 
 
-def read_text(path: Path, largest: int) -> str:
-    """Read a file of text in UTF-8, of at most `largest` bytes.
+def check_file(path: Path) -> None:
+    """Refuse what is no regular file: to read a pipe or a device could take for ever.
 
     Raises
     ------
     InvalidInputError
-        If it is missing, is no regular file (to read a pipe or a device could take for ever), is
-        larger, or holds something else.
+        If it is none, or nothing lies there.
     """
     try:
         if not path.is_file():
             what = "is a folder" if path.is_dir() else "is not a regular file"
             what = what if path.exists() else "there is no such file"
             raise InvalidInputError(f"{show(path)}: {what}")
-        with path.open("rb") as stream:
-            content = stream.read(largest + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise InvalidInputError(f"{show(path)}: cannot be read: {reason}") from None
+
+
+def read_text(path: Path, largest: int) -> str:
+    """Read a file of text in UTF-8, of at most `largest` bytes.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is missing, is no regular file, is larger, or holds something else.
+    """
+    check_file(path)
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(largest + 1)
+    except OSError as error:
+        raise InvalidInputError(f"{show(path)}: cannot be read: {error.strerror}") from None
     if len(content) > largest:
         raise InvalidInputError(f"{show(path)}: is larger than {largest:,} bytes")
     try:

@@ -15,7 +15,7 @@ DEEPEST = 3
 """Levels of a file: sections, keys, lists."""
 
 
-def read_settings(path: str) -> dict[str, str]:
+def read_settings(path: Path) -> dict[str, str]:
     """Read a file's values by full key, as texts: `rnn.tau` is `0.1`, a list `[0.5,0]`.
 
     Raises
@@ -24,7 +24,7 @@ def read_settings(path: str) -> dict[str, str]:
         If the file cannot be read, or holds anything but sections of keys with numbers, texts and
         lists: tags, anchors and aliases are refused.
     """
-    return parse_settings(read_text(Path(path), LARGEST_FILE), show(Path(path)))
+    return parse_settings(read_text(path, LARGEST_FILE), show(path))
 
 
 def parse_settings(text: str, where: str) -> dict[str, str]:
