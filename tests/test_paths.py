@@ -91,7 +91,9 @@ def test_environment_variables_name_the_home_folder(tmp_path, monkeypatch):
         sharpwave_shared.mnist()
 
 
-@pytest.mark.parametrize("value", [5, None, b"x", ["x"], "", " ", "a\0b", "y" * (LONGEST_NAME + 1)])
+@pytest.mark.parametrize(
+    "value", [5, None, b"x", ["x"], "", " ", "a\0b", "\ud800", "y" * (LONGEST_NAME + 1)]
+)
 def test_what_is_no_path(value):
     with pytest.raises(ParameterError, match=r"^where: got .*, expected a path"):
         as_path("where", value)

@@ -482,6 +482,8 @@ def _parse_scalar(kind: Any, text: str) -> Any:
             raise ValueError
         return value
     if kind is Path:
+        if not text:
+            raise ValueError
         return reachable("path", as_path("path", text))
     if kind is str:
         return text

@@ -23,16 +23,19 @@ def as_path(name: str, value: object) -> Path:
     Raises
     ------
     ParameterError
-        If it is nothing of the kind, is empty or too long, or holds a null character.
+        If it is nothing of the kind, is empty or too long, or has characters that none can have.
     """
     text = os.fspath(value) if isinstance(value, os.PathLike) else value
-    if not isinstance(text, str):
-        raise ParameterError(name, value, "a path")
-    if not text.strip() or "\0" in text:
-        got = Path(text) if text.strip() else repr(text)
-        raise ParameterError(name, got, "a path, without null characters")
-    sizes = [len(os.fsencode(part)) for part in (text, *text.split(os.sep))]
-    if sizes[0] > LONGEST_PATH or max(sizes[1:]) > LONGEST_NAME:
+    if not isinstance(text, str) or not text.strip():
+        raise ParameterError(name, repr(value), "a path")
+    try:
+        encoded = os.fsencode(text)
+    except UnicodeEncodeError:  # half of a character
+        encoded = b"\0"
+    if b"\0" in encoded:
+        raise ParameterError(name, Path(text), "a path, without characters that none can have")
+    longest = max(map(len, encoded.split(os.fsencode(os.sep))))
+    if len(encoded) > LONGEST_PATH or longest > LONGEST_NAME:
         raise ParameterError(
             name,
             Path(text),
