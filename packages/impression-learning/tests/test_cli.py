@@ -198,7 +198,8 @@ def test_unusable_directories(tmp_path: Path, tiny: Tiny, command: Command) -> N
     (tmp_path / "file").write_text("not a directory")
     code, _, err = command("--out", tmp_path / "file" / "run", **tiny["standard"])
     assert code == 2
-    assert "cannot be created" in err
+    assert "--out: got " in err
+    assert "Not a directory" in err
     for subcommand in ("verify", "plot"):
         code, _, err = command(subcommand, tmp_path)
         assert code == 2
