@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 
 from sharpwave_shared import data, downloads
+from sharpwave_shared.app import option
 from sharpwave_shared.data import (
     DataWarning,
     Mnist,
@@ -187,7 +188,7 @@ def test_precedence_of_the_places(tiny, tmp_path, monkeypatch, start_server):
     tiny.put(variable)
     assert source() == "SHARPWAVE_DATA"
     tiny.put(option)
-    assert source() == "--data-dir"
+    assert source() == "data_dir"
     assert len(server.requests) == 4
 
 
@@ -253,10 +254,12 @@ def test_unusable_data_directory(load, kind, tmp_path, monkeypatch):
     place = tmp_path / kind
     if kind == "file":
         place.write_text("not a directory")
-    with pytest.raises(InvalidInputError, match=f"--data-dir {place}: .*directory"):
+    with pytest.raises(
+        InvalidInputError, match=f"data_dir: got {place}, expected a readable directory"
+    ):
         load(data_dir=place)
     monkeypatch.setenv("SHARPWAVE_DATA", str(place))
-    with pytest.raises(InvalidInputError, match=f"SHARPWAVE_DATA {place}: .*directory"):
+    with pytest.raises(InvalidInputError, match=f"SHARPWAVE_DATA: got {place}, .*directory"):
         load()
 
 
@@ -276,7 +279,7 @@ FAULTS = ["truncated", "empty", "text", "one bit", "bad deflate"]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("named_by", ["--data-dir", "SHARPWAVE_DATA"])
+@pytest.mark.parametrize("named_by", ["data_dir", "SHARPWAVE_DATA"])
 def test_damaged_file_in_a_named_directory_is_refused(fault, named_by, tiny, tmp_path, monkeypatch):
     tiny.put(cache_dir())  # a good copy elsewhere must not hide the fault
     place = tiny.put(tmp_path / "place")
@@ -285,9 +288,9 @@ def test_damaged_file_in_a_named_directory_is_refused(fault, named_by, tiny, tmp
     if named_by == "SHARPWAVE_DATA":
         monkeypatch.setenv("SHARPWAVE_DATA", str(place))
     with pytest.raises(InvalidInputError) as caught:
-        mnist("auto", data_dir=place if named_by == "--data-dir" else None)
+        mnist("auto", data_dir=place if named_by == "data_dir" else None)
     message = str(caught.value)
-    assert message.startswith(f"{named_by} {place}: {path}")
+    assert message.startswith(f"{named_by}: got {place}, expected no damaged data set: {path}")
     assert data.MNIST_SHA256[TRAIN_IMAGES] in message
     if fault == "one bit":
         assert hashlib.sha256(gzip.decompress(path.read_bytes())).hexdigest() in message
@@ -437,8 +440,10 @@ def test_all_mirrors_fail(tiny, monkeypatch, start_server):
         mnist("mnist")
     assert not isinstance(caught.value, InvalidInputError)
     message = str(caught.value)
-    for part in (CLOSED, "refused", empty.address, "404", "--data-dir", "--dataset mnist-5k"):
+    for part in (CLOSED, "refused", empty.address, "404", "data_dir=DIR", "dataset='mnist-5k'"):
         assert part in message
+    assert "--data-dir DIR finds" in caught.value.told(option)
+    assert "--dataset mnist-5k uses" in caught.value.told(option)
     assert "\n" not in message
     assert cached_names() == {".mnist.lock"}
 
@@ -651,7 +656,7 @@ def test_spoken_digits(speech, tmp_path):
         assert recording.sample_rate == 8000
         name = f"{recording.digit}_{recording.speaker}_{recording.index}.wav"
         assert speech[name].endswith(recording.waveform.astype("<i2").tobytes())
-    assert (loaded.record.name, loaded.record.source) == ("fsdd", "--data-dir")
+    assert (loaded.record.name, loaded.record.source) == ("fsdd", "data_dir")
     assert loaded.record.checksum == data.FSDD_SHA256
 
 
@@ -682,7 +687,7 @@ def test_faulty_recording(content, problem, speech, tmp_path):
     with pytest.raises(InvalidInputError, match=problem) as caught:
         free_spoken_digits(data_dir=place)
     message = str(caught.value)
-    assert message.startswith(f"--data-dir {place}: {path.parent}")
+    assert message.startswith(f"data_dir: got {place}, expected no damaged data set: {path.parent}")
     if "version" not in problem:
         assert "1 of 40 recordings" in message
         assert "3_bob_1.wav" in message
@@ -749,7 +754,9 @@ def test_faulty_archive(fault, speech, monkeypatch, start_server):
         }[fault]
     )
     monkeypatch.setattr(data, "FSDD_ARCHIVES", (f"{server.address}fsdd.zip",))
-    with pytest.raises(SharpwaveError, match=f"{server.address}.*--data-dir.*--dataset synthetic"):
+    with pytest.raises(
+        SharpwaveError, match=f"{server.address}.*data_dir=DIR.*dataset='synthetic'"
+    ):
         free_spoken_digits()
     assert cached_names() == {".fsdd.lock"}
 
@@ -775,7 +782,7 @@ def test_kaufman(tmp_path, monkeypatch):
 
 
 def test_kaufman_is_absent_or_damaged_in_the_cache():
-    with pytest.raises(SharpwaveError, match=r"missing.*pone\.0040980.*--data-dir"):
+    with pytest.raises(SharpwaveError, match=r"missing.*pone\.0040980.*data_dir=DIR"):
         kaufman_2012()
     cache_dir().mkdir()
     (cache_dir() / "kaufman_2012.csv").write_text("1,2,3\n")

@@ -186,7 +186,7 @@ def folder(
 def test_takes_are_chosen_by_their_index(folder: Path) -> None:
     whole, fewer = load_speech(data_dir=folder), load_speech(data_dir=folder, takes=6)
     assert [len(part.train) for part in (whole, fewer)] == [20, 10]
-    assert whole.record.source == "--data-dir"
+    assert whole.record.source == "data_dir"
     np.testing.assert_allclose(
         decibels(whole, whole.train[18]), decibels(fewer, fewer.train[9]), atol=1e-3
     )
@@ -224,7 +224,7 @@ def test_damaged_recordings_are_refused_though_spectrograms_are_cached(
 ) -> None:
     load_speech(data_dir=folder)
     damage(folder / "fsdd")
-    with pytest.raises(InvalidInputError, match=f"--data-dir {folder}: .*{named}"):
+    with pytest.raises(InvalidInputError, match=f"data_dir: got {folder}, .*{named}"):
         load_speech(data_dir=folder)
 
 

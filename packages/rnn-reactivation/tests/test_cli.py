@@ -334,7 +334,9 @@ def test_networks_that_do_not_fit(tmp_path: Path, capsys: Shown, trained: Path) 
     assert code == 2
     assert "is a network of head_direction, seed 0" in err
     model.unlink()
-    assert run(capsys, *analyze)[0] == 1
+    code, _, err = run(capsys, *analyze)
+    assert code == 2
+    assert "model_2.safetensors: there is no such file" in err
     assert not list(tmp_path.glob("analyze-*"))
 
     # A checkpoint that does not fit.

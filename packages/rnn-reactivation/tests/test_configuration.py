@@ -509,7 +509,7 @@ TASK = "task: {name: spatial_navigation}\n"
         (TASK + "rnn: {? [a] : 1}", ["rnn.[a]: got a name"]),
         (TASK + "rnn: {tau: 0x_}", ["rnn.tau: got '0x_', expected a number"]),
         (b"task: {name: \xff\xfe}", ["UTF-8"]),
-        (TASK + "#" * 100_000, ["larger than 100 kB"]),
+        (TASK + "#" * 100_000, ["larger than 100,000 bytes"]),
         (TASK + "rnn: !!python/object/apply:os.system ['false']", ["!!python/object/apply"]),
         (TASK + "rnn: {type: !!str gru}", ["tags such as !!str"]),
         (TASK + "rnn: &a {tau: 1}", ["anchors and aliases"]),
@@ -549,12 +549,12 @@ def test_files_that_cannot_be_read(tmp_path: Path):
         ("folder.yml", "is a folder"),
         ("pipe.yml", "is not a regular file"),
         ("loop.yml", ""),
-        ("x" * 300 + ".yml", "cannot be read: File name too long"),
+        ("x" * 300 + ".yml", "whose names have at most 255"),
         ("a\0.yml", ""),
     ):
         message = refusal(tmp_path / name)
         assert words in message
-        assert name.replace("\0", "\\x00") in message
+        assert name.replace("\0", "\\x00")[:100] in message
 
 
 def test_a_file_that_may_not_be_read(write, monkeypatch):

@@ -227,7 +227,7 @@ def test_everything_out_of_range_is_refused() -> None:
         (Fluctuations, {"dt": 0.5, "tau": 0.4}, "tau: got 0.4, expected at least dt"),
         (AnalyzeSpines, {}, "file: got neither of FILE and kaufman"),
         (AnalyzeSpines, {"file": "x.csv", "kaufman": True}, "file: got both"),
-        (AnalyzeSpines, {"kaufman": True, "hours": 1.0}, "hours: got 1, expected no number"),
+        (AnalyzeSpines, {"kaufman": True, "hours": 1.0}, "hours: got 1, expected nothing"),
     ],
 )  # fmt: skip
 def test_values_that_do_not_go_together(
@@ -250,7 +250,7 @@ def test_values_that_do_not_go_together(
         ("wake-sleep --n 8", "--n: got 8, expected neurons of which"),
         ("syn-noise --dt 0.3", "--dt: got 0.3, expected 1 divided by a whole number"),
         ("analyze-spines", "FILE: got neither of FILE and kaufman, expected one of the two"),
-        ("analyze-spines none.csv", "none.csv: must be a readable CSV file"),
+        ("analyze-spines none.csv", "none.csv: there is no such file"),
         ("theory --f 0", "--f: got 0.0, expected a number from 1e-06 to 0.999999"),
         ("exact --n 30 --rows 31", "--rows: got 31, expected 1 to 30"),
         ("--n 30 f50", "--n stands before f50"),
@@ -307,6 +307,22 @@ def test_bad_files(content: str, message: str, tmp_path: Path, capsys: Shown) ->
     assert f"{path}" in err
     assert message in one_line(err)
     assert not (tmp_path / "run").exists()
+
+
+def test_header_and_index_of_a_file(tmp_path: Path, capsys: Shown) -> None:
+    path = tmp_path / "spines.csv"
+    path.write_text("0,1,2,3\n1,1.5,2,1\n2,2,1.5,2\n3,2,1,1\n")
+    _, _, err = run(capsys, "analyze-spines", path)
+    assert "first line (1, 2, 3) is taken for names of times" in err
+    assert "; --no-header reads sizes there, --header says" in err
+    assert "first column (1, 2, 3) is taken for names of synapses" in err
+    for said in (["--header", "--index"], ["--no-header", "--no-index"]):
+        code, _, err = run(capsys, "analyze-spines", path, *said)
+        assert code == 2
+        assert "got too little" in one_line(err)
+    code, _, err = run(capsys, "analyze-spines", "--kaufman", "--header")
+    assert code == 2
+    assert "--header: got true, expected nothing with kaufman" in one_line(err)
 
 
 @pytest.mark.usefixtures("_no_figures")

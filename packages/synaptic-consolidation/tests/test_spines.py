@@ -1,12 +1,13 @@
 import math
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from sharpwave_shared.data import kaufman_2012
-from sharpwave_shared.errors import InvalidInputError
+from sharpwave_shared.errors import DataWarning, InvalidInputError
 from synaptic_consolidation import spines
 from synaptic_consolidation.spines import (
     KAUFMAN_COLUMNS,
@@ -198,45 +199,149 @@ def test_r_squared_of_all_curves():
     assert r_squared(curves, curves[0]) == -1
 
 
-def test_read_spines(tmp_path):
+SIZES = [[1.038, 0.96, 1.19], [0.302, np.nan, 0.6], [1.271, 1.02, 0.0], [0.8, 0.9, 1.2]]
+ROWS = ["1.038,0.960,1.19", "0.302,,0.6", "1.271,1.02,0", "0.8,0.9,1.2"]
+
+
+def written(tmp_path, lines):
     path = tmp_path / "spines.csv"
-    path.write_bytes(b"\xef\xbb\xbf1.5, 2,NaN\r\n0,,3e-1\r\n\r\n")
-    expected = [[1.5, 2, np.nan], [0, np.nan, 0.3]]
-    np.testing.assert_array_equal(read_spines(path), expected)
+    content = lines if isinstance(lines, bytes) else "\n".join(lines).encode()
+    path.write_bytes(content)
+    return path
+
+
+def with_index(names, rows=ROWS):
+    return [f"{name},{row}" for name, row in zip(names, rows, strict=True)]
+
+
+FILES = {
+    "plain": ROWS,
+    "another system": b"\xef\xbb\xbf" + "\r\n".join([*ROWS, "", " "]).encode(),
+    "an old Mac": "\r".join(ROWS).encode(),
+    "NA": [row.replace(",,", ",NA,") for row in ROWS],
+    "#N/A": [row.replace(",,", ", #N/A ,") for row in ROWS],
+    "nan": [row.replace(",,", ",nan,") for row in ROWS],
+    "quoted": ['"' + row.replace(",", '","') + '"' for row in ROWS],
+    "semicolons": [row.replace(",", ";") for row in ROWS],
+    "decimal commas": [row.replace(",", ";").replace(".", ",") for row in ROWS],
+    "decimal commas and tabs": [row.replace(",", "\t").replace(".", ",") for row in ROWS],
+    "tabs": [row.replace(",", "\t") for row in ROWS],
+    "spaces": [row.replace(",,", ",nan,").replace(",", "  ") for row in ROWS],
+    "names of times": ["t0,t1,t2", *ROWS],
+    "quoted names with commas": ['"t, 0","t, 1","t, 2"', *ROWS],
+    "names of synapses": with_index(["a", "b", "c", "d"]),
+    "names of both": ["spine,t0,t1,t2", *with_index(["a", "b", "c", "d"])],
+    "names of one": [",t0,t1,t2", *with_index(["a", "b", "c", "d"])],
+}
+GUESSES = {
+    "times": ["0.0,0.5,1.0", *ROWS],
+    "rounded times": ["0,0.33,0.67", *ROWS],
+    "uneven days": ["0,1,4", *ROWS],
+    "times with commas": [r.replace(",", ";").replace(".", ",") for r in ["0,0.5,1", *ROWS]],
+    "numbers of synapses": with_index([0, 1, 2, 3]),
+    "numbers in any order": with_index([101, 17, 104, 11]),
+    "both": ["0,1,2,3", *with_index([1, 2, 3, 4])],
+    "as pandas writes": [",0,1,2", *with_index([0, 1, 2, 3])],
+    "a named index": ["spine,t0,t1,t2", *with_index([4, 8, 15, 16])],
+    "an index without a name": [",t0,t1,t2", *with_index(["7", "7", "2", "2"])],
+    "commas at the end": [f"{row}," for row in ROWS],
+    "commas below names": ["t0,t1,t2", *(f"{row},," for row in ROWS)],
+}
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_files_of_sizes(kind, tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sizes = read_spines(str(written(tmp_path, FILES[kind])))
+    np.testing.assert_array_equal(sizes, SIZES)
+
+
+@pytest.mark.parametrize("kind", GUESSES)
+def test_what_is_left_out_is_told(kind, tmp_path):
+    path = written(tmp_path, GUESSES[kind])
+    with pytest.warns(DataWarning, match=f"^{path}: the (first line|first column|columns after)"):
+        np.testing.assert_array_equal(read_spines(path), SIZES)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["1,2,3", "3,2,1", "2,2,2"],  # few numbers, not apart from others by their kind
+        ["0,0,0", "1,2.5,2", "1,1,3.5", "2,1.5,2"],
+        ["0.5,0.6,0.8", "1,2.5,2", "1.5,1,3.5"],
+        ["1,2", "2.5,1.5", "3.5,2.5"],
+    ],
+)
+def test_sizes_are_not_taken_for_names(lines, tmp_path):
+    path = written(tmp_path, lines)
+    expected = np.array([row.split(",") for row in lines], float)
+    if lines[0] == "1,2,3":
+        with pytest.warns(DataWarning, match=r"\(1, 2, 3\).*header=False reads sizes there"):
+            read_spines(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(read_spines(path, header=False, index=False), expected)
+        if lines[0] != "1,2,3":
+            np.testing.assert_array_equal(read_spines(path), expected)
+
+
+def test_header_and_index_said_outright(tmp_path):
+    path = written(tmp_path, ["1,9,8,7", "3,2,1,3", "3,2.5,1,5"])
+    whole = np.array([[1, 9, 8, 7], [3, 2, 1, 3], [3, 2.5, 1, 5]])
+    for header in (False, True):
+        for index in (False, True):
+            sizes = read_spines(path, header=header, index=index)
+            np.testing.assert_array_equal(sizes, whole[int(header) :, int(index) :])
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"", "got no line"),
-        (b"\n\n", "got no line"),
+        (b"\n,,\n", "got no line"),
+        (b"t0,t1\n", "got no line of sizes"),
         (b"1,2\n3,spine\n", r"line 2: got 'spine', expected numbers"),
-        (b"time,1\n", r"line 1: got 'time'"),
-        (b"1;2\n", r"line 1: got '1;2'"),
+        (b"1,time,2\n3,4,5", r"line 1: got 'time'.*; header=True says that"),
+        (b"1,2\nspine,1\n", r"line 2: got 'spine'.*; index=True says"),
+        (b'"1,2","2,3"\n1,2\n', r"line 1: got '1,2'"),
+        (b"1.5;2\n3;2,5\n", r"line 1: got '1.5'"),
         (b"1,2\n\n3,1_0\n", r"line 3: got '1_0'"),
-        (b"1,2\n" + b"x" * 10**6 + b",2", r"line 2: got 'x{30}\.\.\.'"),
+        (b"1,2\n" + b"x" * 10**5 + b",2", r"line 2: got 'x{57}\.\.\.'"),
+        (b"1,2\n" + b"x" * 10**6 + b",2", r"line 2: field larger"),
+        (b'1,2\n"3,4\n', r"line 2: unexpected end"),
         (b"1\n2\n", "line 1: got a single column"),
-        (b"1,2\n3\n", "line 2: got a single column"),
+        (b"1,2\n3\n", "line 2: got 1 columns, expected 2"),
         (b"1,2\n3,4,5\n", "line 2: got 3 columns, expected 2"),
         (b"1,2\n3,-4\n", "line 2: got -4.0"),
         (b"1,2\n3,inf\n", "line 2: got inf"),
         (b"1,2\n3,1e999\n", "line 2: got inf"),
         (b"1,2\n,NaN\n", "line 2: all values are missing"),
         (b"1,2\n\xff,4\n", "not text in UTF-8"),
-        (b"1,2\n\x00,4\n", r"line 2: got '\\x00'"),
+        (b"1,2\n3,\x00\n", r"line 2: got '\\+x00'"),
     ],
 )
 def test_hostile_files(tmp_path, content, message):
-    path = tmp_path / "spines.csv"
-    path.write_bytes(content)
-    with pytest.raises(InvalidInputError, match=message):
+    path = written(tmp_path, content)
+    with pytest.raises(InvalidInputError, match=message) as caught:
         read_spines(path)
+    assert str(path) in str(caught.value)
+    assert len(str(caught.value)) < 500 + len(str(path))
 
 
-def test_files_that_cannot_be_read(tmp_path):
-    for path in (tmp_path, tmp_path / "none.csv"):
-        with pytest.raises(InvalidInputError, match="must be a readable CSV file"):
-            read_spines(path)
+def test_files_that_cannot_be_read(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "pipe.csv")
+    monkeypatch.setattr(spines, "LARGEST_FILE", 10)
+    written(tmp_path, ROWS)
+    for name, fault in {
+        "": "is a folder",
+        "none.csv": "no such file",
+        "pipe.csv": "not a regular file",
+        "spines.csv": "larger than 10 bytes",
+        "spines.csv/in": "no such file",
+    }.items():
+        with pytest.raises(InvalidInputError, match=fault):
+            read_spines(tmp_path / name)
 
 
 def test_arguments_out_of_range():

@@ -29,7 +29,6 @@ from pydantic.fields import FieldInfo
 
 from sharpwave_shared.errors import (
     DataWarning,
-    ExistingRunError,
     InvalidInputError,
     ParameterError,
     SharpwaveError,
@@ -45,6 +44,7 @@ from sharpwave_shared.parameters import (
     parse,
     section,
 )
+from sharpwave_shared.paths import as_path, reachable
 from sharpwave_shared.reporting import Reporter
 from sharpwave_shared.signals import RESUMABLE, told_at_once
 
@@ -54,7 +54,7 @@ GROUP = "sharpwave"
 Context = Any
 
 RunDirectory = Annotated[
-    Path, typer.Argument(metavar="RUN_DIR", help="Directory of a finished run.")
+    str, typer.Argument(metavar="RUN_DIR", help="Directory of a finished run.")
 ]
 
 
@@ -193,15 +193,16 @@ class App:
         for path in draw_run(self._open(run_dir), formats):
             typer.echo(path)
 
-    def _open(self, run_dir: Path) -> Any:
+    def _open(self, run_dir: str) -> Any:
         from sharpwave_shared.results import open_run
         from sharpwave_shared.run_directory import refuse_links
 
-        run = open_run(run_dir)
-        refuse_links(run_dir)
+        directory = reachable("RUN_DIR", as_path("RUN_DIR", run_dir))
+        run = open_run(directory)
+        refuse_links(directory)
         if run.record.package != self.package:
             raise InvalidInputError(
-                f"{run_dir}: a run of {run.record.package}, not of {self.package}"
+                f"{directory}: a run of {run.record.package}, not of {self.package}"
             )
         if run.all_missing:
             Reporter().warn(f"{run_dir}: every number of its results is missing (NaN)")
@@ -241,9 +242,12 @@ def _normalised(name: str) -> str:
     return name.replace("_", "-").lower()
 
 
-def option(name: str) -> str:
-    """Give the option that sets a parameter."""
-    return "--" + name.replace("_", "-")
+def option(way: str) -> str:
+    """Give the option that sets a parameter: `n`, or to a value `n=3`, `header=False`."""
+    name, _, value = way.partition("=")
+    name = name.replace("_", "-")
+    value = value.strip("'")
+    return {"": f"--{name}", "False": f"--no-{name}"}.get(value, f"--{name} {value}")
 
 
 def _field_parameters(
@@ -263,7 +267,7 @@ def _field_parameters(
 def _field_parameter(
     kind: type[Parameters], name: str, field: FieldInfo, beside: Sequence[type[Experiment]] = ()
 ) -> inspect.Parameter:
-    flag = field.annotation is bool
+    flag = field.annotation in (bool, bool | None)
     repeated = marker(field, Repeated) is not None
     annotation: Any = bool | None if flag else list[str] | None if repeated else str | None
     help = _escaped(" ".join((field.description or "").split()))
@@ -565,13 +569,13 @@ def _refuse_options_before_subcommand(context: Context) -> None:
 @contextmanager
 def _telling(options: Options) -> Iterator[Reporter]:
     """Give a reporter that tells warnings about data, and what the shared package logs, too."""
-    reporter = Reporter(quiet=options.quiet, verbose=options.verbose)
+    reporter = Reporter(quiet=options.quiet, verbose=options.verbose, spelled=option)
     with warnings.catch_warnings(), reporter.show_log("sharpwave_shared"):
         show_other = warnings.showwarning
 
         def showwarning(message: Any, category: Any, *rest: Any) -> None:
-            if issubclass(category, DataWarning):
-                reporter.warn(str(message))
+            if isinstance(message, DataWarning):
+                reporter.warn(message.told(option))
             else:
                 show_other(message, category, *rest)
 
@@ -599,14 +603,10 @@ def _errors_as_exit_codes(kind: type[Parameters], given: Mapping[str, Any]) -> I
                 resumable = RESUMABLE in getattr(error, "__notes__", [])
                 hint = "; --resume goes on from the last checkpoint" if resumable else ""
                 message, code = f"interrupted{hint}", 130
-            case ExistingRunError():
-                message, code = error.told(option), 2
             case ParameterError():
                 message, code = error.naming(_shown_name(kind, error.name, given)), 2
-            case InvalidInputError():
-                message, code = str(error), 2
             case SharpwaveError():
-                message, code = str(error), 1
+                message, code = error.told(option), 2 if isinstance(error, InvalidInputError) else 1
             case _:
                 message, code = f"{type(error).__name__}: {error} (--debug shows where)", 1
         print("error:", " ".join(message.split()), file=sys.stderr)

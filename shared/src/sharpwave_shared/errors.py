@@ -1,10 +1,38 @@
 """The errors that a command turns into one line and an exit code, and the warning it shows."""
 
 from collections.abc import Callable, Mapping
+from pathlib import PurePath
+
+
+def in_python(way: str) -> str:
+    """Spell what a parameter is set to as a call does: `force=True` for `force`."""
+    return way if "=" in way else f"{way}=True"
+
+
+def _told(message: str, ways: Mapping[str, str], spelled: Callable[[str], str]) -> str:
+    told = ", ".join(f"{spelled(way)} {does}" for way, does in ways.items())
+    return f"{message}; {told}" if told else message
 
 
 class SharpwaveError(Exception):
-    """A failure at run time, told to the user in one line (exit code 1)."""
+    """A failure at run time, told to the user in one line (exit code 1).
+
+    Parameters
+    ----------
+    message
+        What is wrong.
+    ways
+        Parameters that help, and what each does: `force="discards it"`, or with a value
+        `**{"data_dir=DIR": "names the folder"}`. A command line tells them as options.
+    """
+
+    def __init__(self, message: str = "", **ways: str):
+        self.message, self.ways = message, ways
+        super().__init__(self.told(in_python))
+
+    def told(self, spelled: Callable[[str], str]) -> str:
+        """Give the message, with the ways spelled as a command line does, say."""
+        return _told(self.message, self.ways, spelled)
 
 
 class InvalidInputError(SharpwaveError):
@@ -39,31 +67,7 @@ class ParameterError(InvalidInputError):
 
 
 class ExistingRunError(InvalidInputError):
-    """A directory holds a run that is in the way.
-
-    Parameters
-    ----------
-    message
-        What lies there.
-    ways
-        Options that help, and what each does: `force="discards it"`.
-    """
-
-    def __init__(self, message: str, **ways: str):
-        self.message, self.ways = message, ways
-        super().__init__(self.told(lambda name: f"{name}=True"))
-
-    def __reduce__(self) -> tuple:
-        return _existing_run, (self.message, self.ways)
-
-    def told(self, spelled: Callable[[str], str]) -> str:
-        """Give the message, with the options spelled as a command line does, say."""
-        ways = ", ".join(f"{spelled(name)} {does}" for name, does in self.ways.items())
-        return f"{self.message}; {ways}"
-
-
-def _existing_run(message: str, ways: Mapping[str, str]) -> ExistingRunError:
-    return ExistingRunError(message, **ways)
+    """A directory holds a run that is in the way."""
 
 
 class DivergenceError(SharpwaveError):
@@ -71,7 +75,18 @@ class DivergenceError(SharpwaveError):
 
 
 class DataWarning(UserWarning):
-    """The run goes on, but with other data than one would expect, or after a repair."""
+    """The run goes on, but with other data than one would expect, or after a repair.
+
+    Parameters are those of `SharpwaveError`.
+    """
+
+    def __init__(self, message: str = "", **ways: str):
+        self.message, self.ways = message, ways
+        super().__init__(self.told(in_python))
+
+    def told(self, spelled: Callable[[str], str]) -> str:
+        """Give the message, with the ways spelled as a command line does, say."""
+        return _told(self.message, self.ways, spelled)
 
 
 def reason(error: BaseException) -> str:
@@ -79,8 +94,8 @@ def reason(error: BaseException) -> str:
     return str(error) if isinstance(error, SharpwaveError) else f"{type(error).__name__}: {error}"
 
 
-LONGEST = 60
-"""Characters of a value in a message, at most."""
+LONGEST, LONGEST_PATH = 60, 240
+"""Characters of a value, and of a path, in a message, at most."""
 
 
 def show(value: object) -> str:
@@ -100,4 +115,5 @@ def show(value: object) -> str:
             text = str(value)
     if not text.isprintable():
         text = ascii(text)[1:-1]
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+    longest = LONGEST_PATH if isinstance(value, PurePath) else LONGEST
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."

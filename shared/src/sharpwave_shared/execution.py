@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex
 
 import torch
 import xarray as xr
@@ -22,6 +22,7 @@ from sharpwave_shared.experiment import Experiment, Job, Options, check_seeds
 from sharpwave_shared.files import json_values, write_json
 from sharpwave_shared.journal import Journal
 from sharpwave_shared.parameters import all_fields, parse, plain, unknown
+from sharpwave_shared.paths import PathLike
 from sharpwave_shared.reporting import Reporter
 from sharpwave_shared.results import Run, combine, measures_of, open_run, unite_seeds, write_results
 from sharpwave_shared.run_directory import (
@@ -63,9 +64,9 @@ class Cell:
 @own_state()
 def run_experiment(
     experiment: Experiment,
-    seeds: int | Iterable[int],
+    seeds: SupportsIndex | Iterable[SupportsIndex],
     *,
-    out: Path | str | None = None,
+    out: PathLike | None = None,
     sweep: Mapping[str, Iterable[Any]] | None = None,
     options: Mapping[str, Any],
 ) -> Run:
@@ -278,9 +279,11 @@ def run_group(cells: Sequence[Cell], options: Options, reporter: Reporter) -> li
 
 
 def _say_finished(cell: Cell, directory: Path, reporter: Reporter, *, more: bool = False) -> None:
-    hint = "--resume goes on, " if more else ""
+    hint = f"{reporter.spelled('resume')} goes on, " if more else ""
     # Parts of a run are run again with the whole run only.
-    hint = "" if cell.directory is not None else f"; {hint}--force runs it again"
+    hint = (
+        "" if cell.directory is not None else f"; {hint}{reporter.spelled('force')} runs it again"
+    )
     reporter.say(f"{directory} holds this run already, finished{hint}")
 
 

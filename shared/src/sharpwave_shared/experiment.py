@@ -27,7 +27,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, SupportsIndex
 
 from sharpwave_shared import lazy
 from sharpwave_shared.errors import ParameterError
@@ -42,6 +42,7 @@ from sharpwave_shared.parameters import (
     all_fields,
     marker,
 )
+from sharpwave_shared.paths import PathLike
 
 if TYPE_CHECKING:
     import torch
@@ -273,9 +274,9 @@ class Experiment(Parameters):
 
     def run(
         self,
-        seeds: int | Iterable[int] = 0,
+        seeds: SupportsIndex | Iterable[SupportsIndex] = 0,
         *,
-        out: Path | str | None = None,
+        out: PathLike | None = None,
         sweep: Mapping[str, Iterable[Any]] | None = None,
         **options: Any,
     ) -> xr.Dataset:
@@ -308,7 +309,7 @@ class Experiment(Parameters):
         return run_experiment(self, seeds, out=out, sweep=sweep, options=options).data
 
 
-def check_seeds(seeds: int | Iterable[int]) -> tuple[int, ...]:
+def check_seeds(seeds: SupportsIndex | Iterable[SupportsIndex]) -> tuple[int, ...]:
     """Give seeds as a tuple.
 
     Raises
@@ -316,7 +317,7 @@ def check_seeds(seeds: int | Iterable[int]) -> tuple[int, ...]:
     ParameterError
         If there is none, or one is no whole number from 0 to 2^32 - 1, or given twice.
     """
-    given = [seeds] if not isinstance(seeds, Iterable) else list(seeds)
+    given: list[Any] = [seeds] if not isinstance(seeds, Iterable) else list(seeds)
     if not given:
         raise ParameterError("seeds", "none", "at least one")
     return Options(seeds=tuple(given)).all_seeds

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from sharpwave_shared.errors import SharpwaveError
+from sharpwave_shared.paths import PathLike, as_path
 from sharpwave_shared.reporting import Reporter
 
 CHECKPOINT_INTERVAL = 10.0
@@ -62,12 +63,12 @@ class Journal:
     def __init__(
         self,
         reporter: Reporter | None = None,
-        folder: Path | None = None,
+        folder: PathLike | None = None,
         saved: Callable[[], None] = lambda: None,
         saving: Callable[[], None] = lambda: None,
     ):
         self.reporter = reporter or Reporter(quiet=True)
-        self.folder = None if folder is None else folder / CHECKPOINTS
+        self.folder = None if folder is None else as_path("folder", folder) / CHECKPOINTS
         self._saved, self._saving = saved, saving
         self._prefix = ""
         self._clock = _Clock()

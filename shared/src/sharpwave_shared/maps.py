@@ -158,7 +158,7 @@ def _map(run: Run, name: str, statement: str) -> Figure:
         figure = _grid(run, x, y, holding.transpose(y, x).values, measured.transpose(y, x).values)
     title(figure, statement)
     left = f" Summed over {', '.join(axes_names[2:])}." if axes_names[2:] else ""
-    scaled = " Runs were scaled down by --quick." if run.record.quick else ""
+    scaled = " Runs were scaled down (quick)." if run.record.quick else ""
     caption(
         figure,
         f"Share of seeds for which the claim {name} holds when each is judged alone. Star: the "

@@ -9,6 +9,7 @@ refused with a `ParameterError` that says so in one grammar. Instances do not ch
 """
 
 import math
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from sharpwave_shared.errors import LONGEST, InvalidInputError, ParameterError, show
+from sharpwave_shared.paths import as_path, reachable
 
 LARGEST_INTEGER = 2**53
 """Whole numbers beyond it are not exact in double precision."""
@@ -188,7 +190,7 @@ def _made(name: str, annotation: Any, value: Any) -> Any:
     """Make a field's value ready to be validated."""
     kind = section(annotation)
     if kind is None:
-        return plain(annotation, value)
+        return plain(annotation, value, name)
     if not isinstance(value, Mapping):
         if isinstance(value, kind) or (value is None and NoneType in _alternatives(annotation)):
             return value
@@ -216,15 +218,21 @@ def all_fields(kind: type[Parameters]) -> dict[str, FieldInfo]:
     return fields
 
 
-def plain(annotation: Any, value: Any) -> Any:
-    """Make plain values of NumPy's, tuples of lists, and paths of texts where a path is meant."""
+def plain(annotation: Any, value: Any, name: str = "path") -> Any:
+    """Make plain values of NumPy's, tuples of lists, and paths of texts where a path is meant.
+
+    Raises
+    ------
+    ParameterError
+        If a text is no path; it names the parameter `name`.
+    """
     if hasattr(value, "tolist") and hasattr(value, "dtype"):  # NumPy's and torch's
         value = value.tolist()
     if isinstance(value, list | range | tuple):
         inner = _element(annotation)
-        return tuple(plain(inner, part) for part in value)
-    if isinstance(value, str) and Path in _alternatives(annotation):
-        return Path(value)
+        return tuple(plain(inner, part, name) for part in value)
+    if isinstance(value, str | os.PathLike) and Path in _alternatives(annotation):
+        return as_path(name, value)
     return value
 
 
@@ -416,6 +424,8 @@ def parse(name: str, field: FieldInfo, text: str) -> Any:
         if len(text) > LONGEST_TEXT:
             raise ValueError
         return _parse(field.annotation, text)
+    except ParameterError as error:  # of a path
+        raise ParameterError(name, error.got, error.expected) from None
     except ValueError:
         raise ParameterError(name, repr(text), describe(field)) from None
 
@@ -472,9 +482,9 @@ def _parse_scalar(kind: Any, text: str) -> Any:
             raise ValueError
         return value
     if kind is Path:
-        if not text or "\0" in text:
+        if not text:
             raise ValueError
-        return Path(text)
+        return reachable("path", as_path("path", text))
     if kind is str:
         return text
     raise ValueError

@@ -20,6 +20,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from sharpwave_shared.errors import in_python
+
 PLAIN_INTERVAL = 5.0
 """Seconds between progress lines when the output is not a terminal."""
 
@@ -35,10 +37,18 @@ class Reporter:
         Print warnings, errors and results only.
     verbose
         Print details as well.
+    spelled
+        How lines spell a parameter that is set: `force` as `force=True`, or as an option.
     """
 
-    def __init__(self, *, quiet: bool = False, verbose: bool = False):
-        self.quiet, self.verbose = quiet, verbose
+    def __init__(
+        self,
+        *,
+        quiet: bool = False,
+        verbose: bool = False,
+        spelled: Callable[[str], str] = in_python,
+    ):
+        self.quiet, self.verbose, self.spelled = quiet, verbose, spelled
         self.warnings: list[str] = []
         self.lines: list[str] = []
         self._logs: list[TextIO] = []

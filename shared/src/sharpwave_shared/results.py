@@ -26,6 +26,7 @@ from sharpwave_shared.errors import (
 )
 from sharpwave_shared.experiment import Experiment
 from sharpwave_shared.files import atomic_path, require_regular, sha256
+from sharpwave_shared.paths import PathLike, as_path
 from sharpwave_shared.run_directory import MEASURES, RECORD, RESULTS, Record, read_record
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def describe(data: xr.Dataset, record: Record) -> xr.Dataset:
     )
 
 
-def open_run(path: Path | str) -> Run:
+def open_run(path: PathLike) -> Run:
     """Read a finished run.
 
     Raises
@@ -145,7 +146,7 @@ def open_run(path: Path | str) -> Run:
     """
     from sharpwave_shared.app import find_experiment
 
-    directory = Path(path)
+    directory = as_path("path", path)
     if not (directory / RECORD).is_file():
         raise InvalidInputError(f"{directory}: no run there (it has no {RECORD})")
     record = read_record(directory)

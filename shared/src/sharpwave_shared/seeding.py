@@ -12,17 +12,21 @@ import torch
 from sharpwave_shared.errors import ParameterError
 
 
-def check_seed(seed: int) -> int:
-    """Give the seed back if it is a whole number from 0 to 2^32 - 1.
+def check_seed(seed: SupportsIndex) -> int:
+    """Give a seed as Python's integer if it is a whole number from 0 to 2^32 - 1.
 
     Raises
     ------
     ParameterError
         If it is not.
     """
-    if not 0 <= seed < 2**32:
+    try:
+        number = operator.index(seed)
+    except TypeError:
+        number = -1
+    if not 0 <= number < 2**32:
         raise ParameterError("seed", seed, "a whole number from 0 to 2^32 - 1")
-    return seed
+    return number
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Streams:
     the same stream again. A resumed run therefore needs no saved generator states.
     """
 
-    seed: int
+    seed: SupportsIndex
     prefix: tuple[str | SupportsIndex, ...] = ()
 
     def __post_init__(self) -> None:
@@ -55,7 +59,7 @@ class Streams:
         key = tuple(word if isinstance(word, str) else operator.index(word) for word in words)
         digest = hashlib.sha256(repr(key).encode()).digest()
         spawn_key = tuple(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4))
-        return np.random.SeedSequence(self.seed, spawn_key=spawn_key)
+        return np.random.SeedSequence(operator.index(self.seed), spawn_key=spawn_key)
 
     def numpy(self, *purpose: str | SupportsIndex) -> np.random.Generator:
         """Give a NumPy generator for a purpose."""
@@ -70,7 +74,7 @@ class Streams:
         return torch.Generator(device).manual_seed(int(state) >> 1)
 
 
-def seed_everything(seed: int) -> Streams:
+def seed_everything(seed: SupportsIndex) -> Streams:
     """Seed Python, NumPy and torch, and give the streams derived from the seed.
 
     Parameters
@@ -90,7 +94,8 @@ def seed_everything(seed: int) -> Streams:
         If the seed is out of range.
     """
     streams = Streams(seed)
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002
-    torch.manual_seed(seed)
+    number = check_seed(seed)
+    random.seed(number)
+    np.random.seed(number)  # noqa: NPY002
+    torch.manual_seed(number)
     return streams

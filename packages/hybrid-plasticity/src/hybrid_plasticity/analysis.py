@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 import torch
@@ -218,7 +218,7 @@ SCENES = ("new", "repeated")
 
 
 @torch.no_grad()
-def interpret(model: Model, streams: int, seed: int) -> xr.Dataset:
+def interpret(model: Model, streams: int, seed: SupportsIndex) -> xr.Dataset:
     """Look into a model: its parameters, and its activity at the interval that it mastered.
 
     Parameters

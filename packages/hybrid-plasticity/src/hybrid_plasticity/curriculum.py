@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from hybrid_plasticity.threads import in_threads, threads
 from sharpwave_shared.errors import DivergenceError
 from sharpwave_shared.journal import Journal
 from sharpwave_shared.seeding import Streams as Seeds
+from sharpwave_shared.seeding import check_seed
 
 LOG_EVERY = 10
 """Iterations that a row of the log sums up."""
@@ -68,10 +69,10 @@ class Network:
     sums: list[float] = field(default_factory=lambda: [0.0] * (len(OUTCOMES) + 1))
 
     @classmethod
-    def new(cls, configuration: Configuration, seed: int) -> "Network":
+    def new(cls, configuration: Configuration, seed: SupportsIndex) -> "Network":
         """Give a network before training."""
         flat = flatten(initialise(configuration, seed))[0]
-        return cls(configuration, seed, torch.stack([flat, 0 * flat, 0 * flat]))
+        return cls(configuration, check_seed(seed), torch.stack([flat, 0 * flat, 0 * flat]))
 
     def __str__(self) -> str:
         return f"{self.configuration.folder}, seed {self.seed}"
@@ -222,7 +223,8 @@ def train(
             for batch in batches:
                 batch.leave()
             if not ended:
-                journal.reporter.say("the time limit ends training; --resume goes on")
+                reporter = journal.reporter
+                reporter.say(f"the time limit ends training; {reporter.spelled('resume')} goes on")
                 break
     save()
 

@@ -28,12 +28,13 @@ from hybrid_plasticity.model import Parameters
 from sharpwave_shared.data import DataRecord
 from sharpwave_shared.errors import InvalidInputError, SharpwaveError
 from sharpwave_shared.files import atomic_path, json_values, read_tensors, sha256, write_tensors
+from sharpwave_shared.paths import PathLike, as_path, check_file
 from sharpwave_shared.results import Run
 from sharpwave_shared.run_directory import CELLS
 from sharpwave_shared.seeding import check_seed
 
 MODEL, LOG = "Model", "Training_Log"
-TRAIN_ON = "train on with --resume and other limits"
+TRAIN_ON = {"resume": "trains on, with other limits"}
 _UNFIT = (KeyError, TypeError, ValueError, OverflowError, RecursionError, InvalidInputError)
 """What making sense of somebody's metadata can end in."""
 
@@ -108,7 +109,7 @@ def write_model(directory: Path, model: Model) -> None:
     )
 
 
-def read_model(path: Path, configuration: Configuration | None = None) -> Model:
+def read_model(path: PathLike, configuration: Configuration | None = None) -> Model:
     """Read a model.
 
     Parameters
@@ -120,11 +121,13 @@ def read_model(path: Path, configuration: Configuration | None = None) -> Model:
 
     Raises
     ------
-    SharpwaveError
-        If the file is missing or is not a safetensors file, or not one of a model.
     InvalidInputError
-        If it is of another configuration.
+        If there is no such file, or it is of another configuration.
+    SharpwaveError
+        If it is not a safetensors file, or not one of a model.
     """
+    path = as_path("path", path)
+    check_file(path)
     tensors, metadata = read_tensors(path)
     try:
         what = json.loads(metadata["hybrid-plasticity"])
@@ -175,7 +178,7 @@ def mastered_by(run: Run) -> dict[int, tuple[Path, int]]:
     largest = dict(zip(data["seed"].values, data["mastered_intervals"].values, strict=True))
     if not any(largest.values()):
         raise InvalidInputError(
-            f"{directory}: no network there has mastered any interval; {TRAIN_ON}"
+            f"{directory}: no network there has mastered any interval", **TRAIN_ON
         )
     seeds = run.record.seeds
     return {
@@ -208,7 +211,7 @@ def read_models(run: Run, interval: int | None = None) -> Models:
             lines.append(f"{sha256(path)}  seed {seed}\n")
     if not models:
         raise InvalidInputError(
-            f"{run.directory}: no network there has mastered R = {interval}; {TRAIN_ON}"
+            f"{run.directory}: no network there has mastered R = {interval}", **TRAIN_ON
         )
     checksum = hashlib.sha256("".join(lines).encode()).hexdigest()
     record = DataRecord("models", "hybrid-plasticity train", str(run.directory), checksum)

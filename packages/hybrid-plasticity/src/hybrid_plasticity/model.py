@@ -15,6 +15,7 @@ W_i * eta_i (M). A layer that remembers the last frame only is one whose trace d
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import SupportsIndex
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -30,7 +31,7 @@ FIRST_DECAY = 1.0
 """Where the logit of a decay starts."""
 
 
-def initialise(configuration: Configuration, seed: int) -> Parameters:
+def initialise(configuration: Configuration, seed: SupportsIndex) -> Parameters:
     """Draw the parameters of one network (a first dimension of size 1).
 
     Weights, biases and matrices of rates are normal with Xavier's variance 2 / (rows + columns), a

@@ -23,6 +23,7 @@ from impression_learning.synthetic_speech import synthetic_spoken_digits
 from sharpwave_shared.data import DataRecord, Recording, cache_dir, free_spoken_digits
 from sharpwave_shared.errors import DataWarning, ParameterError, SharpwaveError
 from sharpwave_shared.files import atomic_path, read_arrays, write_arrays
+from sharpwave_shared.paths import PathLike
 from sharpwave_shared.reporting import Reporter
 
 SAMPLE_RATE = 22_050
@@ -66,7 +67,7 @@ class Speech:
 def load_speech(
     dataset: SpeechName = "fsdd",
     *,
-    data_dir: Path | None = None,
+    data_dir: PathLike | None = None,
     takes: int = TAKES,
     reporter: Reporter | None = None,
 ) -> Speech:

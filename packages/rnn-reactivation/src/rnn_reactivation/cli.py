@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import typer
@@ -170,7 +169,7 @@ def _parse(settings: Sequence[str], options: Options) -> _Given:
         elif key == "seed":
             seeds.append(parse("seed", Options.model_fields["seed"], value))
         elif key == PATH:
-            paths.append(Path(value))
+            paths.append(parse("out", Options.model_fields["out"], value))
         else:
             changes.append(setting)
     if len(set(plain)) < len(plain):
@@ -195,7 +194,7 @@ def _configurations(names: Sequence[str], given: _Given) -> tuple[list[Configura
         return networks, options
     if len(paths) > 1:
         raise ParameterError(PATH, "several values", "one folder for all results; --out chooses it")
-    return networks, options.replaced(out=Path(paths.pop()))
+    return networks, options.replaced(out=paths.pop())
 
 
 def _train(networks: Sequence[Configuration], options: Options, reporter: Reporter) -> None:

@@ -3,6 +3,7 @@
 Values are read as those of a command line; nothing in them is evaluated.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
@@ -14,6 +15,7 @@ from rnn_reactivation.experiments.train import TASKS, TrainHeadDirection, TrainN
 from rnn_reactivation.release import ALIASES, PATH, SETTLED, check_settled, translate
 from sharpwave_shared.errors import InvalidInputError, ParameterError, show
 from sharpwave_shared.parameters import parse, section
+from sharpwave_shared.paths import PathLike, as_path
 
 SUFFIXES = (".yml", ".yaml")
 Kind = type[TrainNavigation] | type[TrainHeadDirection]
@@ -32,7 +34,7 @@ def configuration_names() -> list[str]:
 
 
 def load_configuration(
-    name_or_path: str, changes: Sequence[str] = (), *, quick: bool = False
+    name_or_path: PathLike, changes: Sequence[str] = (), *, quick: bool = False
 ) -> Configuration:
     """Load a configuration.
 
@@ -82,23 +84,25 @@ def load_configuration(
     return configuration.scaled_down() if quick else configuration
 
 
-def results_of(name_or_path: str) -> str | None:
+def results_of(name_or_path: PathLike) -> str | None:
     """Give the key `path` of a configuration, if it has one: where results are to lie."""
     return _read(name_or_path)[2].get(PATH)
 
 
-def _read(name_or_path: str) -> tuple[str, str, dict[str, str]]:
+def _read(name_or_path: PathLike) -> tuple[str, str, dict[str, str]]:
     """Read a configuration's settings; give what errors call it, and its name, too."""
-    from rnn_reactivation.yaml_text import parse_settings, printable, read_settings
+    from rnn_reactivation.yaml_text import parse_settings, read_settings
 
     if name_or_path in configuration_names():
         where = f"config={name_or_path}"
         file = _shipped().joinpath(*f"{name_or_path}.yml".split("/"))
         settings = parse_settings(file.read_text(encoding="utf-8"), where)
         return where, name_or_path.partition("/")[2], settings
-    if name_or_path.lower().endswith(SUFFIXES):
-        return printable(name_or_path), Path(name_or_path).stem, read_settings(name_or_path)
-    raise _no_such_configuration(name_or_path)
+    text = os.fspath(name_or_path)
+    if text.lower().endswith(SUFFIXES):
+        path = as_path("config", text)
+        return show(path), path.stem, read_settings(path)
+    raise _no_such_configuration(text)
 
 
 def configuration_of(values: Mapping[str, Any]) -> Configuration:
@@ -155,7 +159,7 @@ def _kind(name: str | None) -> Kind:
     return TASKS[name]
 
 
-def _guess(settings: Mapping[str, str], path: str) -> str | None:
+def _guess(settings: Mapping[str, str], path: PathLike) -> str | None:
     """Guess the task of a file that does not name it: from its keys, or from its folder."""
     fitting = [name for name, kind in TASKS.items() if settings.keys() <= _fields(kind).keys()]
     folder = Path(path).parent.name

@@ -4,7 +4,7 @@ import json
 import operator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from rnn_reactivation.yaml_text import write_settings
 from sharpwave_shared.data import DataRecord
 from sharpwave_shared.errors import InvalidInputError
 from sharpwave_shared.files import atomic_path, read_tensors, write_json, write_tensors
+from sharpwave_shared.paths import PathLike, as_path, check_file
 from sharpwave_shared.seeding import check_seed
 
 if TYPE_CHECKING:
@@ -45,8 +46,9 @@ class Model:
     parameters: Parameters
 
     @classmethod
-    def untrained(cls, configuration: Configuration, seed: int) -> "Model":
+    def untrained(cls, configuration: Configuration, seed: SupportsIndex) -> "Model":
         """Give the network that training would start from."""
+        seed = check_seed(seed)
         return cls(configuration, seed, 0, initialise(configuration, [seed]))
 
     @property
@@ -103,7 +105,7 @@ def write_configuration(directory: Path, configuration: Configuration) -> None:
         temporary.write_text(write_settings(values), encoding="utf-8")
 
 
-def read_model(path: Path) -> Model:
+def read_model(path: PathLike) -> Model:
     """Read a network.
 
     Raises
@@ -111,8 +113,10 @@ def read_model(path: Path) -> Model:
     SharpwaveError
         If the file is damaged.
     InvalidInputError
-        If it holds something else, or weights that do not fit its configuration.
+        If there is none, or it holds something else, or weights that do not fit its configuration.
     """
+    path = as_path("path", path)
+    check_file(path)
     tensors, described = read_tensors(path)
     try:
         model = json.loads(described[MODEL])

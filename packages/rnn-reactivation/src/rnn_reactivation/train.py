@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, SupportsIndex
 
 import torch
 from jaxtyping import Float
@@ -30,7 +30,7 @@ from rnn_reactivation.tasks import (
 from sharpwave_shared.errors import DivergenceError
 from sharpwave_shared.graphs import record
 from sharpwave_shared.journal import Journal, together
-from sharpwave_shared.seeding import Streams
+from sharpwave_shared.seeding import Streams, check_seed
 
 TEST = "test"
 """The batch on which networks are tested, the same all along."""
@@ -278,7 +278,8 @@ class Learner:
         Results on the test batch, with the epochs after which they were found.
     """
 
-    def __init__(self, configuration: Configuration, seed: int):
+    def __init__(self, configuration: Configuration, seed: SupportsIndex):
+        seed = check_seed(seed)
         self.configuration, self.seed, self.epoch = configuration, seed, 0
         self.parameters = {n: v[0] for n, v in initialise(configuration, [seed]).items()}
         self.means, self.squares = (

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from sharpwave_shared.errors import InvalidInputError, show
+from sharpwave_shared.paths import read_text
 
 LARGEST_FILE = 100_000
 """Bytes; a configuration has about a thousand."""
@@ -14,7 +15,7 @@ DEEPEST = 3
 """Levels of a file: sections, keys, lists."""
 
 
-def read_settings(path: str) -> dict[str, str]:
+def read_settings(path: Path) -> dict[str, str]:
     """Read a file's values by full key, as texts: `rnn.tau` is `0.1`, a list `[0.5,0]`.
 
     Raises
@@ -23,8 +24,7 @@ def read_settings(path: str) -> dict[str, str]:
         If the file cannot be read, or holds anything but sections of keys with numbers, texts and
         lists: tags, anchors and aliases are refused.
     """
-    where = printable(path)
-    return parse_settings(_read(Path(path), where), where)
+    return parse_settings(read_text(path, LARGEST_FILE), show(path))
 
 
 def parse_settings(text: str, where: str) -> dict[str, str]:
@@ -46,35 +46,9 @@ def parse_settings(text: str, where: str) -> dict[str, str]:
     return settings
 
 
-def printable(path: str) -> str:
-    """Give a path as it can be shown."""
-    return path if path.isprintable() else ascii(path)[1:-1]
-
-
 def write_settings(values: dict[str, Any]) -> str:
     """Write plain values as YAML that `parse_settings` reads."""
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
-
-
-def _read(file: Path, where: str) -> str:
-    try:
-        if not file.exists():
-            raise InvalidInputError(f"{where}: there is no such file")
-        if file.is_dir():
-            raise InvalidInputError(f"{where}: is a folder, not a configuration file")
-        if not file.is_file():
-            raise InvalidInputError(f"{where}: is not a regular file")
-        with file.open("rb") as stream:
-            content = stream.read(LARGEST_FILE + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise InvalidInputError(f"{where}: cannot be read: {reason}") from None
-    if len(content) > LARGEST_FILE:
-        raise InvalidInputError(f"{where}: is larger than 100 kB, so it is no configuration")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise InvalidInputError(f"{where}: is not text in UTF-8") from None
 
 
 def _scan(text: str, where: str) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from sharpwave_shared.data import DataRecord, Mnist, cache_dir, mnist
 from sharpwave_shared.errors import ParameterError
+from sharpwave_shared.paths import PathLike, as_path
 from sharpwave_shared.seeding import Streams
 from sleep_replay.model import image_size
 from sleep_replay.parameters import DEFAULT_EVAL_IMAGES, DatasetName, Model
@@ -93,7 +94,7 @@ class Experience:
         return replace(self, **{name: part.to(device) for name, part in sets.items()})
 
 
-def load_experience(model: Model, data_dir: Path | None = None) -> Experience:
+def load_experience(model: Model, data_dir: PathLike | None = None) -> Experience:
     """Load MNIST and form the two data sets of an experiment.
 
     Parameters
@@ -108,7 +109,8 @@ def load_experience(model: Model, data_dir: Path | None = None) -> Experience:
     ParameterError
         If there are fewer test images than are asked for.
     """
-    source = _read_mnist(model.dataset, data_dir, os.environ.get("SHARPWAVE_DATA"), cache_dir())
+    folder = None if data_dir is None else as_path("data_dir", data_dir)
+    source = _read_mnist(model.dataset, folder, os.environ.get("SHARPWAVE_DATA"), cache_dir())
     size = image_size(model.architecture)
 
     def image_set(pixels: np.ndarray, labels: np.ndarray) -> ImageSet:

@@ -4,16 +4,21 @@ Recordings are arrays of synapses (rows) by times (columns); NaN is a missing va
 synapse is 0.
 """
 
+import csv
+import io
+import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 from scipy.optimize import minimize_scalar
 
 from sharpwave_shared.compiled import jit
-from sharpwave_shared.errors import InvalidInputError, ParameterError
+from sharpwave_shared.errors import DataWarning, InvalidInputError, ParameterError, show
+from sharpwave_shared.paths import PathLike, as_path, read_text
 from sharpwave_shared.statistics import mean_and_sd
 
 Weights = Float[np.ndarray, "synapses times"]
@@ -34,6 +39,15 @@ SIMULATED_LAG = 2
 """Samples between the two sizes of a pair: 20 min."""
 KAUFMAN_COLUMNS = slice(48)
 """The times of Kaufman et al. 2012 that are analysed: a day of 0.5 h each."""
+LARGEST_FILE = 2**25
+"""Bytes; 1,000 synapses at 50 times have less than a million."""
+FEWEST_LABELS = 3
+"""Fewer numbers than these are evenly spaced by chance."""
+UNEVEN = 0.02
+"""Times that are rounded are as even as that."""
+_MISSING = frozenset({"", "nan", "-nan", "na", "n/a", "#n/a", "<na>", "null", "none"})
+_LIKE_A_NUMBER = re.compile(r"[+-]?[\d.,_]+([eE][+-]?\d+)?")
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -94,13 +108,24 @@ class NormVariation:
         return float(mean_and_sd(self.minima)[1])
 
 
-def read_spines(path: Path) -> Weights:
+def read_spines(
+    path: PathLike, *, header: bool | None = None, index: bool | None = None
+) -> Weights:
     """Read a recording.
 
     Parameters
     ----------
     path
-        CSV without header: synapses in rows, times in columns; missing values are NaN or empty.
+        CSV: synapses in rows, times in columns, separated by commas, semicolons, tabs or spaces
+        (with semicolons and tabs, decimals may have a comma). Where a size is missing, the cell is
+        empty or holds NaN or NA. Empty lines, and empty columns at the end, are left out.
+    header
+        Whether the first line names the times; None: it does if it holds texts, or at least three
+        numbers that increase evenly, or are whole and all different while sizes are not whole. A
+        `DataWarning` tells which numbers are left out.
+    index
+        Whether the first column names the synapses; None: likewise, or if the header has no name
+        above it.
 
     Returns
     -------
@@ -110,51 +135,153 @@ def read_spines(path: Path) -> Weights:
     Raises
     ------
     InvalidInputError
-        If the file cannot be read, or a line (which the message names) has text, an infinite or
-        negative number, another number of columns than the first, a single one, or no value.
+        If the file cannot be read, is larger than 32 MiB, or a line (which the message names) has
+        text among numbers, an infinite or negative number, another number of columns than the
+        first, a single one, or no value.
     """
-    rows: list[np.ndarray] = []
+    path = as_path("path", path)
+    table = _read_table(path)
+    top, left = map(int, _labelled(table, header, index))
+    for row in range(top, len(table.cells)):
+        _check_sizes(table, row, left)
+    if top == len(table.cells):
+        raise InvalidInputError(f"{path}: got no line of sizes, expected a row for every synapse")
+    return table.numbers[top:, left:].copy()
+
+
+class _Table(NamedTuple):
+    """The cells of a file, and the numbers in them: NaN where one is missing, and for texts."""
+
+    path: Path
+    lines: list[int]
+    cells: np.ndarray
+    numbers: np.ndarray
+    texts: np.ndarray
+
+    def names(self, part: Any, sizes: Any, *, whole: bool = False) -> bool:
+        """Tell whether a line or a column is text, or numbers of another kind than sizes.
+
+        With `whole`, only whole numbers can be.
+        """
+        numbers, texts = self.numbers[part], self.texts[part]
+        if texts.any():
+            like_numbers = any(_LIKE_A_NUMBER.fullmatch(cell) for cell in self.cells[part])
+            return bool(np.isnan(numbers).all()) and not like_numbers
+        if len(numbers) < FEWEST_LABELS or not np.isfinite(numbers).all():
+            return False
+        with np.errstate(all="ignore"):
+            steps = np.diff(numbers)
+            even = bool((steps > 0).all() and (abs(steps / steps.mean() - 1) <= UNEVEN).all())
+            are_whole = bool((numbers % 1 == 0).all())
+            if even and (are_whole or not whole):
+                return True
+            different = len(np.unique(numbers)) == len(numbers)
+            return are_whole and different and bool((self.numbers[sizes] % 1 > 0).any())
+
+
+def _read_table(path: Path) -> _Table:
+    """Read the cells of a file, without lines and columns that are empty."""
+    text = read_text(path, LARGEST_FILE)
+    beginning = re.sub('"[^"]*"', "", text.lstrip()[:100_000]).partition("\n")[0]
+    separator = next((mark for mark in ";\t," if mark in beginning), " ")
+    # Line ends are those of any system.
+    reader = csv.reader(
+        io.StringIO(text, newline=None), delimiter=separator, skipinitialspace=True, strict=True
+    )
+    numbers, rows = [], []
     try:
-        with path.open(encoding="utf-8-sig") as stream:
-            for number, line in enumerate(stream, 1):
-                if line.strip():  # blank lines end many files
-                    row = _parse(line, f"{path}, line {number}")
-                    if rows and len(row) != len(rows[0]):
-                        raise InvalidInputError(
-                            f"{path}, line {number}: got {len(row)} columns, "
-                            f"expected {len(rows[0])}, as in the first line"
-                        )
-                    rows.append(row)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
-        raise InvalidInputError(f"{path}: must be a readable CSV file ({reason})") from error
+        for cells in reader:
+            stripped = [cell.strip() for cell in cells]
+            if any(stripped):  # blank lines end many files
+                numbers.append(reader.line_num)
+                rows.append(stripped)
+    except csv.Error as error:
+        raise InvalidInputError(f"{path}, line {reader.line_num}: {error}") from None
     if not rows:
         raise InvalidInputError(f"{path}: got no line, expected a row for every synapse")
-    return np.stack(rows)
-
-
-def _parse(line: str, place: str) -> Float[np.ndarray, " times"]:
-    """Parse a line, or refuse it."""
-    texts = [text.strip() or "nan" for text in line.split(",")]
-    row = np.empty(len(texts))
-    for column, text in enumerate(texts):
-        try:
-            # float() takes "1_000" for a number.
-            row[column] = float(text.replace("_", "x"))
-        except ValueError:
-            shown = repr(text if len(text) <= 30 else text[:30] + "...")
+    used = max(i for row in rows for i, cell in enumerate(row, 1) if cell)
+    if max(map(len, rows)) > used:
+        told = f"{path}: the columns after column {used} are empty and are left out"
+        warnings.warn(DataWarning(told), stacklevel=3)
+    rows = [row[:used] for row in rows]
+    for number, row in zip(numbers, rows, strict=True):
+        if len(row) != len(rows[0]):
             raise InvalidInputError(
-                f"{place}: got {shown}, expected numbers separated by commas, NaN or nothing "
-                "where one is missing"
-            ) from None
-    unusable = row[(row < 0) | np.isinf(row)]
+                f"{path}, line {number}: got {len(row)} columns, expected {len(rows[0])}, as in "
+                "the first line"
+            )
+    comma = any(_DECIMAL_COMMA.fullmatch(cell) for row in rows for cell in row) and separator != ","
+    values = [[_number(cell, comma=comma) for cell in row] for row in rows]
+    texts = np.array([[value is None for value in row] for row in values])
+    return _Table(path, numbers, np.array(rows, object), np.array(values, float), texts)
+
+
+def _number(text: str, *, comma: bool) -> float | None:
+    """Give the number that a cell holds, NaN if it is missing, None for a text."""
+    if text.lower() in _MISSING:
+        return float("nan")
+    if comma:
+        text = text.replace(".", "x").replace(",", ".")
+    try:
+        return float(text.replace("_", "x"))  # float() takes "1_000" for a number
+    except ValueError:
+        return None
+
+
+def _labelled(table: _Table, header: bool | None, index: bool | None) -> tuple[bool, bool]:
+    """Tell whether there is a header, and whether there is an index; warn of a guess at numbers."""
+    inner = np.s_[1:, 1:]
+    beside_names = index
+    if beside_names is None:  # or nothing stands above it
+        beside_names = table.names(np.s_[1:, 0], inner, whole=True) or not table.cells[0, 0]
+    has_header = header
+    if has_header is None:
+        alone = index is not True and table.names(np.s_[0], np.s_[1:])
+        has_header = alone or (beside_names and table.names(np.s_[0, 1:], inner))
+    has_index = index
+    if has_index is None:
+        first_column = table.names(np.s_[:, 0], np.s_[:, 1:], whole=True)
+        has_index = beside_names if has_header else first_column
+    times, synapses = np.s_[0, int(has_index) :], np.s_[int(has_header) :, 0]
+    if header is None and has_header and not table.texts[times].any():
+        _warn_of_names(table, times, "first line", "times", "header")
+    if index is None and has_index and not table.texts[synapses].any():
+        _warn_of_names(table, synapses, "first column", "synapses", "index")
+    return has_header, has_index
+
+
+def _warn_of_names(table: _Table, part: Any, which: str, what: str, parameter: str) -> None:
+    cells = table.cells[part]
+    shown = ", ".join(cells[:3]) + (", ..." if len(cells) > 3 else "")
+    told = f"{table.path}: the {which} ({shown}) is taken for names of {what}, not for sizes"
+    ways = {f"{parameter}=False": "reads sizes there", parameter: "says that this is right"}
+    warnings.warn(DataWarning(told, **ways), stacklevel=4)
+
+
+def _check_sizes(table: _Table, row: int, left: int) -> None:
+    """Refuse a line that does not hold the sizes of a synapse from column `left` on."""
+    place = f"{table.path}, line {table.lines[row]}"
+    texts, sizes = table.texts[row, left:], table.numbers[row, left:]
+    if texts.any():
+        column = left + int(texts.argmax())
+        ways = {}
+        if row == 0:
+            ways["header"] = "says that the first line names the times"
+        if column == 0:
+            ways["index"] = "says that the first column names the synapses"
+        raise InvalidInputError(
+            f"{place}: got {show(table.cells[row, column])!r}, expected numbers such "
+            "as 1.5 (1,5 where semicolons or tabs separate them), or NA or nothing where one is "
+            "missing",
+            **ways,
+        )
+    unusable = sizes[(sizes < 0) | np.isinf(sizes)]
     if len(unusable):
         raise InvalidInputError(f"{place}: got {unusable[0]}, expected finite sizes of at least 0")
-    if len(row) == 1:
+    if len(sizes) < 2:
         raise InvalidInputError(f"{place}: got a single column, expected at least 2 times")
-    if np.isnan(row).all():
+    if np.isnan(sizes).all():
         raise InvalidInputError(f"{place}: all values are missing, expected at least one")
-    return row
 
 
 def population(weights: Weights) -> Float[np.ndarray, "living times"]:

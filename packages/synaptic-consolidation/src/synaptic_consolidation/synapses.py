@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -15,6 +14,7 @@ from sharpwave_shared.data import DataRecord, kaufman_2012
 from sharpwave_shared.errors import InvalidInputError, ParameterError, SharpwaveError
 from sharpwave_shared.files import sha256
 from sharpwave_shared.journal import Journal
+from sharpwave_shared.paths import PathLike, as_path
 from sharpwave_shared.seeding import Streams
 from sharpwave_shared.statistics import mean_and_sd
 from synaptic_consolidation import spines
@@ -72,14 +72,16 @@ class Recording:
     record: DataRecord
 
 
-def kaufman(data_dir: Path | None = None) -> Recording:
+def kaufman(data_dir: PathLike | None = None) -> Recording:
     """Read the spines of Kaufman et al. 2012; see `sharpwave_shared.data.kaufman_2012`."""
     data = kaufman_2012(data_dir=data_dir)
     sizes = data.values[:, spines.KAUFMAN_COLUMNS]
     return Recording("Kaufman et al. 2012", sizes, KAUFMAN_HOURS, data.record)
 
 
-def read_recording(path: Path, hours: float) -> Recording:
+def read_recording(
+    path: PathLike, hours: float, *, header: bool | None = None, index: bool | None = None
+) -> Recording:
     """Read a recording from a file; see `spines.read_spines`.
 
     Raises
@@ -87,7 +89,8 @@ def read_recording(path: Path, hours: float) -> Recording:
     InvalidInputError
         If the file cannot be read, or says too little.
     """
-    sizes = spines.read_spines(path)
+    path = as_path("path", path)
+    sizes = spines.read_spines(path, header=header, index=index)
     if not enough(sizes):
         raise InvalidInputError(
             f"{path}: got too little, expected at least {spines.FEWEST_PAIRS} growths and as many "

@@ -107,10 +107,11 @@ class Schedule(OneNight):
         if counts.any():
             where = ", ".join(f"{night} {count}" for night, count in counts.items() if count)
             warnings.warn(
-                f"networks that have collapsed, of {run.data.sizes['seed']}: {where}. They decode "
-                "every image to the same one, and their errors say nothing about memory. The night "
-                "of --setting working, the default, with frozen dreams does not collapse.",
-                DataWarning,
+                DataWarning(
+                    f"networks that have collapsed, of {run.data.sizes['seed']}: {where}. They "
+                    "decode every image to the same one, and their errors say nothing about memory",
+                    **{"setting='working'": "with frozen dreams does not collapse"},
+                ),
                 stacklevel=2,
             )
 

@@ -121,12 +121,16 @@ class AnalyzeSpines(SynNoise):
     panel: ClassVar = "Measured spines"
 
     file: Annotated[Path | None, Positional("FILE")] = None
-    """CSV without header: a row for each synapse, a column for each time; NaN or nothing where a
-    size is missing, 0 for a synapse that is gone."""
+    """CSV: a row for each synapse, a column for each time; NaN, NA or nothing where a size is
+    missing, 0 for a synapse that is gone."""
     kaufman: bool = False
     """The spines of Kaufman et al. 2012."""
     hours: Annotated[float, Above(0)] | None = None
     """Between the columns of FILE. Default: 0.5."""
+    header: bool | None = None
+    """Whether the first line of FILE names the times. Default: as it looks."""
+    index: bool | None = None
+    """Whether the first column of FILE names the synapses. Default: as it looks."""
     factors: Annotated[tuple[Annotated[int, Between(1, MOST_FACTORS)], ...], Distinct()] = (
         *(1, 2, 3, 4, 5),
     )
@@ -138,15 +142,16 @@ class AnalyzeSpines(SynNoise):
         if (self.file is not None) == self.kaufman:
             given = "both" if self.kaufman else "neither"
             raise ParameterError("file", f"{given} of FILE and kaufman", "one of the two")
-        if self.kaufman and self.hours is not None:
-            raise ParameterError(
-                "hours",
-                self.hours,
-                f"no number with kaufman, whose times are {KAUFMAN_HOURS:g} h apart",
-            )
+        for name in ("hours", "header", "index"):
+            value = getattr(self, name)
+            if self.kaufman and value is not None:
+                raise ParameterError(
+                    name, value, f"nothing with kaufman, whose times are {KAUFMAN_HOURS:g} h apart"
+                )
 
     def load(self, options: Options) -> synapses.Recording:
         """Read the recording."""
         if self.file is None:
             return synapses.kaufman(options.data_dir)
-        return synapses.read_recording(self.file, self.hours or KAUFMAN_HOURS)
+        hours = self.hours or KAUFMAN_HOURS
+        return synapses.read_recording(self.file, hours, header=self.header, index=self.index)
