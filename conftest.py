@@ -17,16 +17,20 @@ ROOT = Path(__file__).parent
 
 
 def _compiled() -> Path:
-    """Name the folder of compiled loops: as long as no source changes, they are compiled once."""
+    """Name the folder of compiled loops, without those of our own that an older source gave."""
+    folder = ROOT / ".pytest_cache" / "compiled"
     sources = sorted(
         path for part in ("shared", "packages") for path in ROOT.glob(f"{part}/**/src/**/*.py")
     )
-    whole = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
-    folder = ROOT / ".pytest_cache" / "compiled"
-    for old in folder.glob("*"):
-        if old.name != whole:
-            shutil.rmtree(old, ignore_errors=True)
-    return folder / whole
+    whole = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    stamp = folder / "sources"
+    if not stamp.exists() or stamp.read_text() != whole:
+        for package in ROOT.glob("packages/*/src/*"):
+            for old in folder.glob(f"{package.name}_*"):
+                shutil.rmtree(old, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        stamp.write_text(whole)
+    return folder
 
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
