@@ -370,6 +370,7 @@ def test_json(tmp_path):
         "infinite": [float("inf"), np.float32("-inf"), np.array([1.5, np.nan])],
         "numpy": (np.int64(3), np.bool_(True), np.arange(2)),
         "path": Path("a") / "b",
+        "no text": "\udcff",
         1: "Größe",
     }
     write_json(path, content)
@@ -378,6 +379,7 @@ def test_json(tmp_path):
         "infinite": [None, None, [1.5, None]],
         "numpy": [3, True, [0, 1]],
         "path": os.path.join("a", "b"),
+        "no text": "\udcff",
         "1": "Größe",
     }
     assert read_json(path) == expected

@@ -70,7 +70,8 @@ def write_json(path: Path, content: Any) -> None:
     """Write `content` as indented JSON, atomically; NaN and infinity are written as null."""
     with atomic_path(path) as temporary:
         text = json.dumps(json_values(content), indent=2, ensure_ascii=False, allow_nan=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+        # Names of files may hold bytes that are no text: lone surrogates, which JSON escapes so.
+        temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def json_values(content: Any) -> Any:
@@ -96,8 +97,8 @@ def require_regular(path: Path) -> None:
     SharpwaveError
         If it is none, or is missing.
     """
-    if not path.is_file():
-        what = "is no regular file" if path.exists() else "is missing"
+    if not os.path.isfile(path):  # Path.is_file fails at names that are too long
+        what = "is no regular file" if os.path.exists(path) else "is missing"
         raise SharpwaveError(f"{path} {what}")
 
 

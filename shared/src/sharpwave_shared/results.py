@@ -6,6 +6,7 @@ run.measures()                # its measures, a row for each seed and condition
 """
 
 import json
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -147,7 +148,7 @@ def open_run(path: PathLike) -> Run:
     from sharpwave_shared.app import find_experiment
 
     directory = as_path("path", path)
-    if not (directory / RECORD).is_file():
+    if not os.path.isfile(directory / RECORD):
         raise InvalidInputError(f"{directory}: no run there (it has no {RECORD})")
     record = read_record(directory)
     if record.status != "finished":

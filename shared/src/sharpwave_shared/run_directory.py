@@ -202,7 +202,9 @@ def _supervise(
     try:
         # Before any other file, so that a kill at any moment leaves a directory that is a run.
         run.write_record("running", ended=None, error=None, parameters=parameters)
-        with (run.path / LOG).open("a", encoding="utf-8") as log, run.reporter.log_to(log):
+        # Names of files may be no text.
+        log = (run.path / LOG).open("a", encoding="utf-8", errors="backslashreplace")
+        with log, run.reporter.log_to(log):
             try:
                 yield run
             except KeyboardInterrupt:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -148,10 +149,11 @@ class Analyze(Experiment):
         from sharpwave_shared.results import open_run
 
         directory = root / self.task / f"{name}_{seed}"
-        if not (directory / "run.json").is_file():
+        if not os.path.isfile(directory / "run.json"):
             raise self._not_trained(directory, name, seed)
         network = open_run(directory).experiment
-        assert isinstance(network, Train)  # noqa: S101 - it lies in a network's folder
+        if not isinstance(network, Train):
+            raise InvalidInputError(f"{directory}: a run of {network.name!r}, not of training")
         path = model_path(directory, self.epoch or network.trainer.n_epochs)
         if self.epoch is not None and not path.is_file():
             every = network.trainer.save_every
