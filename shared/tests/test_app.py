@@ -3,6 +3,7 @@
 import importlib.metadata
 import json
 import logging
+import os
 import re
 import shutil
 import subprocess
@@ -30,6 +31,7 @@ from sharpwave_shared.errors import (
 from sharpwave_shared.experiment import Experiment, Options
 from sharpwave_shared.parameters import Between, Parameters, Positional, Repeated, Spelled
 from sharpwave_shared.reporting import Reporter
+from sharpwave_shared.results import open_run
 from sharpwave_shared.testing import invoke
 
 
@@ -291,7 +293,9 @@ def test_version(arguments, call, started):
         (["--format", "gif"], "--format: got 'gif', expected one of png, pdf, svg"),
         (["--workers", "0"], "--workers: got 0, expected a whole number from 1 to 10,000"),
         (["--cluster", "dos"], "--cluster: got 'dos', expected one of slurm"),
-        (["--device", "abacus"], "--device: got 'abacus', expected what this machine has:"),
+        (["--device", "cuda:99"], "--device: got 'cuda:99', expected what this machine has:"),
+        (["--device", "abacus"], "--device: got 'abacus', expected auto, cpu, cuda, cuda:N or mps"),
+        (["--steps", "1", "--STEPS=2"], "--steps: got 2 values, expected the option once"),
         (["--sweep", "VAR"], "--sweep: got 'VAR', expected NAME=V1,V2,..., as in lr=0.001,0.01"),
         (["--sweep", "VAR="], "--sweep: got 'VAR='"),
         (["--sweep", "VRA=1"], "VRA: got a name that is unknown, expected one of steps, VAR"),
@@ -758,3 +762,12 @@ def test_verdicts_that_cannot_be_stored_are_shown(call, finished_copy, monkeypat
     result = call("verify", finished_copy)
     assert "reproduced]" in result.out
     assert "the verdicts cannot be stored" in result.err
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_names_of_files_need_not_be_text(monkeypatch, tmp_path):
+    name = os.fsdecode(b"\xff")
+    monkeypatch.setattr(sys, "argv", ["toy-model", "--out", name])
+    Walk(steps=2).run(0, out=tmp_path / name)
+    assert open_run(tmp_path / name).record.command_line == sys.argv
+    assert r"\udcff" in (tmp_path / name / "log.txt").read_text()

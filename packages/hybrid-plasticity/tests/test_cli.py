@@ -321,7 +321,8 @@ def test_batch(
     assert open_run(tmp_path / "comparison").data.attrs["budget"] == 9
     memo = tmp_path / "Memo" / three[0].folder
     assert open_run(memo).data["iterations"].values.tolist() == [9, 9]
-    code, _, err = run(capsys, "batch", *easy, "--budget", 9, "--acc-num", 3, "--out", tmp_path)
+    other = ["--acc-threshold", 0.5, "--acc-num", 3, "--seeds", "0:2"]
+    code, _, err = run(capsys, "batch", *other, "--budget", 9, "--out", tmp_path)
     assert code == 2
     assert "another configuration" in err
 
@@ -425,8 +426,9 @@ def test_bad_input(arguments: list[str], said: str, tmp_path: Path, capsys: Show
 @pytest.mark.usefixtures("pictured")
 def test_a_real_kill(tmp_path: Path, capsys: Shown) -> None:
     """SIGKILL in the second interval."""
-    hard = [*SMALL, "--acc-threshold", 0.62, "--acc-num", 4, "--seeds", "0:2"]
+    hard = [*SMALL, "--acc-threshold", 0.62, "--acc-num", 4]
     limits = ["--max-iterations", 40, "--max-r", 4]
+    hard, other = [*hard, "--seeds", "0:2"], [*hard, "--seeds", "0:3"]
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     marker = killed / NAME / "seed_1" / "R_2" / "Training_Log"
     kill_at_work("hybrid_plasticity", [*hard, *limits, "--out", killed], marker)
@@ -437,6 +439,6 @@ def test_a_real_kill(tmp_path: Path, capsys: Shown) -> None:
     succeed(capsys, *hard, *limits, "--out", killed, "--resume")
     succeed(capsys, *hard, *limits, "--out", whole)
     assert contents(killed) == contents(whole)
-    code, _, err = run(capsys, *hard, "--seeds", "0:3", *limits, "--out", killed, "--resume")
+    code, _, err = run(capsys, *other, *limits, "--out", killed, "--resume")
     assert code == 2
     assert "another configuration" in err

@@ -94,8 +94,8 @@ def test_a_finished_run_is_skipped(tmp_path: Path, capsys: Shown) -> None:
 
 @pytest.mark.usefixtures("_no_figures")
 def test_without_out_the_directory_is_named_by_the_parameters(capsys: Shown) -> None:
-    more = ["--rows", 2, "--factors", 1, "--max-steps", 1, "--optima", 0]
-    code, _, err = run(capsys, *TINY, *more, "--f", 0.4)
+    less = ["--rows", 2, "--factors", 1, "--f", 0.4]
+    code, _, err = run(capsys, *TINY, *less)
     assert code == 0, err
     (results,) = Path.cwd().iterdir()
     (name,) = [path.name for path in (results / "synaptic-consolidation").iterdir()]
@@ -191,8 +191,9 @@ def test_options_reach_the_experiment(capsys: Shown, monkeypatch: pytest.MonkeyP
 @pytest.mark.usefixtures("_no_figures")
 def test_loads_above_the_critical_one_are_warned_of(tmp_path: Path, capsys: Shown) -> None:
     out = tmp_path / "run"
-    more = ["--loads", "0.2,1.5", "--rows", 2, "--optima", 0, "--factors", 2]
-    code, _, err = run(capsys, *TINY, *more, "--out", out)
+    small = ["--n", 30, "--max-steps", 300, "--tests", 1, "--rows", 2, "--optima", 0]
+    more = ["--loads", "0.2,1.5", "--factors", 2]
+    code, _, err = run(capsys, *small, *more, "--out", out)
     assert code == 0, err
     told = "1.5 is above the critical load 1 at f = 0.5"
     assert told in one_line(err)

@@ -6,7 +6,9 @@
 
 gives `synaptic-consolidation [options]`, `synaptic-consolidation night [options]` and so on, with
 options, help and checks from the parameters, and `verify RUN_DIR` and `plot RUN_DIR`. Dashes and
-underscores, capitals and small letters are the same in names of options and commands.
+underscores, capitals and small letters are the same in names of options and commands. An option
+with a value is given once (`--sweep` once for each parameter): a second one is refused, not taken
+in silence for the first.
 """
 
 import importlib
@@ -22,7 +24,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
 
 import typer
 from pydantic.fields import FieldInfo
@@ -40,6 +42,7 @@ from sharpwave_shared.parameters import (
     Positional,
     Repeated,
     Spelled,
+    describe,
     marker,
     parse,
     section,
@@ -56,6 +59,15 @@ Context = Any
 RunDirectory = Annotated[
     str, typer.Argument(metavar="RUN_DIR", help="Directory of a finished run.")
 ]
+
+
+class Drawing(Parameters):
+    """How figures are drawn again."""
+
+    panel: ClassVar = "Options"
+
+    format: tuple[Format, ...] = ("png",)
+    """Figure formats: png,pdf,svg."""
 
 
 @dataclass(frozen=True)
@@ -107,17 +119,22 @@ class App:
         self.experiments |= {kind.name: kind for kind in kinds}
 
     def command(
-        self, name: str | None = None, *, quick: Mapping[str, Any] | None = None
+        self,
+        name: str | None = None,
+        *,
+        quick: Mapping[str, Any] | None = None,
+        without: Sequence[str] = (),
     ) -> Callable[[Callable[..., None]], Callable[..., None]]:
         """Make a function the subcommand `name`, or the main command.
 
         Its parameters are options and arguments of typer's; one may be called `options` and be of
         type `Options`, another `reporter`; parameters whose type is a class of `Parameters` are
-        made of its fields. `quick` says what `--quick` makes of parameters that are not given.
+        made of its fields. `quick` says what `--quick` makes of parameters that are not given,
+        `without` which of the common options mean nothing to it.
         """
 
         def decorate(function: Callable[..., None]) -> Callable[..., None]:
-            made = _function_command(function, quick or {})
+            made = _function_command(function, quick or {}, without)
             if name is None:
                 self._main = made
             else:
@@ -183,14 +200,13 @@ class App:
     def _plot(
         self,
         run_dir: RunDirectory,
-        format: Annotated[str, typer.Option(help="Figure formats: png,pdf,svg.")] = "png",
+        drawing: Drawing,
         debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
     ) -> None:
         """Draw the figures of a finished run again, from its stored data."""
-        formats = Options(format=parse("format", Options.model_fields["format"], format)).format
         from sharpwave_shared.execution import draw_run
 
-        for path in draw_run(self._open(run_dir), formats):
+        for path in draw_run(self._open(run_dir), drawing.format):
             typer.echo(path)
 
     def _open(self, run_dir: str) -> Any:
@@ -269,9 +285,10 @@ def _field_parameter(
 ) -> inspect.Parameter:
     flag = field.annotation in (bool, bool | None)
     repeated = marker(field, Repeated) is not None
-    annotation: Any = bool | None if flag else list[str] | None if repeated else str | None
-    help = _escaped(" ".join((field.description or "").split()))
     positional = marker(field, Positional)
+    # A list also where one text is meant, so that an option that is given twice can be refused.
+    annotation: Any = bool | None if flag else str | None if positional else list[str] | None
+    help = _escaped(" ".join((field.description or "").split()))
     default = field.get_default(call_default_factory=True)
     if positional is None and not flag and not field.is_required():
         help += _defaults_in_words(name, default, beside)
@@ -345,11 +362,8 @@ def _metavar(annotation: Any) -> str:
     return {int: "N", float: "X", str: "TEXT", Path: "PATH"}.get(annotation, "VALUE")
 
 
-def _options_of(kinds: Sequence[type[Experiment]] | None) -> list[inspect.Parameter]:
-    """Make the common options, without those that mean nothing to these experiments."""
-    without = []
-    if kinds is not None and not any(kind.reads_data for kind in kinds):
-        without.append("data_dir")
+def _options_of(without: Sequence[str]) -> list[inspect.Parameter]:
+    """Make the common options, without those that mean nothing to the command."""
     version = inspect.Parameter(
         "version",
         inspect.Parameter.KEYWORD_ONLY,
@@ -380,10 +394,23 @@ def _read(kind: type[Parameters], given: Mapping[str, Any]) -> dict[str, Any]:
     """Read the values of the fields that are given as texts or flags."""
     fields = kind.model_fields
     return {
-        name: parse(name, fields[name], value) if isinstance(value, str) else value
+        name: _value(name, fields[name], value)
         for name, value in given.items()
         if name in fields and value is not None
     }
+
+
+def _value(name: str, field: FieldInfo, given: Any) -> Any:
+    if isinstance(given, bool) or marker(field, Repeated) is not None:
+        return given
+    return parse(name, field, given if isinstance(given, str) else _only(name, given))
+
+
+def _only(name: str, texts: Sequence[str]) -> str:
+    """Give the text of an option that may be given once: one of several would be ignored."""
+    if len(texts) > 1:
+        raise ParameterError(name, f"{len(texts)} values", "the option once")
+    return texts[0]
 
 
 # --- commands -------------------------------------------------------------------------------------
@@ -400,9 +427,15 @@ def _experiment_command(
             choose,
             inspect.Parameter.KEYWORD_ONLY,
             annotation=Annotated[
-                str, typer.Option(help=f"One of {names}; case and dashes do not matter.")
+                list[str] | None,
+                typer.Option(
+                    help=f"One of {names}; case and dashes do not matter. "
+                    f"Default: {kinds[0].name}.",
+                    show_default=False,
+                    metavar="TEXT",
+                ),
             ],
-            default=kinds[0].name,
+            default=None,
         )
     for kind in kinds:
         for parameter in _field_parameters(kind, beside=kinds):
@@ -422,11 +455,13 @@ def _experiment_command(
                     default=False,
                 ),
             )
-    for parameter in _options_of(kinds):
+    reads_data = any(kind.reads_data for kind in kinds)
+    for parameter in _options_of([] if reads_data else ["data_dir"]):
         parameters.setdefault(parameter.name, parameter)
 
     def run(context: Context, **given: Any) -> None:
-        kind = kinds[0] if choose is None else _chosen(kinds, choose, given.pop(choose))
+        with _errors_as_exit_codes(kinds[0], given):
+            kind = kinds[0] if choose is None else _chosen(kinds, choose, given[choose])
         with _errors_as_exit_codes(kind, given):
             _refuse_options_before_subcommand(context)
             if context.invoked_subcommand is not None:
@@ -458,16 +493,19 @@ def _start(
         reporter.say(f"results: {run.directory} ({run.record.wall_time_s:.0f} s)")
 
 
-def _chosen(kinds: Sequence[type[Experiment]], choose: str, text: str) -> type[Experiment]:
+def _chosen(
+    kinds: Sequence[type[Experiment]], choose: str, texts: Sequence[str] | None
+) -> type[Experiment]:
     def plain(name: str) -> str:
         return name.strip().casefold().replace("-", "_")
 
+    if not texts:
+        return kinds[0]
+    text = _only(choose, texts)
     for kind in kinds:
         if plain(kind.name) == plain(text):
             return kind
-    error = ParameterError(choose, repr(text), f"one of {', '.join(k.name for k in kinds)}")
-    print("error:", error.naming(option(choose)), file=sys.stderr)
-    raise typer.Exit(2)
+    raise ParameterError(choose, repr(text), f"one of {', '.join(k.name for k in kinds)}")
 
 
 def _warn_of_unused(
@@ -476,15 +514,32 @@ def _warn_of_unused(
     given: Mapping[str, Any],
     reporter: Reporter,
 ) -> None:
-    """Tell which of the given options the chosen experiment does not have."""
-    known = {name for other in kinds for name in other.model_fields} - set(kind.model_fields)
-    for name in sorted(known):
+    """Tell which of the given options the chosen experiment does not have.
+
+    Raises
+    ------
+    ParameterError
+        If one has a value that no experiment takes.
+    """
+    known = {name: other for other in reversed(kinds) for name in other.model_fields}
+    for name in sorted(known.keys() - kind.model_fields.keys()):
         if given.get(name) is not None:
+            _check_alone(known[name], name, given)
             reporter.warn(f"{option(name)}: {kind.name} does not use it")
 
 
+def _check_alone(kind: type[Parameters], name: str, given: Mapping[str, Any]) -> None:
+    """Check the value of a field as far as it does not depend on others."""
+    values = _read(kind, {name: given[name]})
+    try:
+        kind(**values)
+    except ParameterError as error:
+        if error.name == name and describe(kind.model_fields[name]) in error.expected:
+            raise
+
+
 def _function_command(
-    function: Callable[..., None], quick: Mapping[str, Any]
+    function: Callable[..., None], quick: Mapping[str, Any], without: Sequence[str] = ()
 ) -> Callable[..., None]:
     """Make typer's command of a function."""
     hints = typing.get_type_hints(function, include_extras=True)
@@ -495,7 +550,7 @@ def _function_command(
         hint = hints[parameter.name]
         if isinstance(hint, type) and issubclass(hint, Parameters):
             groups[parameter.name] = hint
-            made = _options_of(None) if hint is Options else _field_parameters(hint)
+            made = _options_of(without) if hint is Options else _field_parameters(hint)
             parameters += [p for p in made if p.name not in {q.name for q in parameters}]
         else:
             kind = inspect.Parameter.KEYWORD_ONLY

@@ -4,6 +4,7 @@ import hashlib
 import importlib.metadata
 import itertools
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -355,7 +356,7 @@ def _record(
 
 def _wants_more(cell: Cell, directory: Path) -> bool:
     """Tell whether a finished run lies there that has not gone far enough."""
-    if not cell.experiment.extends() or not (directory / RECORD).is_file():
+    if not cell.experiment.extends() or not os.path.isfile(directory / RECORD):
         return False
     if read_record(directory).status != "finished":
         return False
@@ -445,7 +446,8 @@ def parse_sweep(kind: type[Experiment], texts: Sequence[str]) -> dict[str, tuple
         if not equals or not values.strip():
             raise ParameterError("sweep", repr(text), "NAME=V1,V2,..., as in lr=0.001,0.01")
         if name not in fields:
-            raise unknown(name, list(fields))
+            error = unknown(name, list(fields))
+            raise ParameterError(f"sweep {name}", error.got, error.expected)
         if name in axes:
             raise ParameterError("sweep", repr(text), "every parameter once")
         axes[name] = tuple(

@@ -99,6 +99,11 @@ class Options(Parameters):
     debug: bool = False
     """Show tracebacks."""
 
+    def check(self) -> None:
+        """Check how the device is spelled, also where it is not used."""
+        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", self.device, re.ASCII):
+            raise ParameterError("device", repr(self.device), "auto, cpu, cuda, cuda:N or mps")
+
     @property
     def all_seeds(self) -> tuple[int, ...]:
         """The seeds of the runs."""

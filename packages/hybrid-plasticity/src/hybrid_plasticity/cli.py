@@ -45,7 +45,7 @@ QUICK = {"units": (25,), "budget": 400, "lr_rate": 0.003, "acc_threshold": 0.95,
 """What `--quick` makes of the batch: within 400 iterations most of nine networks master R = 1."""
 
 
-@app.command("batch", quick=QUICK)
+@app.command("batch", quick=QUICK, without=["sweep"])
 def batch(plan: Batch, options: Options, reporter: Reporter) -> None:
     """Train the report's 18 configurations for equally many iterations, and compare them.
 

@@ -68,7 +68,7 @@ def main() -> None:
     app()
 
 
-@app.command()
+@app.command(without=["sweep"])
 def _main(options: Options, reporter: Reporter) -> None:
     """Train the noisy network on unbiased navigation, let it sleep, and compare.
 
@@ -125,7 +125,7 @@ def _analyze(options: Options, reporter: Reporter, settings: Settings = None) ->
     run_all([experiment], given.options, reporter, parse_sweep(Analyze, options.sweep))
 
 
-@app.command("reproduce")
+@app.command("reproduce", without=["sweep"])
 def _reproduce(options: Options, reporter: Reporter, settings: Changes = None) -> None:
     """Train configurations, analyse them task by task, and verify the claims.
 
