@@ -94,6 +94,13 @@ def reason(error: BaseException) -> str:
     return str(error) if isinstance(error, SharpwaveError) else f"{type(error).__name__}: {error}"
 
 
+def first_line(error: BaseException) -> str:
+    """Give what a library says of somebody's file in a line: some quote it, or C++'s stack."""
+    text = next(iter(str(error).splitlines()), "") or type(error).__name__
+    text = text if text.isprintable() else ascii(text)[1:-1]
+    return text if len(text) <= 200 else f"{text[:197]}..."
+
+
 LONGEST, LONGEST_PATH = 60, 240
 """Characters of a value, and of a path, in a message, at most."""
 

@@ -18,11 +18,15 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from sharpwave_shared.errors import SharpwaveError
+from sharpwave_shared.errors import SharpwaveError, first_line
 
 TEMPORARY_PREFIX = ".partial-"
 LARGEST_TEXT = 64 * 2**20
-"""Bytes of a JSON file, at most."""
+"""Bytes of a file of text that is read, at most."""
+LARGEST_FILE = 4 * 2**30
+"""Bytes of results or other arrays that are read, at most, packed and unpacked."""
+LARGEST_STATE = 64 * 2**30
+"""Bytes of tensors that are read, at most: a checkpoint may fill a large GPU."""
 Collected = Tensor | np.ndarray | Mapping | list | tuple
 
 
@@ -89,30 +93,35 @@ def json_values(content: Any) -> Any:
     return content
 
 
-def require_regular(path: Path) -> None:
+def require_regular(path: Path, largest: int) -> None:
     """Refuse what is no regular file: to read a pipe or a device could take for ever.
 
     Raises
     ------
     SharpwaveError
-        If it is none, or is missing.
+        If it is none, is missing, or has more bytes than `largest`.
     """
     if not os.path.isfile(path):  # Path.is_file fails at names that are too long
         what = "is no regular file" if os.path.exists(path) else "is missing"
         raise SharpwaveError(f"{path} {what}")
+    require_size(path, os.path.getsize(path), largest)
+
+
+def require_size(path: Path, size: int, largest: int) -> None:
+    """Refuse a file with, or whose content has, more bytes than `largest`."""
+    if size > largest:
+        raise SharpwaveError(f"{path} is larger than {largest:,} bytes: {size:,}")
 
 
 def read_json(path: Path) -> Any:
     """Read a JSON file; a damaged one, or one that is too large, is a `SharpwaveError`."""
-    require_regular(path)
+    require_regular(path, LARGEST_TEXT)
     try:
-        if path.stat().st_size > LARGEST_TEXT:
-            raise SharpwaveError(f"{path} is larger than {LARGEST_TEXT:,} bytes")
         return json.loads(path.read_text(encoding="utf-8"))
     except RecursionError:
         raise SharpwaveError(f"{path} cannot be read: it is nested too deep") from None
     except (OSError, ValueError) as error:
-        raise SharpwaveError(f"{path} cannot be read: {error}") from error
+        raise SharpwaveError(f"{path} cannot be read: {first_line(error)}") from error
 
 
 def write_arrays(path: Path, /, **arrays: np.ndarray) -> None:
@@ -126,12 +135,17 @@ def write_arrays(path: Path, /, **arrays: np.ndarray) -> None:
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """Read all arrays of a `.npz`; pickled content is refused."""
-    require_regular(path)
+    require_regular(path, LARGEST_FILE)
     try:
+        with ZipFile(path) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+        require_size(path, unpacked, LARGEST_FILE)
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
+    except SharpwaveError:
+        raise
     except Exception as error:  # of the file system, the archive, the compression or the format
-        raise SharpwaveError(f"{path} is not a readable .npz file: {error}") from error
+        raise SharpwaveError(f"{path} is not a readable .npz file: {first_line(error)}") from error
     # NumPy gives the bytes of whatever else the archive holds.
     if not all(isinstance(array, np.ndarray) for array in arrays.values()):
         raise SharpwaveError(f"{path} is not a readable .npz file: it holds other files")
@@ -159,14 +173,16 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     SharpwaveError
         If the file is missing or is not a safetensors file. Nothing is ever unpickled.
     """
-    require_regular(path)
+    require_regular(path, LARGEST_STATE)
     try:
         with safe_open(path, framework="pt") as stored:
             return {name: stored.get_tensor(name) for name in stored.keys()}, (  # noqa: SIM118
                 stored.metadata() or {}
             )
     except Exception as error:  # safetensors raises its own error class, OSError or ValueError
-        raise SharpwaveError(f"{path} is not a readable safetensors file: {error}") from error
+        raise SharpwaveError(
+            f"{path} is not a readable safetensors file: {first_line(error)}"
+        ) from error
 
 
 def write_tree(path: Path, tree: Any) -> None:
@@ -202,7 +218,9 @@ def read_tree(path: Path) -> Any:
     try:
         return _tree_of(json.loads(metadata["tree"]), tensors)
     except (KeyError, ValueError, TypeError, RecursionError, AttributeError) as error:
-        raise SharpwaveError(f"{path} does not hold what a run keeps: {error}") from error
+        raise SharpwaveError(
+            f"{path} does not hold what a run keeps: {first_line(error)}"
+        ) from error
 
 
 def require_form(found: Any, fresh: Any, where: str) -> None:

@@ -23,10 +23,17 @@ from sharpwave_shared.errors import (
     ExistingRunError,
     InvalidInputError,
     SharpwaveError,
+    first_line,
     show,
 )
 from sharpwave_shared.experiment import Experiment
-from sharpwave_shared.files import atomic_path, require_regular, sha256
+from sharpwave_shared.files import (
+    LARGEST_FILE,
+    atomic_path,
+    require_regular,
+    require_size,
+    sha256,
+)
 from sharpwave_shared.paths import PathLike, as_path
 from sharpwave_shared.run_directory import MEASURES, RECORD, RESULTS, Record, read_record
 
@@ -186,18 +193,39 @@ def read_results(path: Path, checksum: str | None = None) -> xr.Dataset:
     Raises
     ------
     SharpwaveError
-        If the file is missing, is no netCDF file, or has another SHA-256 than it should.
+        If the file is missing, too large, no netCDF file, or has another SHA-256 than it should.
     """
-    require_regular(path)
+    require_regular(path, LARGEST_FILE)
     if checksum is not None and sha256(path) != checksum:
         raise SharpwaveError(f"{path} is not what this run wrote: its checksum is another")
     try:
+        require_size(path, _unpacked(path), LARGEST_FILE)
         # Units such as hours are the science's, not those of calendars.
         with xr.open_dataset(path, engine=ENGINE, decode_times=False) as stored:
             data = stored.load()
+    except SharpwaveError:
+        raise
     except Exception as error:  # of the file system, HDF5, or the decoding
-        raise SharpwaveError(f"{path} is not a readable netCDF file: {error}") from error
+        raise SharpwaveError(
+            f"{path} is not a readable netCDF file: {first_line(error)}"
+        ) from error
     return data.assign_attrs({name: _plain(value) for name, value in data.attrs.items()})
+
+
+def _unpacked(path: Path) -> int:
+    """Give the bytes of all variables of a netCDF file; refuse those that lie in other files."""
+    import h5py
+
+    size = 0
+    with h5py.File(path) as stored:
+        for name in stored:
+            link, part = stored.get(name, getlink=True), None
+            if isinstance(link, h5py.HardLink):
+                part = stored[name]
+            if not isinstance(part, h5py.Dataset) or part.external or part.is_virtual:
+                raise ValueError(f"{name} is no variable that lies in it")
+            size += part.nbytes
+    return size
 
 
 def _plain(value: Any) -> Any:

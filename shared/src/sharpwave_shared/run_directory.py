@@ -234,17 +234,21 @@ def _checksums(path: Path) -> dict[str, str]:
 
 
 def refuse_links(path: Path) -> None:
-    """Refuse a run directory that holds links: what is written there must lie there.
+    """Refuse a run directory that holds links, pipes or devices.
+
+    What is written there must lie there; to write into a pipe could take for ever.
 
     Raises
     ------
     InvalidInputError
-        Naming the link.
+        Naming the link, pipe or device.
     """
     for folder, folders, files in os.walk(path):
         for name in (*folders, *files):
             if (found := Path(folder, name)).is_symlink():
                 raise InvalidInputError(f"{found}: a link; a run directory must hold none")
+            if found.exists() and not (found.is_file() or found.is_dir()):
+                raise InvalidInputError(f"{found}: no regular file; a run directory must hold none")
 
 
 def _make_writable(path: Path) -> None:
