@@ -323,6 +323,7 @@ def _in_cache(
 def _read_verified(path: Path, expected: str) -> bytes:
     """Read a file, decompressed if it ends in `.gz`, whose content has the expected SHA-256."""
     try:
+        _refuse_pipes(path)
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
             content = stream.read(MAXIMUM_BYTES)
     except FileNotFoundError as error:
@@ -337,6 +338,12 @@ def _read_verified(path: Path, expected: str) -> bytes:
             f"{path} is not the right file: its content has sha256 {found}, expected {expected}"
         )
     return content
+
+
+def _refuse_pipes(path: Path) -> None:
+    """Refuse what is neither file nor folder: to read it could take for ever."""
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        raise OSError("no regular file")
 
 
 def _combined_sha256(checksums: Mapping[str, str]) -> str:
@@ -389,11 +396,12 @@ def _load_fsdd(folder: Path) -> tuple[Recording, ...]:
     for digit, speaker, index in _fsdd_keys():
         name = f"{digit}_{speaker}_{index}.wav"
         try:
-            content = (folder / "recordings" / name).read_bytes()
+            content = _read_recording(folder / "recordings" / name)
             waveform = _parse_wav(content)
         except (FileNotFoundError, NotADirectoryError):
             missing.append(name)
-        except (OSError, EOFError, wave.Error) as error:
+        # A chunk that ends beyond the file is a RuntimeError.
+        except (OSError, EOFError, RuntimeError, wave.Error) as error:
             damaged.append(f"{name} ({str(error) or 'ends too early'})")
         else:
             checksums[name] = hashlib.sha256(content).hexdigest()
@@ -416,6 +424,15 @@ def _load_fsdd(folder: Path) -> tuple[Recording, ...]:
 
 def _fsdd_keys() -> Iterator[tuple[int, str, int]]:
     return itertools.product(range(10), FSDD_SPEAKERS, range(FSDD_TAKES))
+
+
+def _read_recording(path: Path) -> bytes:
+    _refuse_pipes(path)
+    with path.open("rb") as stream:
+        content = stream.read(MAXIMUM_RECORDING_BYTES + 1)
+    if len(content) > MAXIMUM_RECORDING_BYTES:
+        raise OSError(f"larger than {MAXIMUM_RECORDING_BYTES:,} bytes")
+    return content
 
 
 def _parse_wav(content: bytes) -> Int16[np.ndarray, " samples"]:

@@ -122,7 +122,7 @@ def read_model(path: PathLike) -> Model:
         model = json.loads(described[MODEL])
         values = dict(model["configuration"])
         seed, epoch = check_seed(operator.index(model["seed"])), operator.index(model["epoch"])
-    except (KeyError, ValueError, TypeError, InvalidInputError) as error:
+    except (KeyError, ValueError, TypeError, RecursionError, InvalidInputError) as error:
         raise InvalidInputError(f"{path}: holds no network of this package") from error
     try:
         configuration = configuration_of(values)
