@@ -7,6 +7,7 @@ import gc
 import hashlib
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,14 @@ def _compiled() -> Path:
 
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Large arrays come and go: memory that is given back to the system is cleared each time.
+os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(2**30))
+os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**31))
+if sys.dont_write_bytecode and sys.pycache_prefix is None:
+    # Where sources must stay clean, every process would compile all modules anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = str(ROOT / ".pytest_cache" / "bytecode")
+    sys.dont_write_bytecode, sys.pycache_prefix = False, os.environ["PYTHONPYCACHEPREFIX"]
 if "NUMBA_CACHE_DIR" not in os.environ:  # the first process; those that it starts have it
     os.environ["NUMBA_CACHE_DIR"] = str(_compiled())
 
