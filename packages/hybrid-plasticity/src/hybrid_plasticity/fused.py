@@ -68,10 +68,11 @@ def backward(
     def run(stream: tuple[int, int]) -> None:
         n, b = stream
         X, rates, factor, H, gH, gX, gU, gE = arrays
-        grad_decay[n, b] = backward_stream(
+        gradient = backward_stream(
             *(X[n, b], rates[n], factor[n], frames[n], CODES[activation], H[n, b]),
             *(gH[n, b], gX[n, b], gU[n, b], gE[n, b]),
         )
+        grad_decay[n, b] = float(gradient)  # a number of NumPy's where nothing is compiled
 
     in_threads(run, _streams(x))
     return grad_x if to_x else None, grad_drive, grad_E.sum(1), grad_decay.sum(1)
