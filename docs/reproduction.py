@@ -86,11 +86,11 @@ def command(run: Run) -> str:
     words = iter(rest)
     kept = [run.record.package]
     for word in words:
-        name, has_value = word.partition("=")[::2]
+        name, value = word.partition("=")[::2]
         if name not in WHERE_IT_RAN:
-            path = has_value if has_value else word
+            path = value or word
             kept.append(word.replace(path, "RUN_DIR") if Path(path).is_absolute() else word)
-        elif name in WITH_VALUE and not has_value:
+        elif name in WITH_VALUE and not value:
             next(words, None)
     return shlex.join(kept)
 

@@ -62,7 +62,6 @@ class Cell:
         return f"{self.experiment!r} with seeds {show(self.seeds)}"
 
 
-@own_state()
 def run_experiment(
     experiment: Experiment,
     seeds: SupportsIndex | Iterable[SupportsIndex],

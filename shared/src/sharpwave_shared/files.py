@@ -28,6 +28,7 @@ LARGEST_FILE = 4 * 2**30
 LARGEST_STATE = 64 * 2**30
 """Bytes of tensors that are read, at most: a checkpoint may fill a large GPU."""
 Collected = Tensor | np.ndarray | Mapping | list | tuple
+"""Parts of a tree that have parts themselves."""
 
 
 @contextmanager

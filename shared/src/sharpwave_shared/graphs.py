@@ -6,18 +6,23 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+FEW = 10
+"""Steps for which it is not worth while to record one."""
 WARM_UP = 2
 """Runs before a step is recorded, in which libraries set themselves up."""
 _one_at_a_time = threading.Lock()
 
 
 def record(
-    step: Callable[[], None], device: torch.device, changed: Sequence[Tensor] = ()
+    step: Callable[[], None],
+    device: torch.device,
+    changed: Sequence[Tensor] = (),
+    times: int | None = None,
 ) -> Callable[[], None]:
     """Give a function that does what `step` does: on CUDA from a recording (a graph).
 
     An accelerator computes a small operation in less time than it takes to launch it; a recorded
-    step is launched as a whole. On other devices, `step` itself is given.
+    step is launched as a whole. On other devices, or for a few steps, `step` itself is given.
 
     Parameters
     ----------
@@ -28,8 +33,10 @@ def record(
         Where its tensors are.
     changed
         Tensors that the step changes and that must not be changed by recording, which runs it.
+    times
+        How often the step will be taken, if that is known.
     """
-    if device.type != "cuda":
+    if device.type != "cuda" or (times is not None and times < FEW):
         return step
     with _one_at_a_time, torch.cuda.device(device):
         kept = [tensor.clone() for tensor in changed]

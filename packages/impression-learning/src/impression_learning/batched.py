@@ -12,9 +12,6 @@ from impression_learning.circuits import Circuits, Inputs
 from impression_learning.model import MEAN_DECAY, TRACE_DECAY, Setting, Weights
 from sharpwave_shared import graphs
 
-FEW = 10
-"""Steps for which it is not worth while to record one."""
-
 
 def advance(
     circuits: Circuits,
@@ -52,9 +49,8 @@ def advance(
         state.copy_(step.h)
         now.add_(1)
 
-    if len(awake) >= FEW:
-        changed = [state, now, *circuits.state_dict().values()]
-        take = graphs.record(take, state.device, changed)
+    changed = [state, now, *circuits.state_dict().values()]
+    take = graphs.record(take, state.device, changed, times=len(awake))
     for _ in awake:
         take()
     return losses, states

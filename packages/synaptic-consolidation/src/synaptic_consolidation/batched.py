@@ -16,8 +16,6 @@ from synaptic_consolidation.model import (
 )
 
 CPU = torch.device("cpu")
-FEW = 10
-"""Steps for which it is not worth while to record one."""
 
 
 @torch.no_grad()
@@ -71,7 +69,7 @@ def advance(
         theta.addcmul_(share.sum(1), rates_theta.index_select(0, now), value=-1)
         now.add_(1)
 
-    take = step if len(eta) < FEW else record(step, device, [u, theta, mean, living, now])
+    take = record(step, device, [u, theta, mean, living, now], times=len(eta))
     for _ in eta:
         take()
     rows.factors[:] = u.transpose(0, 1).cpu().numpy()
