@@ -36,10 +36,10 @@ def test_the_graph_does_what_the_steps_do(name: str) -> None:
 
 
 @pytest.mark.gpu
-def test_seeds_as_one_batch_learn_as_alone() -> None:
-    configuration = load_configuration("head_direction/noisy_unbiased", SMALL)
-    both = [Learner(configuration, seed) for seed in (0, 1)]
-    alone = [Learner(configuration, seed) for seed in (0, 1)]
+def test_networks_as_one_batch_learn_as_alone() -> None:
+    noisy = load_configuration("head_direction/noisy_unbiased", SMALL)
+    biased = load_configuration("head_direction/no-noise_biased", SMALL)
+    both, alone = ([Learner(noisy, 0), Learner(noisy, 1), Learner(biased, 1)] for _ in range(2))
     train(both, 5, device="cuda")
     for learner in alone:
         train([learner], 5, device="cuda")

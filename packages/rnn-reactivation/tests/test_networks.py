@@ -167,15 +167,22 @@ def test_tests_of_networks(task: str):
 @pytest.mark.parametrize("rnn", [{}, {"type": "gru", "activation": "tanh"}], ids=str)
 @pytest.mark.usefixtures("float64")
 def test_networks_side_by_side_are_as_each_alone(rnn: dict[str, Any], task: str):
-    configuration, seeds = configured(task, **rnn), [3, 8, 1]
-    batch, parameters = Batch(configuration, seeds), initialise(configuration, seeds)
+    """Also with different noise, and with biased ones among them."""
+    usual = configured(task, **rnn)
+    others = {"task.biased": True, "rnn.sigma2_rec": 0.0}
+    configurations = [usual, usual.replaced(**others), usual.replaced(**{"task.biased": True})]
+    seeds = [3, 8, 1]
+    weights = [initialise(own, [seed]) for own, seed in zip(configurations, seeds, strict=True)]
+    parameters = {name: torch.cat([own[name] for own in weights]) for name in weights[0]}
+    batch = Batch(configurations, seeds)
     batch.draw(1)
     loss, gradients = batch.learn(parameters)
     states = batch.network.states
     for n, seed in enumerate(seeds):
-        alone, own = Batch(configuration, [seed]), initialise(configuration, [seed])
+        alone = Batch(configurations[n], [seed])
         alone.draw(1)
-        alone_loss, alone_gradients = alone.learn(own)
+        alone_loss, alone_gradients = alone.learn(weights[n])
+        assert_equal(batch.true[n], alone.true[0], 0)
         assert_equal(states[n], alone.network.states[0], 1e-10)
         assert float(loss[n]) == pytest.approx(float(alone_loss[0]), rel=1e-10)
         for name, values in alone_gradients.items():
@@ -266,7 +273,7 @@ def test_noise(distribution: str, mean: float, spread: float):
     """The uniform one is that of the release: between 0 and a standard deviation."""
     noise, sd = torch.full((2, 40, 50, 10), torch.nan), 0.3
     generators = [torch.Generator().manual_seed(seed) for seed in (0, 1)]
-    fill_with_noise(noise, sd**2, generators, distribution)
+    fill_with_noise(noise, [sd**2, sd**2], generators, distribution)
     count = noise[0].numel()
     for part in noise.double():
         assert float(part.mean()) == pytest.approx(mean * sd, abs=5 * spread * sd / count**0.5)
@@ -278,9 +285,9 @@ def test_noise(distribution: str, mean: float, spread: float):
     else:
         assert float((noise.abs() > 1.96 * sd).double().mean()) == pytest.approx(0.05, abs=0.005)
     again = torch.empty(1, 40, 50, 10)
-    fill_with_noise(again, sd**2, [torch.Generator().manual_seed(1)], distribution)
+    fill_with_noise(again, [sd**2], [torch.Generator().manual_seed(1)], distribution)
     assert torch.equal(again[0], noise[1])
-    fill_with_noise(noise, 0.0, generators, distribution)
+    fill_with_noise(noise, [0.0, 0.0], generators, distribution)
     assert not noise.any()
 
 
@@ -311,7 +318,7 @@ def test_sleep_in_chunks_is_one_plain_loop(
     streams = Streams(2).child("sleep")
     noise = torch.empty(1, steps, count, 8)
     kind = model.configuration.rnn.noise_distribution
-    fill_with_noise(noise, 0.3, [streams.torch("noise")], kind)
+    fill_with_noise(noise, [0.3], [streams.torch("noise")], kind)
     drawn = make_trajectories(model.configuration.task, count, streams.torch("trajectories"))
     network = plain(model.configuration, of(model.parameters, 0))
     inputs = torch.zeros(steps, count, model.configuration.task.inputs)
@@ -358,11 +365,11 @@ def test_awake_networks_do_their_task_as_in_training(rnn: dict[str, Any], task: 
         drawn = make_trajectories(configuration.task, count, walks)
         noise = torch.empty(1, 6, count, 8)
         kind = configuration.rnn.noise_distribution
-        fill_with_noise(noise, configuration.rnn.sigma2_rec, [generator], kind)
+        fill_with_noise(noise, [configuration.rnn.sigma2_rec], [generator], kind)
         inputs = drawn.inputs[None].clone()
         if configuration.rnn.sigma2_in > 0:
             disturbance = torch.empty_like(inputs)
-            fill_with_noise(disturbance, configuration.rnn.sigma2_in, [generator], kind)
+            fill_with_noise(disturbance, [configuration.rnn.sigma2_in], [generator], kind)
             inputs += disturbance
         with torch.no_grad():
             outputs = network(model.cells.encode(drawn.start), inputs[0], noise[0])

@@ -56,7 +56,7 @@ def initialise(
 
 def fill_with_noise(
     noise: Float[Tensor, "networks steps trajectories last"],
-    variance: float,
+    variances: Sequence[float],
     generators: Sequence[torch.Generator],
     distribution: str = "gaussian",
 ) -> None:
@@ -65,7 +65,7 @@ def fill_with_noise(
     Gaussian with this variance; or `uniform` between 0 and the square root of the variance, which
     is the noise of the original release: its mean is not 0.
     """
-    for part, generator in zip(noise, generators, strict=True):
+    for part, variance, generator in zip(noise, variances, generators, strict=True):
         if variance == 0:
             part.zero_()
         elif distribution == "gaussian":

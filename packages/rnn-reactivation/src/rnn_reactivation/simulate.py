@@ -88,12 +88,12 @@ def awake(
     for _ in range(trials):
         drawn = make_trajectories(task, trajectories, walks)
         network.states[0, 0] = cells.encode(drawn.start) @ weights["encoder"][0].mT
-        fill_with_noise(network.states[:, 1:], rnn.sigma2_rec, noise, rnn.noise_distribution)
+        fill_with_noise(network.states[:, 1:], [rnn.sigma2_rec], noise, rnn.noise_distribution)
         inputs = drawn.inputs[None]
         if rnn.sigma2_in > 0:
             inputs = inputs.clone()
             disturbance = torch.empty_like(inputs)
-            fill_with_noise(disturbance, rnn.sigma2_in, noise, rnn.noise_distribution)
+            fill_with_noise(disturbance, [rnn.sigma2_in], noise, rnn.noise_distribution)
             inputs += disturbance
         network.forward(weights, inputs)
         states = network.states[0, 1:]
@@ -135,7 +135,7 @@ def asleep(
     for first in range(0, steps, size.steps):
         if first > 0:
             network.states[:, 0] = network.states[:, -1]
-        fill_with_noise(network.states[:, 1:], float(variance), noise, rnn.noise_distribution)
+        fill_with_noise(network.states[:, 1:], [float(variance)], noise, rnn.noise_distribution)
         network.forward(weights, None)
         states = network.states[0, 1 : 1 + min(size.steps, steps - first)]
         yield Chunk(states, _decode(cells, states, weights))

@@ -54,13 +54,16 @@ class Motion(NamedTuple):
     lengths
         Lengths of the steps (m), where no wall is near; zero in the head direction task.
     turns
-        Turns after every step (rad).
+        Turns at every step (rad): those of a biased head are all to the left.
+    drift
+        What an animal's steps gain, as a share of its way to the anchor.
     """
 
     start: Float[Tensor, "*trajectories dims"]
     heading: Float[Tensor, "*trajectories"]
     lengths: Float[Tensor, " steps *trajectories"]
     turns: Float[Tensor, " steps *trajectories"]
+    drift: Float[Tensor, "*trajectories"]
 
 
 def wrap(angles: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
@@ -92,7 +95,9 @@ def draw_motion(task: Task, count: int, generator: torch.Generator) -> Motion:
     if isinstance(task, HeadDirectionTask):
         start = (2 * torch.rand((count, 1), **like) - 1) * (math.pi * task.random_start)
         turns = _turns(task, torch.randn(size, **like))
-        return Motion(start, start[:, 0], torch.zeros_like(turns), turns)
+        turns = turns.abs() if task.biased else turns
+        none = torch.zeros_like(turns)
+        return Motion(start, start[:, 0], none, turns, none[0])
     half = _half(task, generator.device)
     if task.random_start:
         start = (2 * torch.rand((count, 2), **like) - 1) * half
@@ -102,7 +107,8 @@ def draw_motion(task: Task, count: int, generator: torch.Generator) -> Motion:
     # 1 - U lies in (0, 1], where the logarithm is finite.
     lengths = task.speed * task.dt * (-2 * (1 - torch.rand(size, **like)).log()).sqrt()
     turns = _turns(task, torch.randn(size, **like))
-    return Motion(start.expand(count, 2), heading, lengths, turns)
+    drift = torch.full_like(heading, task.drift if task.biased else 0.0)
+    return Motion(start.expand(count, 2), heading, lengths, turns, drift)
 
 
 def _turns(
@@ -113,17 +119,16 @@ def _turns(
 
 
 def move(task: Task, motion: Motion) -> Trajectories:
-    """Make trajectories of what was drawn.
+    """Make trajectories of what was drawn, whether for biased tasks or for others.
 
     In the box the animal moves at every step along its heading, then turns; it follows walls
     (Raudies & Hasselmo 2012): near a wall and heading at it, it moves slowly and turns parallel to
     the wall before its random turn. A step that begins further away than the border region may end
     behind the wall, by at most its length; in corners, where only the nearest wall counts, a little
-    more. Head direction: the head turns, to the left only if the task is biased.
+    more. Head direction: the head turns.
     """
-    start, heading, lengths, turns = motion
+    start, heading, lengths, turns, drift = motion
     if isinstance(task, HeadDirectionTask):
-        turns = turns.abs() if task.biased else turns
         return Trajectories(start, turns[..., None], wrap(start + turns[..., None].cumsum(0)))
     half = _half(task, start.device)
     anchor = _pair(*task.anchor, start.device)
@@ -135,8 +140,7 @@ def move(task: Task, motion: Motion) -> Trajectories:
         blocked = (distance < task.border_region) & (angle.abs() < math.pi / 2)
         length = torch.where(blocked, task.border_slow_factor * lengths[t], lengths[t])
         step = length[..., None] * torch.stack([heading.cos(), heading.sin()], -1)
-        if task.biased:
-            step = step + task.drift * (anchor - position)
+        step = step + drift[..., None] * (anchor - position)
         # Head on at the wall, where the angle is 0, the animal turns to the left.
         side = 1 - 2 * (angle < 0)
         heading = heading + turns[t] + blocked * side * (math.pi / 2 - angle.abs())

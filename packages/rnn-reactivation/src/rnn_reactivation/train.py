@@ -39,10 +39,11 @@ TRAINING = "training"
 
 
 class Batch:
-    """A batch of trajectories for each of several networks of one configuration.
+    """A batch of trajectories for each of several networks.
 
-    Its buffers are allocated once: drawing and computing again and again allocates next to
-    nothing. On CUDA, `learn` with all that follows the drawing is one captured graph.
+    Their configurations are the same but for bias and recurrent noise (see `common`). Its buffers
+    are allocated once: drawing and computing again and again allocates next to nothing. On CUDA,
+    `learn` with all that follows the drawing is one captured graph.
 
     Attributes
     ----------
@@ -56,11 +57,14 @@ class Batch:
 
     def __init__(
         self,
-        configuration: Configuration,
+        configurations: Configuration | Sequence[Configuration],
         seeds: Sequence[int],
         device: torch.device | str = "cpu",
     ):
-        self.configuration, self.seeds, self.device = configuration, seeds, torch.device(device)
+        alike = not isinstance(configurations, Sequence)
+        self.configurations = [configurations for _ in seeds] if alike else configurations
+        self.seeds, self.device = seeds, torch.device(device)
+        self.configuration = configuration = self.configurations[0]
         self.cells: Cells = make_cells(configuration, seeds, device)
         rnn, task, count = configuration.rnn, configuration.task, configuration.trainer.batch_size
         dtype = torch.get_default_dtype()
@@ -93,30 +97,32 @@ class Batch:
 
     def draw(self, purpose: int | str) -> None:
         """Draw all that is random about an epoch, or about a batch for another purpose."""
-        rnn, task = self.configuration.rnn, self.configuration.task
         count = self.configuration.trainer.batch_size
         streams = [Streams(seed).child("batch", purpose) for seed in self.seeds]
         motions = [
-            draw_motion(task, count, stream.torch("trajectories", device=self.device))
-            for stream in streams
+            draw_motion(own.task, count, stream.torch("trajectories", device=self.device))
+            for own, stream in zip(self.configurations, streams, strict=True)
         ]
         # The dimension of networks follows that of steps, if there is one.
         drawn = [
             torch.stack([getattr(motion, name) for motion in motions], axis)
-            for name, axis in (("start", 0), ("heading", 0), ("lengths", 1), ("turns", 1))
+            for name, axis in zip(Motion._fields, (0, 0, 1, 1, 0), strict=True)
         ]
         if self._motion is None:
             self._motion = Motion(*drawn)
         else:  # in place, where a graph finds them
             for kept, values in zip(self._motion, drawn, strict=True):
                 kept.copy_(values)
-        kind = rnn.noise_distribution
+        rnns = [own.rnn for own in self.configurations]
+        kind = rnns[0].noise_distribution
         generators = [stream.torch("noise", device=self.device) for stream in streams]
-        fill_with_noise(self.network.states[:, 1:], rnn.sigma2_rec, generators, kind)
+        states = self.network.states[:, 1:]
+        fill_with_noise(states, [rnn.sigma2_rec for rnn in rnns], generators, kind)
         if self._noise_in is not None:
-            fill_with_noise(self._noise_in, rnn.sigma2_in, generators, kind)
+            fill_with_noise(self._noise_in, [rnn.sigma2_in for rnn in rnns], generators, kind)
         if self._noise_out is not None:
-            fill_with_noise(self._noise_out[:, None], rnn.sigma2_out, generators)
+            variances = [rnn.sigma2_out for rnn in rnns]
+            fill_with_noise(self._noise_out[:, None], variances, generators)
         if not self._captures:
             self._move()
 
@@ -301,8 +307,10 @@ class Learner:
 
     def refuse_divergence(self) -> None:
         """Raise a `DivergenceError` if a loss is not a finite number."""
-        for epoch, loss in enumerate(self.losses, 1):
-            _refuse_divergence(self, loss, epoch, "loss")
+        finite = self.curve[: self.epoch].isfinite()
+        if not finite.all():
+            epoch = int(finite.int().argmin())
+            _refuse_divergence(self, float(self.curve[epoch]), epoch + 1, "loss")
 
     def state_dict(self) -> dict[str, Any]:
         """Give all that changes; what has diverged is refused."""
@@ -334,12 +342,13 @@ def train(
     journals: Sequence[Journal] = (),
     save: Callable[[Learner], None] = lambda learner: None,
 ) -> None:
-    """Train networks of one configuration side by side.
+    """Train networks side by side.
 
     Parameters
     ----------
     learners
-        Networks after equally many epochs; they are changed.
+        Networks whose configurations have the same in `common`, after equally many epochs; they
+        are changed.
     n_epochs
         Epochs (each one batch and one step of Adam) that they have done at the end.
     device
@@ -355,9 +364,9 @@ def train(
         If a loss is not a finite number.
     """
     first = learners[0]
-    configuration, trainer, done = first.configuration, first.configuration.trainer, first.epoch
-    if any((x.configuration, x.epoch) != (configuration, done) for x in learners):
-        raise ValueError("networks that learn together must have one configuration and epoch")
+    trainer, done = first.configuration.trainer, first.epoch
+    if len({(x.configuration.common, x.epoch) for x in learners}) > 1:
+        raise ValueError("networks that learn together must be alike, and after equal epochs")
     if done >= n_epochs:
         return
     journals = journals or [Journal() for _ in learners]
@@ -370,7 +379,7 @@ def train(
         curves[n, :done] = learner.curve[:done]
         learner.curve = curves[n]
     adam: torch.optim.Adam | None = None
-    batch = Batch(configuration, [learner.seed for learner in learners], device)
+    batch = Batch([x.configuration for x in learners], [x.seed for x in learners], device)
 
     for step in together(journals, TRAINING, n_epochs - done, learners):
         epoch = done + step + 1

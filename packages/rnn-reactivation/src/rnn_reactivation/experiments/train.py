@@ -95,11 +95,17 @@ class Train(Experiment):
         return self.replaced(**sections)
 
     @property
+    def common(self) -> str:
+        """What networks that learn as one batch share: all but name, bias and recurrent noise."""
+        alike = {"config": "common", "task.biased": False, "rnn.sigma2_rec": 0.0}
+        return json.dumps(self.replaced(**alike).values())
+
+    @property
     def batch_key(self) -> Hashable | None:
-        """Accelerators take networks of one configuration as a batch."""
+        """Accelerators take networks as a batch."""
         import torch
 
-        return json.dumps(self.values()) if torch.accelerator.is_available() else None
+        return self.common if torch.accelerator.is_available() else None
 
     def compute(self, job: Job) -> xr.Dataset:
         """Train a network for each seed."""
@@ -109,7 +115,7 @@ class Train(Experiment):
     def compute_together(
         cls, experiments: Sequence[Experiment], jobs: Sequence[Job]
     ) -> list[xr.Dataset]:
-        """Train networks of one configuration, each into its folder.
+        """Train networks, each into its folder.
 
         What lies there is gone on with. An accelerator takes networks that are equally far as one
         batch; on the CPU one is trained after another, as alone.
@@ -117,33 +123,36 @@ class Train(Experiment):
         from rnn_reactivation.networks import write_configuration, write_learner
         from rnn_reactivation.train import TRAINING, Learner, train
 
-        configuration: Any = experiments[0]
-        parts = [(job, seed) for job in jobs for seed in job.seeds]
-        learners = {seed: Learner(configuration, seed) for _, seed in parts}
-        folders = {seed: _folder(job, seed) for job, seed in parts}
-        journals = {seed: _journal(job, seed) for job, seed in parts}
-        for folder in folders.values():
-            if folder is not None:
-                write_configuration(folder, configuration)
+        learners: list[list[Learner]] = []
+        folders: dict[Learner, Path | None] = {}
+        journals: dict[Learner, Journal] = {}
+        for experiment, job in zip(experiments, jobs, strict=True):
+            configuration: Any = experiment
+            learners.append([Learner(configuration, seed) for seed in job.seeds])
+            for learner in learners[-1]:
+                folders[learner] = folder = _folder(job, learner.seed)
+                journals[learner] = _journal(job, learner.seed)
+                if folder is not None:
+                    write_configuration(folder, configuration)
 
         def save(learner: Learner) -> None:
-            folder = folders[learner.seed]
+            folder = folders[learner]
             if folder is not None:
                 write_learner(folder, learner)
 
         on_cpu = jobs[0].device.type == "cpu"
-        groups: dict[int, list[int]] = {}
-        for seed, journal in journals.items():
-            groups.setdefault(seed if on_cpu else journal.position(TRAINING), []).append(seed)
-        for seeds in groups.values():
+        groups: dict[int, list[Learner]] = {}
+        for n, (learner, journal) in enumerate(journals.items()):
+            groups.setdefault(n if on_cpu else journal.position(TRAINING), []).append(learner)
+        for group in groups.values():
             train(
-                [learners[seed] for seed in seeds],
-                configuration.trainer.n_epochs,
+                group,
+                group[0].configuration.trainer.n_epochs,
                 device=jobs[0].device,
-                journals=[journals[seed] for seed in seeds],
+                journals=[journals[learner] for learner in group],
                 save=save,
             )
-        return [_results([learners[seed] for seed in job.seeds]) for job in jobs]
+        return [_results(row) for row in learners]
 
 
 def _folder(job: Job, seed: int) -> Path | None:
