@@ -36,7 +36,8 @@ def measure(options: argparse.Namespace, device: torch.device) -> Iterator[dict[
     initial = obtain_weights(Journal(), model, data, Pretraining(), seed=0).state
     vae = VAE(1).to(device).load_network(initial).eval()
     new_train = data.new_train.subset(torch.arange(4000))
-    # Training is timed with next to no evaluation, which is timed on its own below.
+    # Training is timed with next to no evaluation, which is timed on its own below: few images, few
+    # cycles (after each, every network dreams for the record).
     few = torch.arange(2)
     unevaluated = replace(
         data,
@@ -44,7 +45,7 @@ def measure(options: argparse.Namespace, device: torch.device) -> Iterator[dict[
         old_test=data.old_test.subset(few),
         new_test=data.new_test.subset(few),
     )
-    night = Night(total_eps=options.total_eps)
+    night = Night(total_eps=options.total_eps, num_cycles=2)
     seeds = list(range(options.seeds))
     new_images = new_train.all_images()
     plain_networks: list[PlainVAE] = []
