@@ -277,7 +277,7 @@ def test_commands_say_so_in_a_line(
     for command in ("verify", "plot"):
         code, out, err = invoke(synaptic_consolidation, capsys, command, tmp_path)
         assert (code, out) == (1, "")
-        assert err.startswith(f"error: {tmp_path / name} is larger than")
+        assert err.startswith(f"error: {tmp_path / name}: is larger than")
         assert err.count("\n") == 1
 
 

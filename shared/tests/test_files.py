@@ -166,7 +166,7 @@ def test_pickles_are_refused(kind, read, suffix, tmp_path):
         sprung.unlink()
     path = tmp_path / f"file{suffix}"
     path.write_bytes(content)
-    with pytest.raises(SharpwaveError, match=f"file{suffix} is not a readable"):
+    with pytest.raises(SharpwaveError, match=f"file{suffix}: is not a readable"):
         read(path)
     assert not sprung.exists()
 
@@ -406,9 +406,9 @@ def test_only_regular_files_are_read(read, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "endless").symlink_to("/dev/zero")
     for name in ("pipe", "endless"):
-        with pytest.raises(SharpwaveError, match=f"{name} is no regular file"):
+        with pytest.raises(SharpwaveError, match=f"{name}: is (a folder|not a regular file)"):
             read(tmp_path / name)
-    with pytest.raises(SharpwaveError, match="absent is missing"):
+    with pytest.raises(SharpwaveError, match="absent: there is no such file"):
         read(tmp_path / "absent")
 
 

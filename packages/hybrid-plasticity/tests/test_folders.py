@@ -250,7 +250,7 @@ def test_truncated_and_missing_models_are_refused(tmp_path: Path) -> None:
     whole = path.read_bytes()
     for length in (0, 4, 8, 100, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:length])
-        with pytest.raises(SharpwaveError, match=f"{path} is not a readable safetensors file"):
+        with pytest.raises(SharpwaveError, match=f"{path}: is not a readable safetensors file"):
             read_model(path)
     path.write_bytes(whole + b"\0")
     with pytest.raises(SharpwaveError, match=str(path)):

@@ -18,7 +18,8 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from sharpwave_shared.errors import SharpwaveError, first_line
+from sharpwave_shared.errors import SharpwaveError, first_line, show
+from sharpwave_shared.paths import require_regular, require_size
 
 TEMPORARY_PREFIX = ".partial-"
 LARGEST_TEXT = 64 * 2**20
@@ -94,35 +95,15 @@ def json_values(content: Any) -> Any:
     return content
 
 
-def require_regular(path: Path, largest: int) -> None:
-    """Refuse what is no regular file: to read a pipe or a device could take for ever.
-
-    Raises
-    ------
-    SharpwaveError
-        If it is none, is missing, or has more bytes than `largest`.
-    """
-    if not os.path.isfile(path):  # Path.is_file fails at names that are too long
-        what = "is no regular file" if os.path.exists(path) else "is missing"
-        raise SharpwaveError(f"{path} {what}")
-    require_size(path, os.path.getsize(path), largest)
-
-
-def require_size(path: Path, size: int, largest: int) -> None:
-    """Refuse a file with, or whose content has, more bytes than `largest`."""
-    if size > largest:
-        raise SharpwaveError(f"{path} is larger than {largest:,} bytes: {size:,}")
-
-
 def read_json(path: Path) -> Any:
     """Read a JSON file; a damaged one, or one that is too large, is a `SharpwaveError`."""
     require_regular(path, LARGEST_TEXT)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except RecursionError:
-        raise SharpwaveError(f"{path} cannot be read: it is nested too deep") from None
+        raise SharpwaveError(f"{show(path)}: cannot be read: it is nested too deep") from None
     except (OSError, ValueError) as error:
-        raise SharpwaveError(f"{path} cannot be read: {first_line(error)}") from error
+        raise SharpwaveError(f"{show(path)}: cannot be read: {first_line(error)}") from error
 
 
 def write_arrays(path: Path, /, **arrays: np.ndarray) -> None:
@@ -146,10 +127,12 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     except SharpwaveError:
         raise
     except Exception as error:  # of the file system, the archive, the compression or the format
-        raise SharpwaveError(f"{path} is not a readable .npz file: {first_line(error)}") from error
+        raise SharpwaveError(
+            f"{show(path)}: is not a readable .npz file: {first_line(error)}"
+        ) from error
     # NumPy gives the bytes of whatever else the archive holds.
     if not all(isinstance(array, np.ndarray) for array in arrays.values()):
-        raise SharpwaveError(f"{path} is not a readable .npz file: it holds other files")
+        raise SharpwaveError(f"{show(path)}: is not a readable .npz file: it holds other files")
     return arrays
 
 
@@ -182,7 +165,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             )
     except Exception as error:  # safetensors raises its own error class, OSError or ValueError
         raise SharpwaveError(
-            f"{path} is not a readable safetensors file: {first_line(error)}"
+            f"{show(path)}: is not a readable safetensors file: {first_line(error)}"
         ) from error
 
 
@@ -220,7 +203,7 @@ def read_tree(path: Path) -> Any:
         return _tree_of(json.loads(metadata["tree"]), tensors)
     except (KeyError, ValueError, TypeError, RecursionError, AttributeError) as error:
         raise SharpwaveError(
-            f"{path} does not hold what a run keeps: {first_line(error)}"
+            f"{show(path)}: does not hold what a run keeps: {first_line(error)}"
         ) from error
 
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from sharpwave_shared.errors import InvalidInputError, ParameterError, show
+from sharpwave_shared.errors import InvalidInputError, ParameterError, SharpwaveError, show
 
 PathLike = str | os.PathLike[str]
 LONGEST_PATH, LONGEST_NAME = 4096, 255
@@ -66,22 +66,32 @@ def reachable(name: str, path: Path) -> Path:
     return path
 
 
-def check_file(path: Path) -> None:
-    """Refuse what is no regular file: to read a pipe or a device could take for ever.
+def require_regular(
+    path: Path, largest: int, refusal: type[SharpwaveError] = SharpwaveError
+) -> None:
+    """Refuse what is no regular file (to read a pipe or a device could take for ever) or too large.
 
-    Raises
-    ------
-    InvalidInputError
-        If it is none, or nothing lies there.
+    Parameters
+    ----------
+    path
+        Of what is to be read.
+    largest
+        Bytes that it may have.
+    refusal
+        The error: an `InvalidInputError` where a user named the file.
     """
-    try:
-        if not path.is_file():
-            what = "is a folder" if path.is_dir() else "is not a regular file"
-            what = what if path.exists() else "there is no such file"
-            raise InvalidInputError(f"{show(path)}: {what}")
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise InvalidInputError(f"{show(path)}: cannot be read: {reason}") from None
+    if not os.path.isfile(path):  # Path.is_file fails at names that are too long
+        what = "is a folder" if os.path.isdir(path) else "is not a regular file"
+        raise refusal(f"{show(path)}: {what if os.path.exists(path) else 'there is no such file'}")
+    require_size(path, os.path.getsize(path), largest, refusal)
+
+
+def require_size(
+    path: Path, size: int, largest: int, refusal: type[SharpwaveError] = SharpwaveError
+) -> None:
+    """Refuse a file with, or whose content has, more bytes than `largest`."""
+    if size > largest:
+        raise refusal(f"{show(path)}: is larger than {largest:,} bytes: {size:,}")
 
 
 def read_text(path: Path, largest: int) -> str:
@@ -92,15 +102,13 @@ def read_text(path: Path, largest: int) -> str:
     InvalidInputError
         If it is missing, is no regular file, is larger, or holds something else.
     """
-    check_file(path)
+    require_regular(path, largest, InvalidInputError)
     try:
         with path.open("rb") as stream:
             content = stream.read(largest + 1)
+        require_size(path, len(content), largest, InvalidInputError)
+        return content.decode("utf-8-sig")
     except OSError as error:
         raise InvalidInputError(f"{show(path)}: cannot be read: {error.strerror}") from None
-    if len(content) > largest:
-        raise InvalidInputError(f"{show(path)}: is larger than {largest:,} bytes")
-    try:
-        return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InvalidInputError(f"{show(path)}: is not text in UTF-8") from None

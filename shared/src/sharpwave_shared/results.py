@@ -27,14 +27,8 @@ from sharpwave_shared.errors import (
     show,
 )
 from sharpwave_shared.experiment import Experiment
-from sharpwave_shared.files import (
-    LARGEST_FILE,
-    atomic_path,
-    require_regular,
-    require_size,
-    sha256,
-)
-from sharpwave_shared.paths import PathLike, as_path
+from sharpwave_shared.files import LARGEST_FILE, atomic_path, sha256
+from sharpwave_shared.paths import PathLike, as_path, require_regular, require_size
 from sharpwave_shared.run_directory import MEASURES, RECORD, RESULTS, Record, read_record
 
 if TYPE_CHECKING:
@@ -197,7 +191,7 @@ def read_results(path: Path, checksum: str | None = None) -> xr.Dataset:
     """
     require_regular(path, LARGEST_FILE)
     if checksum is not None and sha256(path) != checksum:
-        raise SharpwaveError(f"{path} is not what this run wrote: its checksum is another")
+        raise SharpwaveError(f"{path}: is not what this run wrote: its checksum is another")
     try:
         require_size(path, _unpacked(path), LARGEST_FILE)
         # Units such as hours are the science's, not those of calendars.
@@ -207,7 +201,7 @@ def read_results(path: Path, checksum: str | None = None) -> xr.Dataset:
         raise
     except Exception as error:  # of the file system, HDF5, or the decoding
         raise SharpwaveError(
-            f"{path} is not a readable netCDF file: {first_line(error)}"
+            f"{path}: is not a readable netCDF file: {first_line(error)}"
         ) from error
     return data.assign_attrs({name: _plain(value) for name, value in data.attrs.items()})
 

@@ -27,8 +27,15 @@ from hybrid_plasticity.curriculum import Network, unflatten
 from hybrid_plasticity.model import Parameters
 from sharpwave_shared.data import DataRecord
 from sharpwave_shared.errors import InvalidInputError, SharpwaveError
-from sharpwave_shared.files import atomic_path, json_values, read_tensors, sha256, write_tensors
-from sharpwave_shared.paths import PathLike, as_path, check_file
+from sharpwave_shared.files import (
+    LARGEST_STATE,
+    atomic_path,
+    json_values,
+    read_tensors,
+    sha256,
+    write_tensors,
+)
+from sharpwave_shared.paths import PathLike, as_path, require_regular
 from sharpwave_shared.results import Run
 from sharpwave_shared.run_directory import CELLS
 from sharpwave_shared.seeding import check_seed
@@ -127,7 +134,7 @@ def read_model(path: PathLike, configuration: Configuration | None = None) -> Mo
         If it is not a safetensors file, or not one of a model.
     """
     path = as_path("path", path)
-    check_file(path)
+    require_regular(path, LARGEST_STATE, InvalidInputError)
     tensors, metadata = read_tensors(path)
     try:
         what = json.loads(metadata["hybrid-plasticity"])

@@ -15,8 +15,14 @@ from rnn_reactivation.tasks import Cells, make_cells
 from rnn_reactivation.yaml_text import write_settings
 from sharpwave_shared.data import DataRecord
 from sharpwave_shared.errors import InvalidInputError
-from sharpwave_shared.files import atomic_path, read_tensors, write_json, write_tensors
-from sharpwave_shared.paths import PathLike, as_path, check_file
+from sharpwave_shared.files import (
+    LARGEST_STATE,
+    atomic_path,
+    read_tensors,
+    write_json,
+    write_tensors,
+)
+from sharpwave_shared.paths import PathLike, as_path, require_regular
 from sharpwave_shared.seeding import check_seed
 
 if TYPE_CHECKING:
@@ -116,7 +122,7 @@ def read_model(path: PathLike) -> Model:
         If there is none, or it holds something else, or weights that do not fit its configuration.
     """
     path = as_path("path", path)
-    check_file(path)
+    require_regular(path, LARGEST_STATE, InvalidInputError)
     tensors, described = read_tensors(path)
     try:
         model = json.loads(described[MODEL])
