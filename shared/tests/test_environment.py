@@ -1,6 +1,8 @@
 """Global state that others have set changes nothing, and stays as they have set it."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -32,9 +34,16 @@ def _state() -> dict[str, object]:
         }
 
 
+@contextmanager
+def _deterministic() -> Iterator[None]:
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
 def test_strange_state_is_not_seen_and_comes_back() -> None:
     fresh = _state()
-    with strange_state():
+    with strange_state(), _deterministic():
         strange = _state()
         with own_state():
             within = _state()

@@ -52,7 +52,7 @@ def write_for_ever(folder: Path) -> None:
 def test_killed_writer_leaves_whole_files(tmp_path):
     chance = random.Random(0)
     partial = 0
-    for _ in range(25):
+    for _ in range(12):
         process = fork.Process(target=write_for_ever, args=(tmp_path,))
         process.start()
         deadline = time.monotonic() + 30
