@@ -11,7 +11,9 @@ from sleep_replay.layers import StackedConvTranspose
 from sleep_replay.model import VAE, SmallDecoder
 
 BATCH = 50
-"""Images decoded at once: the feature maps of a batch stay in a CPU's second-level cache."""
+"""Images that a CPU decodes at once: their feature maps stay in its second-level cache."""
+LARGE_BATCH = 2000
+"""Images that an accelerator decodes at once."""
 
 COLLAPSED = 0.1
 """A model whose reconstructions carry less of the images' variance than this has collapsed."""
@@ -61,15 +63,16 @@ def evaluate(
     Networks are evaluated one after the other: with many images to decode, grouping them gains
     nothing, and one network's weights can be laid out for speed.
     """
+    batch = BATCH if images.device.type == "cpu" else LARGE_BATCH
     errors = torch.empty(vae.networks, len(images), device=images.device)
     sums = images.new_zeros(3, vae.networks, *images.shape[1:], dtype=torch.float64)
     for index in range(vae.networks):
         network = single(vae, index)
-        for start in range(0, len(images), BATCH):
-            x = images[start : start + BATCH]
-            shown = x if seen is None else seen[start : start + BATCH]
+        for start in range(0, len(images), batch):
+            x = images[start : start + batch]
+            shown = x if seen is None else seen[start : start + batch]
             decoded = network.reconstruct(shown[None])[0]
-            errors[index, start : start + BATCH] = (x - decoded).abs().sum((1, 2))
+            errors[index, start : start + batch] = (x - decoded).abs().sum((1, 2))
             sums[2, index] += (x - decoded).square().sum(0)
             sums[0, index] += decoded.sum(0)
             sums[1, index] += decoded.square().sum(0)
@@ -85,8 +88,10 @@ def constant_error(images: Float[Tensor, "images size size"]) -> float:
 
 
 def single(vae: VAE, index: int) -> VAE:
-    """Copy one network into a model laid out for decoding many images."""
+    """Copy one network into a model laid out for decoding many images on its device."""
     network = vae.copies(of=index).eval()
+    if next(network.parameters()).device.type != "cpu":
+        return network
     for parameter in network.parameters():
         if parameter.dim() == 5:
             parameter.data = parameter.data[0].to(memory_format=torch.channels_last)[None]
