@@ -24,7 +24,8 @@ from hybrid_plasticity.experiments.compare import Batch
 from hybrid_plasticity.experiments.train import Train
 from rnn_reactivation.experiments.analyze import Analyze
 from rnn_reactivation.experiments.train import TrainHeadDirection, TrainNavigation
-from sharpwave_shared.app import installed_apps, option
+from sharpwave_shared.app import installed_apps
+from sharpwave_shared.command_line import option
 from sharpwave_shared.errors import show
 from sharpwave_shared.experiment import Options
 from sharpwave_shared.parameters import (

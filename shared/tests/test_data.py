@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 
 from sharpwave_shared import data, downloads
-from sharpwave_shared.app import option
+from sharpwave_shared.command_line import option
 from sharpwave_shared.data import (
     DataWarning,
     Mnist,

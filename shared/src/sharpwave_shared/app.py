@@ -22,13 +22,21 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from types import NoneType
-from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
+from typing import Annotated, Any, ClassVar
 
 import typer
-from pydantic.fields import FieldInfo
 
+from sharpwave_shared.command_line import (
+    Context,
+    common_options,
+    escaped,
+    field_parameters,
+    keyword,
+    normalised,
+    only_one,
+    option,
+    read_fields,
+)
 from sharpwave_shared.errors import (
     DataWarning,
     InvalidInputError,
@@ -36,16 +44,12 @@ from sharpwave_shared.errors import (
     SharpwaveError,
     show,
 )
-from sharpwave_shared.experiment import COMMON, Experiment, Format, Options
+from sharpwave_shared.experiment import Experiment, Format, Options
 from sharpwave_shared.parameters import (
     Parameters,
     Positional,
-    Repeated,
-    Spelled,
     describe,
     marker,
-    parse,
-    section,
 )
 from sharpwave_shared.paths import as_path, reachable
 from sharpwave_shared.reporting import Reporter
@@ -53,9 +57,6 @@ from sharpwave_shared.signals import RESUMABLE, told_at_once
 
 GROUP = "sharpwave"
 """The entry points that name the packages' apps."""
-# What typer hands over is no typer.Context but its base, click's, which may be a private copy.
-Context = Any
-
 RunDirectory = Annotated[
     str, typer.Argument(metavar="RUN_DIR", help="Directory of a finished run.")
 ]
@@ -158,7 +159,7 @@ class App:
             add_completion=False,
             context_settings={
                 "help_option_names": ["-h", "--help"],
-                "token_normalize_func": _normalised,
+                "token_normalize_func": normalised,
             },
             rich_markup_mode="rich",
         )
@@ -166,7 +167,7 @@ class App:
             help = "\n\n".join(part for part in (self.help, self._main.__doc__) if part)
             app.callback(invoke_without_command=True, help=help)(self._main)
         for command in self._commands:
-            app.command(_normalised(command.name))(command.function)
+            app.command(normalised(command.name))(command.function)
         app.command("verify")(_function_command(self._verify, {}))
         app.command("plot")(_function_command(self._plot, {}))
         return app
@@ -251,171 +252,6 @@ def find_experiment(package: str, name: str) -> type[Experiment]:
     return app.experiments[name]
 
 
-# --- from parameters to options -------------------------------------------------------------------
-
-
-def _normalised(name: str) -> str:
-    return name.replace("_", "-").lower()
-
-
-def option(way: str) -> str:
-    """Give the option that sets a parameter: `n`, or to a value `n=3`, `header=False`."""
-    name, _, value = way.partition("=")
-    name = name.replace("_", "-")
-    value = value.strip("'")
-    return {"": f"--{name}", "False": f"--no-{name}"}.get(value, f"--{name} {value}")
-
-
-def _field_parameters(
-    kind: type[Parameters], without: Sequence[str] = (), beside: Sequence[type[Experiment]] = ()
-) -> list[inspect.Parameter]:
-    """Make typer's parameters of fields: texts, or flags; None where nothing is given.
-
-    The help tells the defaults of the experiments `beside` too, where they are others.
-    """
-    return [
-        _field_parameter(kind, name, field, beside)
-        for name, field in kind.model_fields.items()
-        if name not in without and section(field.annotation) is None
-    ]
-
-
-def _field_parameter(
-    kind: type[Parameters], name: str, field: FieldInfo, beside: Sequence[type[Experiment]] = ()
-) -> inspect.Parameter:
-    flag = field.annotation in (bool, bool | None)
-    repeated = marker(field, Repeated) is not None
-    positional = marker(field, Positional)
-    # A list also where one text is meant, so that an option that is given twice can be refused.
-    annotation: Any = bool | None if flag else str | None if positional else list[str] | None
-    help = _escaped(" ".join((field.description or "").split()))
-    default = field.get_default(call_default_factory=True)
-    if positional is None and not flag and not field.is_required():
-        help += _defaults_in_words(name, default, beside)
-    if positional is not None:
-        info: Any = typer.Argument(metavar=positional.shown, help=help, show_default=False)
-    else:
-        more = marker(field, Spelled)
-        info = typer.Option(
-            *_spellings(
-                name, more.spellings if more else (), flag=flag, opposite=default is not False
-            ),
-            help=help,
-            show_default=False,
-            rich_help_panel=_panel(kind, name),
-            metavar=None if flag else "NAME=V1,..." if repeated else _metavar(field.annotation),
-        )
-    return inspect.Parameter(
-        name,
-        inspect.Parameter.KEYWORD_ONLY,
-        annotation=Annotated[annotation, info],
-        default=None,
-    )
-
-
-def _defaults_in_words(name: str, default: Any, beside: Sequence[type[Experiment]]) -> str:
-    """Tell the default, and which experiments have another."""
-    others: dict[str, list[str]] = {}
-    for kind in beside:
-        field = kind.model_fields.get(name)
-        own = default if field is None else field.get_default(call_default_factory=True)
-        if own != default:
-            others.setdefault(show(own), []).append(kind.name)
-    told = [] if default in (None, ()) else [show(default)]
-    told += [f"{shown} ({', '.join(names)})" for shown, names in others.items()]
-    return f" Default: {_escaped('; '.join(told))}." if told else ""
-
-
-def _spellings(name: str, more: Sequence[str], *, flag: bool, opposite: bool) -> list[str]:
-    pair = next((spelling for spelling in more if "/" in spelling), None)
-    plain = [spelling for spelling in more if "/" not in spelling]
-    if pair is not None:
-        return [pair, *plain]
-    if flag and opposite:
-        return [f"{option(name)}/--no-{name.replace('_', '-')}", *plain]
-    return [option(name), *plain]
-
-
-def _escaped(text: str) -> str:
-    """Keep square brackets from being taken for markup."""
-    return text.replace("[", "\\[")
-
-
-def _panel(kind: type[Parameters], name: str) -> str:
-    """Give the heading of the class that declares a parameter."""
-    for base in kind.__mro__:
-        if name in inspect.get_annotations(base):
-            return getattr(base, "panel", "Parameters")
-    return "Parameters"
-
-
-def _metavar(annotation: Any) -> str:
-    origin, parts = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return _metavar(parts[0])
-    if origin is Literal:
-        return "|".join(map(show, parts))
-    if origin is tuple:
-        return f"{_metavar(parts[0])},..."
-    if parts:
-        return _metavar(next(part for part in parts if part is not NoneType))
-    return {int: "N", float: "X", str: "TEXT", Path: "PATH"}.get(annotation, "VALUE")
-
-
-def _options_of(without: Sequence[str]) -> list[inspect.Parameter]:
-    """Make the common options, without those that mean nothing to the command."""
-    version = inspect.Parameter(
-        "version",
-        inspect.Parameter.KEYWORD_ONLY,
-        annotation=Annotated[
-            bool,
-            typer.Option(
-                "--version",
-                callback=_show_version,
-                is_eager=True,
-                help="Show the version and stop.",
-                rich_help_panel=COMMON,
-            ),
-        ],
-        default=False,
-    )
-    return [*_field_parameters(Options, without), version]
-
-
-def _show_version(context: Context, value: bool) -> bool:
-    if value:
-        package = context.find_root().command.name or ""
-        typer.echo(f"{package} {importlib.metadata.version(package)}")
-        raise typer.Exit
-    return value
-
-
-def _read(kind: type[Parameters], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Read the values of the fields that are given as texts or flags."""
-    fields = kind.model_fields
-    return {
-        name: _value(name, fields[name], value)
-        for name, value in given.items()
-        if name in fields and value is not None
-    }
-
-
-def _value(name: str, field: FieldInfo, given: Any) -> Any:
-    if isinstance(given, bool) or marker(field, Repeated) is not None:
-        return given
-    return parse(name, field, given if isinstance(given, str) else _only(name, given))
-
-
-def _only(name: str, texts: Sequence[str]) -> str:
-    """Give the text of an option that may be given once: one of several would be ignored."""
-    if len(texts) > 1:
-        raise ParameterError(name, f"{len(texts)} values", "the option once")
-    return texts[0]
-
-
-# --- commands -------------------------------------------------------------------------------------
-
-
 def _experiment_command(
     kinds: Sequence[type[Experiment]], choose: str | None
 ) -> Callable[..., None]:
@@ -423,40 +259,18 @@ def _experiment_command(
     parameters: dict[str, inspect.Parameter] = {}
     if choose is not None:
         names = ", ".join(kind.name for kind in kinds)
-        parameters[choose] = inspect.Parameter(
-            choose,
-            inspect.Parameter.KEYWORD_ONLY,
-            annotation=Annotated[
-                list[str] | None,
-                typer.Option(
-                    help=f"One of {names}; case and dashes do not matter. "
-                    f"Default: {kinds[0].name}.",
-                    show_default=False,
-                    metavar="TEXT",
-                ),
-            ],
-            default=None,
-        )
+        help = f"One of {names}; case and dashes do not matter. Default: {kinds[0].name}."
+        info: Any = typer.Option(help=help, show_default=False, metavar="TEXT")
+        parameters[choose] = keyword(choose, Annotated[list[str] | None, info])
     for kind in kinds:
-        for parameter in _field_parameters(kind, beside=kinds):
-            if parameter.name in parameters:
-                continue
-            parameters[parameter.name] = parameter
+        for parameter in field_parameters(kind, beside=kinds):
+            parameters.setdefault(parameter.name, parameter)
         for flag, preset in kind.presets.items():
             says = ", ".join(f"{option(name)} {show(value)}" for name, value in preset.items())
-            parameters.setdefault(
-                flag,
-                inspect.Parameter(
-                    flag,
-                    inspect.Parameter.KEYWORD_ONLY,
-                    annotation=Annotated[
-                        bool, typer.Option(option(flag), help=_escaped(f"Stands for {says}."))
-                    ],
-                    default=False,
-                ),
-            )
+            info = typer.Option(option(flag), help=escaped(f"Stands for {says}."))
+            parameters.setdefault(flag, keyword(flag, Annotated[bool, info], False))
     reads_data = any(kind.reads_data for kind in kinds)
-    for parameter in _options_of([] if reads_data else ["data_dir"]):
+    for parameter in common_options([] if reads_data else ["data_dir"]):
         parameters.setdefault(parameter.name, parameter)
 
     def run(context: Context, **given: Any) -> None:
@@ -466,8 +280,8 @@ def _experiment_command(
             _refuse_options_before_subcommand(context)
             if context.invoked_subcommand is not None:
                 return
-            options = Options(**_read(Options, given))
-            values = _read(kind, given)
+            options = Options(**read_fields(Options, given))
+            values = read_fields(kind, given)
             flags = [flag for flag in kind.presets if given.get(flag)]
             presets = [kind.presets[flag] for flag in flags] + [kind.quick] * options.quick
             for preset in presets:
@@ -501,7 +315,7 @@ def _chosen(
 
     if not texts:
         return kinds[0]
-    text = _only(choose, texts)
+    text = only_one(choose, texts)
     for kind in kinds:
         if plain(kind.name) == plain(text):
             return kind
@@ -530,7 +344,7 @@ def _warn_of_unused(
 
 def _check_alone(kind: type[Parameters], name: str, given: Mapping[str, Any]) -> None:
     """Check the value of a field as far as it does not depend on others."""
-    values = _read(kind, {name: given[name]})
+    values = read_fields(kind, {name: given[name]})
     try:
         kind(**values)
     except ParameterError as error:
@@ -550,7 +364,7 @@ def _function_command(
         hint = hints[parameter.name]
         if isinstance(hint, type) and issubclass(hint, Parameters):
             groups[parameter.name] = hint
-            made = _options_of(without) if hint is Options else _field_parameters(hint)
+            made = common_options(without) if hint is Options else field_parameters(hint)
             parameters += [p for p in made if p.name not in {q.name for q in parameters}]
         else:
             kind = inspect.Parameter.KEYWORD_ONLY
@@ -565,7 +379,7 @@ def _function_command(
                 return
             arguments: dict[str, Any] = {}
             for name, kind in groups.items():
-                values = _read(kind, given)
+                values = read_fields(kind, given)
                 if given.get("quick") and kind is not Options:
                     values = {
                         **{k: v for k, v in quick.items() if k in kind.model_fields},
