@@ -56,6 +56,7 @@ def save_figures(
                 metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(suffix)
                 with atomic_path(path) as temporary:
                     figure.savefig(temporary, format=suffix, metadata=metadata, **MARGIN)
+                figure.set_layout_engine("none")  # it is laid out; to do so takes a second
                 paths.append(path)
         if booklet is not None:
             with (
