@@ -345,7 +345,7 @@ def test_networks_that_do_not_fit(tmp_path: Path, capsys: Shown, trained: Path) 
     train = ["train", *NAVIGATION, "trainer.n_epochs=4", "--resume", "--out", tmp_path]
     code, _, err = run(capsys, *train)
     assert code == 1
-    assert "training.safetensors does not hold what a run keeps" in err
+    assert "training.safetensors: does not hold what a run keeps" in err
 
 
 @pytest.mark.usefixtures("no_figures")
