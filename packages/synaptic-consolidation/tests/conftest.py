@@ -1,7 +1,6 @@
 """What the tests of synaptic-consolidation share."""
 
-from collections.abc import Callable, Iterator
-from importlib.util import module_from_spec, spec_from_file_location
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,25 +8,15 @@ import matplotlib.pyplot as plt
 import pytest
 
 from sharpwave_shared import execution
-from sharpwave_shared.experiment import Experiment
+from sharpwave_shared.testing import load_module
 from synaptic_consolidation import optima
-from synaptic_consolidation.cli import app
-
-
-def _tiny() -> dict[type[Experiment], dict[str, Any]]:
-    """Read tiny.py, which is no module of a package."""
-    spec = spec_from_file_location("tiny_synaptic", Path(__file__).with_name("tiny.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.TINY
 
 
 @pytest.fixture(scope="session")
 def tiny() -> dict[str, dict[str, Any]]:
     """Parameters at which experiments take about a second, by the names of these."""
-    return {kind.name: values for kind, values in _tiny().items()}
+    sizes = load_module(Path(__file__).with_name("tiny.py")).TINY
+    return {kind.name: values for kind, values in sizes.items()}
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -51,21 +40,3 @@ def _closed_figures() -> Iterator[None]:
 def _no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw nothing, which takes longer than tiny runs."""
     monkeypatch.setattr(execution, "draw_run", lambda *_, **__: [])
-
-
-@pytest.fixture(scope="session")
-def finished(
-    tmp_path_factory: pytest.TempPathFactory, tiny: dict[str, dict[str, Any]]
-) -> Callable[[str], Path]:
-    """Give the directory of a finished tiny run of an experiment, made once."""
-    folder = tmp_path_factory.mktemp("runs")
-
-    def run(name: str) -> Path:
-        out = folder / name
-        if not out.exists():
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(execution, "draw_run", lambda *_, **__: [])
-                app.experiments[name](**tiny[name]).run((3, 0), out=out, device="cpu")
-        return out
-
-    return run

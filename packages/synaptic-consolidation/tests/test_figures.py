@@ -72,7 +72,7 @@ SHAPES: dict[str, tuple[dict[str, Any], list[int], set[str]]] = {
     ),
     "night": ({"n": 40, "patterns": 12, "cycles": 600}, [5], NIGHT),
     "few cues": ({"n": 20, "patterns": 4, "f": 0.5, "cycles": 1}, [5], NIGHT),
-    "days": ({"n": 40, "patterns": 12, "cycles": 120, "days": 3}, [5, 2], NIGHT | {"days"}),
+    "days": ({"n": 40, "patterns": 12, "cycles": 120, "days": 2}, [5, 2], NIGHT | {"days"}),
 }
 
 
@@ -124,6 +124,8 @@ def _no_limit() -> None:
 def drawn(shape: str) -> tuple[xr.Dataset, dict[str, Figure]]:
     """Build the figures of a run, once for all tests."""
     setup, data = results(shape)
+    if shape == "night":
+        data = telling(data)
     return data, build(setup, data)
 
 
@@ -365,10 +367,8 @@ def test_captions_say_what_networks_do() -> None:
 # --- nights ---------------------------------------------------------------------------------------
 
 
-@functools.cache
-def chosen() -> tuple[xr.Dataset, dict[str, Figure]]:
-    """Replace what a night has left by what shows whether figures are right."""
-    setup, data = results("night")
+def telling(data: xr.Dataset) -> xr.Dataset:
+    """Replace some of what a night has left by what shows whether figures are right."""
     data = data.copy(deep=True)
     raster = np.full(data["raster"].shape, np.nan)
     shown = raster[0, 0, :, :, :3]  # of one seed and day: sleep, step, neuron
@@ -390,7 +390,15 @@ def chosen() -> tuple[xr.Dataset, dict[str, Figure]]:
         data[name].loc[{"cycle": 0}] = before
         data[name].loc[{"cycle": 600}] = 0.9 + 0.25 * before
     data["robustness_mean"].loc[{"cycle": 600}][..., 2:] = np.inf
-    return data.isel(seed=0).sel(day=1), build(setup, data)
+    data["strength"].loc[{"sleep": "after"}][..., 3] = np.nan
+    data["connected"].loc[{"sleep": "after"}][..., 4] = np.nan
+    return data
+
+
+def chosen() -> tuple[xr.Dataset, dict[str, Figure]]:
+    """Give this night and its figures."""
+    data, figures = drawn("night")
+    return data.isel(seed=0).sel(day=1), figures
 
 
 def test_rasters_tell_right_from_wrong() -> None:
@@ -461,8 +469,8 @@ def test_the_course_of_the_night() -> None:
 
 
 def test_weights_are_followed_until_they_are_pruned() -> None:
-    data, figures = drawn("night")
-    axes, examples = figures["factors"].axes[1], data["examples"].values[0, 0]
+    at, figures = chosen()
+    axes, examples = figures["factors"].axes[1], at["examples"].values
     assert len(axes.lines) == examples.shape[1]
     for line, values in zip(axes.lines, examples.T, strict=True):
         expected = np.where(values > 0, values / examples[0].mean(), np.nan)
@@ -474,9 +482,8 @@ def test_weights_are_followed_until_they_are_pruned() -> None:
 
 
 def test_matrices_have_one_scale() -> None:
-    data, figures = drawn("night")
-    panels = figures["matrices"].axes[:2]
-    weights = data["weights"].isel(seed=0).sel(day=1)
+    at, figures = chosen()
+    panels, weights = figures["matrices"].axes[:2], at["weights"]
     mean = weights.sel(sleep="before").values.mean()
     for axes, time in zip(panels, ("before", "after"), strict=True):
         shown = np.ma.asarray(axes.images[0].get_array())
@@ -487,8 +494,7 @@ def test_matrices_have_one_scale() -> None:
 
 
 def test_share_of_pruned_synapses() -> None:
-    data, figures = drawn("night")
-    at = data.isel(seed=0).sel(day=1)
+    at, figures = chosen()
     shown = by_label(figures["pruning"].axes[0])
     weight = at["initial_weight"].dropna("weight_bin").values
     names = {100: "after 100 cycles", 500: "after 500 cycles", 600: "after all 600 cycles"}
@@ -504,12 +510,8 @@ def test_share_of_pruned_synapses() -> None:
 
 
 def test_connections_by_correlation_without_empty_bins() -> None:
-    setup, data = results("night")
-    data = data.copy(deep=True)
-    data["strength"].loc[{"sleep": "after"}][..., 3] = np.nan
-    data["connected"].loc[{"sleep": "after"}][..., 4] = np.nan
-    figures = build(setup, data)
-    at = data.isel(seed=0).sel(day=1, sleep="after")
+    at, figures = chosen()
+    at = at.sel(sleep="after")
     for axes, name in zip(figures["connectivity"].axes, ("connected", "strength"), strict=True):
         x, y = at["correlation"].values, at[name].values
         known = np.isfinite(y)
@@ -549,9 +551,9 @@ def test_days() -> None:
         ("old_by_night", "older memories, morning"),
     ):
         x, y = points(memories)[label].lines[0].get_data()
-        assert list(x) == [1, 2, 3]
+        assert list(x) == [1, 2]
         np.testing.assert_allclose(y, data[name].mean("seed"))
-        assert np.isnan(y).tolist() == [name == "old_by_night", False, False]
+        assert np.isnan(y).tolist() == [name == "old_by_night", False]
     for time, at in (("before", 0), ("after", -1)):
         y = points(density)[f"{time} sleep"].lines[0].get_ydata()
         expected = data["density"].isel(cycle=at).mean(["seed", "row"])

@@ -29,7 +29,7 @@ def run(z, parameters, xi):
 @pytest.mark.parametrize("parameters", [SMALL, WILD])
 def test_equals_the_plain_transcription(parameters, z, mixture):
     p = parameters.replaced(mixture=mixture)
-    xi = np.random.default_rng(z).standard_normal((1500, 2, p.synapses), dtype=np.float32)
+    xi = np.random.default_rng(z).standard_normal((700, 2, p.synapses), dtype=np.float32)
     state, weights = run(z, p, xi)
     plain_state, plain_weights = plain_fluctuations(
         z, xi, every=p.steps_per_sample, dt=p.dt, sigma=p.sigma, mixture=mixture

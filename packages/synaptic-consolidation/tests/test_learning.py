@@ -186,7 +186,7 @@ class KilledError(Exception):
     """Stands for a kill signal."""
 
 
-@pytest.mark.parametrize("lives", [1, 12, 33])
+@pytest.mark.parametrize("lives", [1, 33])
 def test_killed_and_resumed_learns_the_same(
     lives: int, learnt: dict[int, Progress], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,7 +243,7 @@ def test_each_number_of_factors_favours_its_norm(learnt: dict[int, Progress]) ->
 @pytest.mark.parametrize("z", [1, 2, 3])
 def test_both_engines_end_alike(z: int, learnt: dict[int, Progress]) -> None:
     rows, labels = network(z, 3)
-    steps = 2000
+    steps = 1000
     rates = np.full(steps, RULES[z].eta), np.full(steps, RULES[z].eta_theta)
     fused = learn(rows, labels, RULES[z], steps).rows
     batched.advance(rows, PATTERNS, labels, RULES[z], *rates)

@@ -59,12 +59,13 @@ def smallest(rows: Rows, patterns: Any, labels: Any) -> np.ndarray:
 
 RATES = {1: 0.03, 2: 0.03, 3: 0.03, 4: 0.01, 10: 0.002}
 """By z."""
-SIZES = [(45, 13), (64, 8), (70, 7)]
-"""Inputs and patterns."""
 
 
-@pytest.mark.parametrize("z", RATES)
-@pytest.mark.parametrize(("inputs", "count"), SIZES)
+@pytest.mark.parametrize(
+    ("z", "inputs", "count"),
+    # Compiled loops take 32 synapses at once; each number of factors is told apart.
+    [*((z, 45, 13) for z in RATES), (2, 64, 8), (3, 70, 7)],
+)
 def test_both_engines_equal_the_plain_transcription(z: int, inputs: int, count: int) -> None:
     rows, patterns, labels = problem(z, inputs, count)
     steps, theta_rate, length = 400, 0.1, float(inputs)

@@ -1,5 +1,7 @@
 """The experiments `theory` and `exact`: their numbers, figures for every outcome, and claims."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -15,10 +17,17 @@ from synaptic_consolidation.patterns import draw_patterns
 TINY = Exact(n=(24, 30), loads=(0.2, 0.5), rows=6)
 
 
-@pytest.fixture(autouse=True)
-def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="module")
+def _small_parts() -> Iterator[None]:
     """Let the rows of every network come in two parts."""
-    monkeypatch.setattr(optima, "ROWS_AT_ONCE", 4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(optima, "ROWS_AT_ONCE", 4)
+        yield
+
+
+@pytest.fixture(scope="module")
+def tiny() -> xr.Dataset:
+    return TINY.run((0, 5))
 
 
 def network(n: int = 30, m: int = 12, seed: int = 0) -> np.ndarray:
@@ -77,8 +86,8 @@ def test_unusable_rows() -> None:
 # --- exact ----------------------------------------------------------------------------------------
 
 
-def test_results_describe_the_rows() -> None:
-    data = TINY.run((0, 5))
+def test_results_describe_the_rows(tiny: xr.Dataset) -> None:
+    data = tiny
     assert dict(data["margin"].sizes) == {"seed": 2, "factors": 2, "n": 2, "load": 2, "row": 6}
     one = data.sel(factors=2, n=30, load=0.5)
     for name in ("margin", "density"):
@@ -101,10 +110,10 @@ def test_results_describe_the_rows() -> None:
     np.testing.assert_allclose((share * middle).sum("bin"), 1, atol=0.2)
 
 
-def test_numbers_depend_on_no_other_row() -> None:
-    full, fewer = TINY.run((0, 5)), Exact(n=(30,), loads=(0.5,), rows=3).run(5)
+def test_numbers_depend_on_no_other_row(tiny: xr.Dataset) -> None:
+    fewer = Exact(n=(30,), loads=(0.5,), rows=3).run(5)
     for name in ("margin", "density"):
-        of_seed = full[name].sel(seed=[5], n=[30], load=[0.5], row=slice(3)).isel(row=slice(3))
+        of_seed = tiny[name].sel(seed=[5], n=[30], load=[0.5], row=slice(3)).isel(row=slice(3))
         np.testing.assert_array_equal(fewer[name], of_seed)
 
 
@@ -209,7 +218,9 @@ def test_claims_leave_other_runs_alone() -> None:
 
 
 def test_theory_at_the_loads_of_the_paper() -> None:
-    data = Theory(points=5).run()
+    setup = Theory(points=5)
+    data = setup.run()
+    assert set(setup.figures()(setup, data)) == {"margin", "density", "critical-load"}
     assert data["critical_load"] == 1
     at = data.sel(load=[0.08, 0.1425, 0.205, 0.2675, 0.33, 0.4533, 0.5767, 0.70])
     for load, density in {0.08: 0.075, 0.33: 0.255, 0.70: 0.42}.items():

@@ -113,7 +113,11 @@ def test_populations_that_die_are_left_out():
     with pytest.raises(SharpwaveError, match="too few synapses live in every simulation"):
         compare([10], [0], wild, None, 5, Journal())
     setup = SynNoise(**wild.values(), factors=(1, 10), bootstraps=5)
-    assert len(setup.figures()(setup, data)["noise"].axes) == 4
+    figures = setup.figures()(setup, data)
+    assert set(figures) == {
+        *("noise", "slopes", "slopes-by-lag", "q-min", "variation", "bootstraps")
+    }
+    assert len(figures["noise"].axes) == 4
     assert all(claim.measure(setup, data) is None for claim in CLAIMS)
 
 

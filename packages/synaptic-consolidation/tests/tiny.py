@@ -17,7 +17,15 @@ TINY: dict[type[Experiment], dict[str, Any]] = {
     Networks: {**NETWORKS, "factors": (1, 2)},
     F50: {**NETWORKS, "factors": (2,), "rows": 3, "max_steps": 1000},
     # Shown less often, no pattern becomes an attractor.
-    WakeSleep: {"n": 150, "f": 0.1, "patterns": 12, "passes": 40, "cycles": 5, "tests": 1},
+    WakeSleep: {
+        "n": 150,
+        "f": 0.2,
+        "patterns": 8,
+        "passes": 16,
+        "cycles": 5,
+        "days": 2,
+        "tests": 1,
+    },
     SynNoise: {**SYNAPSES, "factors": (1, 2, 5)},
     AnalyzeSpines: {**SYNAPSES, "factors": (2,), "file": Path(__file__).with_name("spines.csv")},
     Theory: {"f": 0.05, "points": 4},

@@ -211,7 +211,8 @@ def _read_table(path: Path) -> _Table:
                 "the first line"
             )
     comma = any(_DECIMAL_COMMA.fullmatch(cell) for row in rows for cell in row) and separator != ","
-    values = [[_number(cell, comma=comma) for cell in row] for row in rows]
+    known = {cell: _number(cell, comma=comma) for cell in {cell for row in rows for cell in row}}
+    values = [[known[cell] for cell in row] for row in rows]
     texts = np.array([[value is None for value in row] for row in values])
     return _Table(path, numbers, np.array(rows, object), np.array(values, float), texts)
 

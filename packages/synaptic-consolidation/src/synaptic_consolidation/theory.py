@@ -115,7 +115,7 @@ def l1_optima_at_loads(loads: Float[np.ndarray, " points"], f: float = 0.5) -> O
         return _root(lambda k: target - math.log(_l1_load(k, f)), 0.0, highest)
 
     k = _at_loads(scaled, loads, f)
-    B = _each(lambda value: _cut(value, f), k)
+    B = _each(lambda value: _cut(*_shortfall(value, f)), k)
     return Optima(loads.astype(float), k / _each(_ratio, B), _each(_tail, B))
 
 
@@ -194,9 +194,8 @@ def _shortfall(k: float, f: float) -> tuple[float, float]:
     return F, f * _tail(-k - v) + (1 - f) * _tail(v - k)
 
 
-def _cut(k: float, f: float) -> float:
-    """Solve P(k, f) / F(k, f) = m2(B) / H(B) for B, from 0 (at k = 0) to infinity."""
-    F, P = _shortfall(k, f)
+def _cut(F: float, P: float) -> float:
+    """Solve P / F = m2(B) / H(B) for B, from 0 (at k = 0) to infinity."""
     return _root(lambda B: P / F - _second_moment(B) / _tail(B), 0.0, HIGHEST_CUT)
 
 
@@ -207,7 +206,8 @@ def _highest_scaled(f: float) -> float:
 
 
 def _l1_load(k: float, f: float) -> float:
-    return _tail(_cut(k, f)) / _shortfall(k, f)[1]
+    F, P = _shortfall(k, f)
+    return _tail(_cut(F, P)) / P
 
 
 def _root(function: Callable[[float], float], low: float, high: float) -> float:

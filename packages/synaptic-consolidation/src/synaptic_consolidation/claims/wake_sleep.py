@@ -1,5 +1,6 @@
 """The claims about a day of few-shot learning and the night after it (Figure 3)."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -104,10 +105,12 @@ def slope_after_on_before(night: xr.Dataset, name: str, cycle: int) -> tuple[flo
     Returns
     -------
     tuple
-        The slope, and the one-sided p of a slope of 1 or more.
+        The slope, and the one-sided p of a slope of 1 or more; NaN if memories are all alike.
     """
     before, after = (night[name].sel(cycle=c).values.ravel() for c in (0, cycle))
     known = np.isfinite(before) & np.isfinite(after)
+    if len(np.unique(before[known])) < 2:
+        return math.nan, math.nan
     fit = stats.linregress(before[known], after[known])
     slope, error = float(fit.slope), float(fit.stderr)  # pyright: ignore[reportAttributeAccessIssue]
     return slope, float(stats.t.sf((1 - slope) / error, known.sum() - 2))
@@ -124,6 +127,8 @@ def _weak_gain(setup: WakeSleep, data: xr.Dataset) -> Measurement | None:
         slopes = {c: slope_after_on_before(night, f"robustness_{which}", c)[0] for c in cycles}
         slope, p = slope_after_on_before(night, f"robustness_{which}", last)
         chance, _ = slope_after_on_before(night, f"shuffled_{which}", last)
+        if math.isnan(slope):
+            return None
         holds.append(slope < 1 and p < 0.001)
         values |= {f"{of}, slope after {c:,} cycles": value for c, value in slopes.items()}
         values |= {f"{of}, p": p, f"{of}, slope of shuffled memories": chance}
