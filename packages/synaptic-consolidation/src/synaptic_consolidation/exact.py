@@ -296,7 +296,7 @@ def _interior_point(
     for _ in range(MAXIMUM_STEPS):
         g = np.maximum(A.T @ _balanced(point.p, y), 0)
         bound = float(np.linalg.norm(g))
-        if bound <= SEPARABLE or bound - _margin(X_centred, y, g / bound) <= GAP * bound:
+        if bound <= SEPARABLE or bound - _best(X_centred, y, g / bound)[0] <= GAP * bound:
             return _optimum(X, y, g, bound=bound * scale, norm=2)
         try:
             newton = _Newton(A, C, point)
@@ -341,24 +341,15 @@ def _balanced(
     return p / np.where(y > 0, totals[1], totals[-1]) / 2
 
 
-def _span(
+def _best(
     X: Float[np.ndarray, "patterns inputs"],
     y: Float[np.ndarray, " patterns"],
     w: Float[np.ndarray, " inputs"],
 ) -> tuple[float, float]:
-    """Give the largest input of a negative pattern and the smallest of a positive one."""
+    """Give the margin at the best threshold, in the middle between labels, and this threshold."""
     h = X @ w
-    return float(h[y < 0].max()), float(h[y > 0].min())
-
-
-def _margin(
-    X: Float[np.ndarray, "patterns inputs"],
-    y: Float[np.ndarray, " patterns"],
-    w: Float[np.ndarray, " inputs"],
-) -> float:
-    """Give the margin at the best threshold, which lies in the middle of the span."""
-    low, high = _span(X, y, w)
-    return (high - low) / 2
+    low, high = float(h[y < 0].max()), float(h[y > 0].min())
+    return (high - low) / 2, (low + high) / 2
 
 
 def _optimum(
@@ -374,10 +365,9 @@ def _optimum(
     length = float(np.linalg.norm(w, norm))
     if length > 0:
         w = w / length
-    margin = _margin(X, y, w)
+    margin, threshold = _best(X, y, w)
     if margin <= SEPARABLE * _range(X):
         nan = float("nan")
         return Optimum(False, np.full_like(w, nan), nan, nan, bound, nan)
-    low, high = _span(X, y, w)
     density = float((w > PRUNED * w.max()).mean())
-    return Optimum(True, w, (low + high) / 2, margin, bound, density)
+    return Optimum(True, w, threshold, margin, bound, density)

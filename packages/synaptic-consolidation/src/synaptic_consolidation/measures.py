@@ -59,6 +59,7 @@ def signal_to_noise(
     return margins / (mean_norm(weights, q) * spread)
 
 
+@np.errstate(invalid="ignore", divide="ignore")
 def measure_rows(
     rows: Rows, patterns: Patterns, labels: Labels, f: float
 ) -> dict[str, Float[np.ndarray, " rows"]]:
@@ -73,13 +74,6 @@ def measure_rows(
         `factor_correlations` (NaN for a single factor). Margins of rows without any synapse are
         not finite.
     """
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return _measured(rows, patterns, labels, f)
-
-
-def _measured(
-    rows: Rows, patterns: Patterns, labels: Labels, f: float
-) -> dict[str, Float[np.ndarray, " rows"]]:
     w = rows.weights.astype(float)
     z = rows.factors.shape[1]
     margins = signs(labels) * inputs_of(rows, patterns)

@@ -145,23 +145,16 @@ def _condition(
     by_row |= {"steps": progress.steps, "converged": progress.converged}
     by_row |= _compare(setup, memory, labels, rows)
     names = ROW_MEASURES | OTHERS
-    data = xr.Dataset(labelled("row", by_row, names))
     means = {
         f"mean_{name}": mean_and_sd(values.astype(float))[0] for name, values in by_row.items()
     }
-    data = data.assign(
-        labelled(
-            (), means, {f"mean_{name}": f"{text}, mean over rows" for name, text in names.items()}
-        )
-    )
+    names_of_means = {f"mean_{name}": f"{text}, mean over rows" for name, text in names.items()}
+    data = xr.Dataset(labelled("row", by_row, names) | labelled((), means, names_of_means))
     histogram = histogram_of_weights(rows.weights, rows.living)
     data["histogram"] = ("bin", histogram, {"long_name": "share of synapses by weight"})
     if setup.whole:
-        data["symmetry"] = (
-            (),
-            symmetry(rows.weights),
-            {"long_name": "correlation of w_ij and w_ji"},
-        )
+        about = {"long_name": "correlation of w_ij and w_ji"}
+        data["symmetry"] = ((), symmetry(rows.weights), about)
         journal.reporter.detail(f"recall at load {load:g} with {z} factors")
         curves = tolerances(rows, memory, streams, tests=setup.tests, device=device)
         data = data.merge(describe_curves(curves))

@@ -119,7 +119,7 @@ def sleep(
     streams: Streams,
     device: torch.device,
     journal: Journal,
-    description: str = "asleep",
+    description: str,
 ) -> Night:
     """Replay patterns for so many cycles, with whatever the network answers; note the course.
 

@@ -105,28 +105,15 @@ def curves_at(loads: Float[np.ndarray, " loads"], f: float) -> xr.Dataset:
     )
 
 
-def theory_curves(f: float, points: int | None = None) -> xr.Dataset:
-    """Compute the curves that are drawn beside simulations, up to the critical load.
-
-    Parameters
-    ----------
-    f
-        Activity of the patterns.
-    points
-        Points of every curve, evenly spaced; the last is the critical load. Default: `POINTS`.
-    """
-    return _theory_curves(f, points or POINTS).copy()
+def curves_beside(f: float) -> xr.Dataset:
+    """Give `CURVES` up to the critical load, as `theory_*`, to be drawn beside simulations."""
+    curves = _up_to_the_critical_load(f, POINTS)
+    return curves.rename({name: f"theory_{name}" for name in curves.variables})
 
 
 @functools.lru_cache
-def _theory_curves(f: float, points: int) -> xr.Dataset:
+def _up_to_the_critical_load(f: float, points: int) -> xr.Dataset:
     return curves_at(critical_load(f) * (np.arange(1, points + 1) / points), f)
-
-
-def curves_beside(f: float) -> xr.Dataset:
-    """Give these curves under names, `theory_*`, that can lie beside those of simulations."""
-    curves = theory_curves(f)
-    return curves.rename({name: f"theory_{name}" for name in curves.variables})
 
 
 # --- exact solutions ------------------------------------------------------------------------------

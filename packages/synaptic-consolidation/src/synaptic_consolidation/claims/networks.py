@@ -180,9 +180,8 @@ CLAIMS = [
         statement="One and two factors reach the optimum",
         source="Figure 2, SNR against load",
         published="on the theoretical curves",
-        band="mean margin at least 0.95 of the exact optimum for the same patterns, at every "
-        "load of "
-        "the run; f50 takes the published number of steps, the main command fewer",
+        band="mean margin at least 0.95 of the exact optimum for the same patterns, at every load "
+        "of the run; f50 takes the published number of steps, the main command fewer",
         measure=_optimum,
     ),
     Claim(

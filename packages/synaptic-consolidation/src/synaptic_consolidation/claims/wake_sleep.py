@@ -90,22 +90,10 @@ def _robust(setup: WakeSleep, data: xr.Dataset) -> Measurement | None:
     return Measurement("\n".join(shown), all(holds), values) if holds else None
 
 
-def slope_after_on_before(night: xr.Dataset, name: str, cycle: int) -> tuple[float, float]:
+def _slope(night: xr.Dataset, name: str, cycle: int) -> tuple[float, float]:
     """Give the slope of robustness after so many cycles on that before, over memories of all seeds.
 
-    Parameters
-    ----------
-    night
-        Results of a night.
-    name
-        One of `night.ROBUSTNESS`.
-    cycle
-        Replay cycles.
-
-    Returns
-    -------
-    tuple
-        The slope, and the one-sided p of a slope of 1 or more; NaN if memories are all alike.
+    And the one-sided p of a slope of 1 or more; both are NaN if memories are all alike.
     """
     before, after = (night[name].sel(cycle=c).values.ravel() for c in (0, cycle))
     known = np.isfinite(before) & np.isfinite(after)
@@ -124,9 +112,9 @@ def _weak_gain(setup: WakeSleep, data: xr.Dataset) -> Measurement | None:
     last = int(night["cycle"][-1])
     cycles = [*(cycle for cycle in GAINS if cycle in night["cycle"] and cycle < last), last]
     for which, of in (("min", "weakest neuron"), ("mean", "mean of neurons")):
-        slopes = {c: slope_after_on_before(night, f"robustness_{which}", c)[0] for c in cycles}
-        slope, p = slope_after_on_before(night, f"robustness_{which}", last)
-        chance, _ = slope_after_on_before(night, f"shuffled_{which}", last)
+        slopes = {c: _slope(night, f"robustness_{which}", c)[0] for c in cycles}
+        slope, p = _slope(night, f"robustness_{which}", last)
+        chance, _ = _slope(night, f"shuffled_{which}", last)
         if math.isnan(slope):
             return None
         holds.append(slope < 1 and p < 0.001)
@@ -192,8 +180,8 @@ CLAIMS = [
         published="neural 0.13 to 0.30 (M = 500), 0.18 to 0.43 (M = 200); synaptic 0.25 to 0.59, "
         "0.20 to 0.79",
         band="each within 10 % (other sizes: after at least 1.7 times before); neural in "
-        "wrong bits per "
-        "active neuron (activity kept), synaptic on one factor, relative to the mean surviving one",
+        "wrong bits per active neuron (activity kept), synaptic on one factor, relative to the "
+        "mean surviving one",
         measure=_robust,
     ),
     Claim(

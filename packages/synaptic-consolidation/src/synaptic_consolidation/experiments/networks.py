@@ -25,6 +25,8 @@ else:
 Activity = Annotated[float, Between(LOWEST_ACTIVITY, 1 - LOWEST_ACTIVITY)]
 HIGHEST_LOAD = 100
 Loads = Annotated[tuple[Annotated[float, Above(0, HIGHEST_LOAD)], ...], Distinct()]
+Factors = Annotated[tuple[Annotated[int, Between(1, MOST_FACTORS)], ...], Distinct()]
+Steps = Annotated[int, Between(1, 10**9)]
 Tests = Annotated[int, Between(1, 10_000)]
 
 
@@ -69,13 +71,11 @@ class Networks(RandomPatterns):
     conditions: ClassVar = ("seed", "load", "factors")
     quick: ClassVar = {"n": 100, "loads": (0.08, 0.33), "max_steps": 20_000, "tests": 5}
 
-    factors: Annotated[tuple[Annotated[int, Between(1, MOST_FACTORS)], ...], Distinct()] = (
-        *(1, 2, 3, 4),
-    )
+    factors: Factors = (1, 2, 3, 4)
     """Numbers of factors z."""
     rows: Annotated[int, Between(1, MOST_NEURONS)] | None = None
     """Only the first neurons learn; recall needs all. Default: all."""
-    max_steps: Annotated[int, Between(1, 10**9)] | None = 100_000
+    max_steps: Steps | None = 100_000
     """Limit of steps; none: the paper's, 12500 to 15000 per pattern."""
     beta: Annotated[float, Above(0)] = 100.0
     """How much replay favours patterns near the threshold."""
@@ -132,5 +132,5 @@ class F50(Networks):
     """Neurons N."""
     loads: Loads = LOADS
     """Loads M / N."""
-    max_steps: Annotated[int, Between(1, 10**9)] | None = None
+    max_steps: Steps | None = None
     """Limit of steps. Default: the paper's, 12500 to 15000 per pattern."""

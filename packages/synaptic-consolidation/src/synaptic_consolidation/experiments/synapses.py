@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from sharpwave_shared import lazy
 from sharpwave_shared.errors import InvalidInputError, ParameterError, SharpwaveError
 from sharpwave_shared.experiment import Experiment, Job, Options
-from sharpwave_shared.parameters import (
-    Above,
-    AtLeast,
-    Between,
-    Distinct,
-    Parameters,
-    Positional,
-)
+from sharpwave_shared.parameters import Above, AtLeast, Between, Distinct, Parameters, Positional
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -27,6 +20,7 @@ else:
 
 MOST_FACTORS = 100
 """Of synapses that fluctuate."""
+Factors = Annotated[tuple[Annotated[int, Between(1, MOST_FACTORS)], ...], Distinct()]
 KAUFMAN_HOURS = 0.5
 """Hours between the times of Kaufman et al. 2012 that are analysed."""
 
@@ -82,9 +76,7 @@ class SynNoise(Fluctuations, Experiment):
     uses_device: ClassVar = False
     quick: ClassVar = {"synapses": 300, "duration": 300, "bootstraps": 100}
 
-    factors: Annotated[tuple[Annotated[int, Between(1, MOST_FACTORS)], ...], Distinct()] = (
-        *(1, 2, 3, 4, 5, 10),
-    )
+    factors: Factors = (1, 2, 3, 4, 5, 10)
     """Numbers of factors z of a synapse."""
     bootstraps: Annotated[int, Between(1, 100_000)] = 1000
     """Curves of variation: of the data, and of resampled populations. Default: the paper's."""
@@ -106,12 +98,11 @@ class SynNoise(Fluctuations, Experiment):
     def compute(self, job: Job) -> xr.Dataset:
         """Simulate and analyse."""
         if job.data is None:
-            job.journal.reporter.say(
-                "no measured spines to compare with: no kaufman_2012.csv found"
-            )
+            told = "no measured spines to compare with: no kaufman_2012.csv found"
+            job.journal.reporter.say(told)
+        factors = sorted(self.factors)
         return synapses.compare(
-            *(sorted(self.factors), job.seeds, self, job.data, self.bootstraps),
-            *(job.journal, job.seed),
+            factors, job.seeds, self, job.data, self.bootstraps, job.journal, job.seed
         )
 
 
@@ -131,9 +122,7 @@ class AnalyzeSpines(SynNoise):
     """Whether the first line of FILE names the times. Default: as it looks."""
     index: bool | None = None
     """Whether the first column of FILE names the synapses. Default: as it looks."""
-    factors: Annotated[tuple[Annotated[int, Between(1, MOST_FACTORS)], ...], Distinct()] = (
-        *(1, 2, 3, 4, 5),
-    )
+    factors: Factors = (1, 2, 3, 4, 5)
     """Numbers of factors z of the synapses to compare with."""
 
     def check(self) -> None:

@@ -62,6 +62,12 @@ def legend_of_all(figure: Figure) -> None:
     figure.legend(list(handles.values()), list(handles), loc="outside right center")
 
 
+def under(prefix: str, data: xr.Dataset) -> xr.Dataset:
+    """Give the variables whose names begin like this, without the beginning; maybe none."""
+    names = [str(name) for name in data.variables if str(name).startswith(prefix)]
+    return data[names].rename({name: name.removeprefix(prefix) for name in names})
+
+
 def seeds_of(data: xr.Dataset) -> str:
     """Say which seeds there are."""
     return name_seeds(data["seed"].values.tolist())

@@ -136,11 +136,8 @@ def _signal_to_noise(setup: Networks, data: xr.Dataset) -> Figure:
     caption(
         figure,
         "Margins relative to norms $q$, min $yh$ / (mean of $w^q$)$^{1/q}$ "
-        "$[Nf(1-f)]^{1/2}$, and to "
-        "the largest of all $z$. Full colour: $q$ = 2/$z$, the norm for which $z$ factors "
-        "should be "
-        "best. "
-        f"Bars: {_about_rows(setup, data)}",
+        "$[Nf(1-f)]^{1/2}$, and to the largest of all $z$. Full colour: $q$ = 2/$z$, the norm for "
+        f"which $z$ factors should be best. Bars: {_about_rows(setup, data)}",
     )
     return figure
 
@@ -168,9 +165,8 @@ def _margin(setup: Networks, data: xr.Dataset) -> Figure:
     common.legend_of_all(figure)
     caption(
         figure,
-        f"Margins relative to what {FLIPPED:.0%} of flipped bits, or noise on weights, change "
-        f"h by. "
-        f"Points: {_about_rows(setup, data)} Lines: {_about_theory(setup)}.",
+        f"Margins relative to what {FLIPPED:.0%} of flipped bits, or noise on weights, change h "
+        f"by. Points: {_about_rows(setup, data)} Lines: {_about_theory(setup)}.",
     )
     return figure
 
@@ -214,9 +210,8 @@ def _weights(setup: Networks, data: xr.Dataset) -> Figure:
     common.legend_of_all(figure)
     caption(
         figure,
-        "Weights that survive (top), and all (bottom), in bins of a tenth of a decade; "
-        "pruned ones, "
-        f"whose weight is 0, are on the left. {_about_networks(setup, data)}",
+        "Weights that survive (top), and all (bottom), in bins of a tenth of a decade; pruned "
+        f"ones, whose weight is 0, are on the left. {_about_networks(setup, data)}",
     )
     return figure
 

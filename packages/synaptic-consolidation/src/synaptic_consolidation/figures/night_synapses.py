@@ -206,9 +206,8 @@ def _weights(setup: WakeSleep, night: xr.Dataset) -> Figure:
     common.legend_of_all(figure)
     caption(
         figure,
-        "Weights that survive (left), and all (right), in bins of a tenth of a decade; "
-        "pruned ones, "
-        f"whose weight is 0, are on the left. {about_night(setup, night)}",
+        "Weights that survive (left), and all (right), in bins of a tenth of a decade; pruned "
+        f"ones, whose weight is 0, are on the left. {about_night(setup, night)}",
     )
     return figure
 
@@ -230,7 +229,7 @@ def _pruning(setup: WakeSleep, night: xr.Dataset) -> Figure:
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3)
     caption(
         figure,
-        f"Synapses in bins of equal width, by their weight in the evening. "
+        "Synapses in bins of equal width, by their weight in the evening. "
         f"{about_night(setup, night)}",
     )
     return figure

@@ -126,9 +126,8 @@ def _tolerance(setup: Networks, data: xr.Dataset) -> Figure:
     common.legend_of_all(figure)
     caption(
         figure,
-        "The noise at which recall is nearest to 1/2: left, bits of the cue are flipped; "
-        "right, Gaussian "
-        f"noise is added to one factor of surviving synapses. {_about(setup, data)}"
+        "The noise at which recall is nearest to 1/2: left, bits of the cue are flipped; right, "
+        f"Gaussian noise is added to one factor of surviving synapses. {_about(setup, data)}"
         f"{common.about_arrows(*everything)}",
     )
     return figure

@@ -70,20 +70,15 @@ def _shown(data: xr.Dataset) -> list[_Shown]:
     measured = _measured(data)
     if measured is not None:
         line = {"color": "black", "linewidth": 2.2}
-        shown.append(_Shown(_name(data), measured, data.attrs["hours"], line, measured=True))
+        shown.append(
+            _Shown(data.attrs["recording"], measured, data.attrs["hours"], line, measured=True)
+        )
     return shown
 
 
 def _measured(data: xr.Dataset) -> xr.Dataset | None:
     """Give the results of the recording, if there is one, under the names of simulations."""
-    names = [str(name) for name in data.variables if str(name).startswith("measured_")]
-    if not names:
-        return None
-    return data[names].rename({name: name.removeprefix("measured_") for name in names})
-
-
-def _name(data: xr.Dataset) -> str:
-    return data.attrs["recording"]
+    return common.under("measured_", data) if "recording" in data.attrs else None
 
 
 def _logarithmic(axes: Axes, which: str) -> None:
@@ -187,7 +182,9 @@ def _slopes(data: xr.Dataset) -> Figure:
             linewidth=1,
         )
         if (measured := _measured(at)) is not None:
-            handles[f"{direction}, {_name(data)}"] = _line(axes, measured, "slope_moving", colour)
+            handles[f"{direction}, {data.attrs['recording']}"] = _line(
+                axes, measured, "slope_moving", colour
+            )
     axes.set_ylabel("slope of log |dw| against log w")
     _finish(figure, axes, data, handles, 2)
     caption(figure, f"Changes over 20 min in simulations; {_spread(data)}.")
@@ -212,7 +209,7 @@ def _q_min(data: xr.Dataset) -> Figure:
         handles["median"] = axes.plot(z, np.nanmedian(seeds, axis=1), **look)[0]
         about = common.seeds_of(data)
     if (measured := _measured(data)) is not None:
-        handles[f"{_name(data)} ± s.d."] = _line(axes, measured, "q_min", "black")
+        handles[f"{data.attrs['recording']} ± s.d."] = _line(axes, measured, "q_min", "black")
     axes.set(ylim=(0, None), ylabel=Q_MIN)
     _finish(figure, axes, data, handles, 3)
     caption(figure, f"Exponent of the norm that varies least over time; {about}.")
@@ -286,9 +283,8 @@ def _variation(data: xr.Dataset, shown: list[_Shown]) -> Figure:
     )
     if shown[-1].measured:
         text += (
-            " Band: standard deviation. $R^2$: of all measured curves, explained by the mean "
-            "one of "
-            "a simulation."
+            " Band: standard deviation. $R^2$: of all measured curves, explained by the mean one "
+            "of a simulation."
         )
     caption(figure, text)
     return figure

@@ -37,9 +37,8 @@ load on."""
 
 
 def curves_of(data: xr.Dataset) -> xr.Dataset:
-    """Give the curves that lie beside results, as those of `optima.theory_curves`."""
-    names = [str(name) for name in data.variables if str(name).startswith("theory_")]
-    return data[names].rename({name: name.removeprefix("theory_") for name in names})
+    """Give the curves that lie beside results: `optima.CURVES`."""
+    return common.under("theory_", data)
 
 
 def draw_margin_theory(axes: Axes, curves: xr.Dataset, factors: int) -> None:

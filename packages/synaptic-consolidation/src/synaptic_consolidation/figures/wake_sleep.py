@@ -78,7 +78,7 @@ def _rasters(setup: WakeSleep, night: xr.Dataset) -> Figure:
         active, currents = (first[name].sel(sleep=time).values[:, order] for name in names)
         currents = currents / currents.std()
         axes.imshow(
-            *(currents.T,),
+            currents.T,
             cmap="Greys",
             vmin=-2.0,
             vmax=4.0,
@@ -95,16 +95,15 @@ def _rasters(setup: WakeSleep, night: xr.Dataset) -> Figure:
         axes.axvline(RASTER_CALM, color="black", linewidth=0.8, linestyle=":")
         axes.set(title=label, ylabel="neuron", xlim=(0, RASTER_STEPS), ylim=(0, len(order)))
     panels[1].set_xlabel("time (steps)")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=2, markerscale=4)
+    handles = panels[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper center", ncols=2, markerscale=4)
     caption(
         figure,
         f"Activity (dots) and the inputs that it causes (grey, darker: higher) of {len(order)} of "
         f"{setup.n} neurons, sorted by the first cue that they are active in. Every {RASTER_CUE} "
         f"steps another memory is the cue; from step {RASTER_CALM} on (dotted) noise on one factor "
         f"of all synapses, of a s.d. of {RASTER_NOISE:g} mean factors, is drawn anew in every "
-        f"step. "
-        f"{about_night(setup, night, first=True)}",
+        f"step. {about_night(setup, night, first=True)}",
     )
     return figure
 
@@ -133,8 +132,8 @@ def _tolerance(setup: WakeSleep, night: xr.Dataset) -> Figure:
         axes.set_xlim(-0.7, len(kinds) - 0.3)
         axes.margins(y=0.12)
         axes.set(ylim=(0, None), ylabel=f"maximal noise\n({common.noise_axis(kinds[0])})")
-    handles, labels = panels[NOISE[0]].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=2)
+    handles = panels[NOISE[0]].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper center", ncols=2)
     caption(
         figure,
         f"Recall, and the noise at which it is nearest to 1/2; {setup.tests} tests per level; "
@@ -226,8 +225,7 @@ def _selectivity(setup: WakeSleep, night: xr.Dataset) -> Figure:
         "Familiar patterns (memories) and novel ones (permutations of these). Left: inputs sorted "
         "for each neuron, mean over neurons. Others: sparseness of the inputs "
         "$\\Sigma_j w_{ij}\\xi_j$, and of responses max($h$, 0) and $h$ > 0; quartiles over "
-        "neurons that "
-        "respond at all. 0: the same response to all patterns, 1: to a single one. "
+        "neurons that respond at all. 0: the same response to all patterns, 1: to a single one. "
         f"{about_night(setup, night)}",
     )
     return figure
