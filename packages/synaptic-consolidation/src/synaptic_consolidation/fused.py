@@ -160,7 +160,8 @@ def _advance(u, living, state, patterns, labels, eta, eta_theta, beta, norm, err
     state[1] = mean
 
 
-def _responses_of(X, w, theta, h):
+@jit
+def _responses(X, w, theta, h):
     """H = X w - theta, four patterns at a time, so that w is read once for all."""
     M, n = X.shape
     number = w.dtype.type
@@ -185,7 +186,8 @@ def _responses_of(X, w, theta, h):
         m += 1
 
 
-def _combination_of(X, c, chosen, count, g):
+@jit
+def _combine(X, c, chosen, count, g):
     """G = sum c_i X[chosen_i], four patterns at a time."""
     n = g.size
     number = g.dtype.type
@@ -205,7 +207,3 @@ def _combination_of(X, c, chosen, count, g):
         for j in range(n):
             g[j] += cp * number(X[p, j])
         i += 1
-
-
-_responses = jit(_responses_of)
-_combine = jit(_combination_of)

@@ -62,14 +62,11 @@ class Pairs:
         |dw|.
     synapse
         Row that each pair comes from.
-    synapses
-        Number of rows.
     """
 
     size: Float[np.ndarray, " pairs"]
     change: Float[np.ndarray, " pairs"]
     synapse: Int[np.ndarray, " pairs"]
-    synapses: int
 
 
 @dataclass(frozen=True)
@@ -86,11 +83,6 @@ class NormVariation:
 
     exponents: Float[np.ndarray, " exponents"]
     curves: Float[np.ndarray, "curves exponents"]
-
-    @property
-    def rescaled(self) -> Float[np.ndarray, "curves exponents"]:
-        """Every curve, rescaled to [0, 1]."""
-        return rescale(self.curves)
 
     @property
     def minima(self) -> Float[np.ndarray, " curves"]:
@@ -335,7 +327,7 @@ def pairs(
     change = flat[places + lag] - size
     change = change if direction == "growth" else -change
     known = change > 0
-    found = Pairs(size[known], change[known], places[known] // times, len(weights))
+    found = Pairs(size[known], change[known], places[known] // times)
     if len(found.size) < FEWEST_PAIRS:
         raise ParameterError(
             *(f"{direction} over {lag} columns", f"{len(found.size)} pairs"),
@@ -400,8 +392,7 @@ def resample(found: Pairs, counts: UInt8[np.ndarray, " synapses"]) -> Pairs:
     Synapses are drawn, not pairs: those of one synapse are not independent.
     """
     drawn = np.repeat(np.arange(len(found.size)), counts[found.synapse])
-    values = (found.size[drawn], found.change[drawn], found.synapse[drawn])
-    return Pairs(*values, found.synapses)
+    return Pairs(found.size[drawn], found.change[drawn], found.synapse[drawn])
 
 
 def bootstrap_slopes(

@@ -252,7 +252,7 @@ def analyse(
     counts = spines.draw_counts(len(weights), SLOPE_BOOTSTRAPS, streams.numpy("bootstrap"))
     living = spines.population(weights)
     norms = spines.norm_variation(living, bootstraps, streams.numpy("curves"))
-    rescaled = norms.rescaled
+    rescaled = spines.rescale(norms.curves)
     curve, curve_sd = mean_and_sd(rescaled)
     numbers = {
         "synapses": len(living),

@@ -21,8 +21,6 @@ KINDS = {
     "surviving": "one factor, surviving\nsynapses only",
 }
 """Kinds of noise."""
-NEURAL_NOISE = "wrong bits per active neuron"
-SYNAPTIC_NOISE = "noise s.d. / mean factor"
 HIGHEST = "beyond the highest level tried"
 LIGHT = 0.35
 """Opacity of what is shown beside the main thing."""
@@ -114,7 +112,7 @@ class Maxima(NamedTuple):
 
 def noise_axis(kind: str) -> str:
     """Name the axis of a kind of noise, with its unit."""
-    return NEURAL_NOISE if kind in NEURAL else SYNAPTIC_NOISE
+    return "wrong bits per active neuron" if kind in NEURAL else "noise s.d. / mean factor"
 
 
 def noise_unit(kind: str, f: float) -> float:
