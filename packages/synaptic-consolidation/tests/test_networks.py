@@ -14,7 +14,7 @@ from synaptic_consolidation.networks import OTHERS, limit_of_steps, memory_of, r
 from synaptic_consolidation.recall import KINDS
 from synaptic_consolidation.theory import critical_load
 
-TINY = Networks(n=30, loads=(0.2,), factors=(1, 2), max_steps=3000, tests=2, optima=3)
+TINY = Networks(n=30, loads=(0.2,), factors=(1, 2), max_steps=3000, tests=1, optima=3)
 PER_ROW = {*ROW_MEASURES, *OTHERS}
 
 

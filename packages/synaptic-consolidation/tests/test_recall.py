@@ -1,6 +1,7 @@
 """Recall against a plain loop, kinds of noise, and how tolerances are found."""
 
 import math
+import statistics
 from collections.abc import Callable
 from typing import Any
 
@@ -82,7 +83,7 @@ def test_recall_of_states_that_go_round(n: int, steps: int) -> None:
 # Levels
 
 
-def search(recalls: np.ndarray, tests: int = 1) -> tuple[Curve, list[int]]:
+def search(recalls: np.ndarray) -> tuple[Curve, list[int]]:
     levels = np.linspace(0, 0.49, len(recalls))
     tried: list[int] = []
 
@@ -92,7 +93,7 @@ def search(recalls: np.ndarray, tests: int = 1) -> tuple[Curve, list[int]]:
         return float(recalls[index]), 1 - float(recalls[index])
 
     def of_tests(one: Callable[[int], tuple[float, float]]) -> np.ndarray:
-        return np.array([one(test) for test in range(tests)])
+        return np.array([one(0)])
 
     return module._curve(levels, trial, of_tests), tried
 
@@ -138,6 +139,24 @@ def test_few_levels_are_tried() -> None:
     assert curve.maximum == curve.level[37]
 
 
+def spread(*crossings: float) -> float:
+    """Give the s.d. of tests whose recall falls evenly, and crosses 1/2 at these levels."""
+
+    def trial(test: int, level: float) -> tuple[float, float]:
+        return max(0.0, 1 - level / (2 * crossings[test])), 0.0
+
+    def of_tests(one: Callable[[int], tuple[float, float]]) -> np.ndarray:
+        return np.array([one(test) for test in range(len(crossings))])
+
+    return module._curve(LEVELS, trial, of_tests).sd
+
+
+def test_the_spread_over_tests() -> None:
+    assert spread(0.1, 0.13, 0.2) == pytest.approx(statistics.stdev([0.1, 0.13, 0.2]))
+    assert math.isnan(spread(0.1))
+    assert math.isnan(spread(0.1, 0.6))  # one crosses it at no level
+
+
 # Networks
 
 
@@ -171,7 +190,7 @@ def hebbian(n: int = 60, count: int = 4, f: float = 0.5, z: int = 2) -> tuple[Ro
     return rows, Memory(patterns, patterns, patterns, f)
 
 
-def measure(rows: Rows, memory: Memory, *kinds: str, seed: int = 0, tests: int = 3) -> Any:
+def measure(rows: Rows, memory: Memory, *kinds: str, seed: int = 0, tests: int = 2) -> Any:
     return tolerances(
         rows, memory, Streams(seed), tests=tests, device=CPU, kinds=kinds or (*NEURAL, *SYNAPTIC)
     )
