@@ -24,7 +24,6 @@ from synaptic_consolidation.experiments.wake_sleep import WakeSleep
 from synaptic_consolidation.figures import common
 from synaptic_consolidation.figures.night_synapses import night_synapse_figures
 from synaptic_consolidation.figures.noise import noise_figures
-from synaptic_consolidation.figures.theory import curves_of
 from synaptic_consolidation.figures.wake_sleep import RASTER_LOOKS
 from synaptic_consolidation.learning import Progress
 from synaptic_consolidation.model import Rows
@@ -228,7 +227,7 @@ def test_points_are_means_over_the_rows_of_all_seeds(figure: str, panel: int, na
 
 def test_theory_lies_beside_the_points() -> None:
     _, figures = drawn("sparse")
-    curves = curves_of(curves_beside(0.25))
+    curves = common.under("theory_", curves_beside(0.25))
     neural, synaptic = figures["margin"].axes
     assert neural.get_yscale() == "log"
     for axes, label, expected in (

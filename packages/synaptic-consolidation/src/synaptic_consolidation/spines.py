@@ -25,6 +25,8 @@ Weights = Float[np.ndarray, "synapses times"]
 Counts = UInt8[np.ndarray, "bootstraps synapses"]
 Direction = Literal["growth", "shrinkage"]
 Method = Literal["moving", "binned", "power", "raw"]
+DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
+METHODS: tuple[Method, ...] = get_args(Method)
 
 EXPONENTS: Float[np.ndarray, " exponents"] = np.arange(1, 45) / 10
 """The norms q whose variation is taken: 0.1 to 4.4."""
@@ -314,9 +316,8 @@ def pairs(
     ParameterError
         If `lag` or `direction` is out of range, or there are too few pairs for a moving average.
     """
-    if direction not in get_args(Direction):
-        allowed = ", ".join(get_args(Direction))
-        raise ParameterError("direction", direction, f"one of {allowed}")
+    if direction not in DIRECTIONS:
+        raise ParameterError("direction", direction, f"one of {', '.join(DIRECTIONS)}")
     times = weights.shape[1]
     if not 1 <= lag < times:
         raise ParameterError("lag", lag, f"1 to {times - 1} (of {times} times)")
@@ -381,8 +382,7 @@ def slope(found: Pairs, method: Method = "moving") -> float:
     if method == "raw":
         return _line(found.size, found.change)
     if method != "power":
-        allowed = ", ".join(get_args(Method))
-        raise ParameterError("method", method, f"one of {allowed}")
+        raise ParameterError("method", method, f"one of {', '.join(METHODS)}")
     return _power_law(np.log(found.size), found.change)
 
 

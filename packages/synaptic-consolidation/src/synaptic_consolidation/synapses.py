@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import get_args
 
 import numpy as np
 import xarray as xr
@@ -21,11 +20,8 @@ from synaptic_consolidation import spines
 from synaptic_consolidation.experiments.synapses import KAUFMAN_HOURS, Fluctuations
 from synaptic_consolidation.fluctuations import simulate
 from synaptic_consolidation.measures import combine, labelled
+from synaptic_consolidation.spines import DIRECTIONS, METHODS, Weights
 
-Weights = Float[np.ndarray, "synapses times"]
-
-DIRECTIONS: tuple[spines.Direction, ...] = get_args(spines.Direction)
-METHODS: tuple[spines.Method, ...] = get_args(spines.Method)
 SIMULATED_HOURS = 1 / 6
 """Hours between the samples of a simulation."""
 SHOWN_PAIRS, SHOWN_WINDOWS, SHOWN_CURVES = 2000, 100, 40

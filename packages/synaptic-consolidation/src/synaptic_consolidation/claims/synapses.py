@@ -9,8 +9,6 @@ import xarray as xr
 from sharpwave_shared.claims import Claim, Measurement
 from synaptic_consolidation.experiments.synapses import AnalyzeSpines, SynNoise
 
-Values = np.ndarray
-
 SLOPES = {
     1: {"growth": -0.08, "shrinkage": 0.08},
     2: {"growth": 0.44, "shrinkage": 0.48},
@@ -22,7 +20,7 @@ MEASURED_Q_MIN, MEASURED_Q_MIN_SD = 1.0854, 0.4301
 R_SQUARED = {1: -0.925, 2: 0.667, 3: 0.642, 4: 0.447, 5: 0.250}
 
 
-def _simulated(data: xr.Dataset, values: xr.DataArray) -> dict[int, Values]:
+def _simulated(data: xr.Dataset, values: xr.DataArray) -> dict[int, np.ndarray]:
     """Collect a quantity of the simulations: for each z, in ascending order, that of every seed.
 
     Those of which too few synapses live are left out; what else is NaN lies in no claim's band.
@@ -35,7 +33,7 @@ def _simulated(data: xr.Dataset, values: xr.DataArray) -> dict[int, Values]:
     return found
 
 
-def _over_seeds(values: Values) -> str:
+def _over_seeds(values: np.ndarray) -> str:
     """Show a mean, and the range if there are several seeds."""
     if len(values) == 1:
         return f"{values[0]:.2f}"

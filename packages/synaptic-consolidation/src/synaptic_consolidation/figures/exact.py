@@ -19,7 +19,6 @@ from synaptic_consolidation.figures.theory import (
     LOAD,
     NAMES,
     NO_SOLUTION,
-    curves_of,
     draw_density_theory,
     draw_margin_theory,
 )
@@ -84,7 +83,7 @@ def _margin(setup: Exact, data: xr.Dataset) -> Figure:
     figure, panels = common.subplots(1, count, figsize=(3.6 * count, 3.2))
     right = 1.06 * max(setup.loads)
     for axes, factors in zip(panels, NORMS, strict=False):
-        draw_margin_theory(axes, curves_of(data), factors)
+        draw_margin_theory(axes, common.under("theory_", data), factors)
         highest = _plot_points(axes, setup, data, factors, "margin")
         axes.set(xlim=(0, right), ylim=(0, 1.1 * highest or None), title=NAMES[factors])
         axes.legend()
@@ -116,7 +115,7 @@ def _plot_solved(axes: Axes, setup: Exact, data: xr.Dataset) -> None:
 
 def _density(setup: Exact, data: xr.Dataset) -> Figure:
     figure, axes = common.subplots(figsize=(5.2, 3.6))
-    curves = curves_of(data)
+    curves = common.under("theory_", data)
     draw_density_theory(axes, curves)
     highest = max(_plot_points(axes, setup, data, factors, "density") for factors in NORMS)
     right = max(axes.get_xlim()[1], 1.06 * max(setup.loads))

@@ -14,7 +14,6 @@ from synaptic_consolidation.figures.noise import noise_figures
 from synaptic_consolidation.figures.theory import (
     LOAD,
     NO_SOLUTION,
-    curves_of,
     draw_density_theory,
     draw_margin_theory,
     draw_synaptic_theory,
@@ -145,7 +144,7 @@ def _signal_to_noise(setup: Networks, data: xr.Dataset) -> Figure:
 def _margin(setup: Networks, data: xr.Dataset) -> Figure:
     """Draw margins relative to the norms 2 and 1, those of neural and of synaptic noise."""
     figure, (neural, synaptic) = common.subplots(1, 2, figsize=(8.8, 3.3))
-    curves = curves_of(data)
+    curves = common.under("theory_", data)
     unit = np.sqrt(FLIPPED * setup.f)
     scaled = data.assign(neural_snr=data["margin"].where(data["margin"] > 0) / unit)
     draw_margin_theory(neural, curves.assign(l2_margin=curves["l2_margin"] / unit), 1)
@@ -173,7 +172,7 @@ def _margin(setup: Networks, data: xr.Dataset) -> Figure:
 
 def _density(setup: Networks, data: xr.Dataset) -> Figure:
     figure, axes = common.subplots(figsize=(5.6, 3.7))
-    curves, right = curves_of(data), _load_limit(setup)
+    curves, right = common.under("theory_", data), _load_limit(setup)
     draw_density_theory(axes, curves)
     _, high = _plot_points(axes, setup, data, "density")
     critical = float(curves["load"][-1])

@@ -15,8 +15,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from sharpwave_shared.plotting import caption
 from synaptic_consolidation.experiments.synapses import SynNoise
 from synaptic_consolidation.figures import common
-from synaptic_consolidation.spines import SIMULATED_LAG
-from synaptic_consolidation.synapses import DIRECTIONS, SHOWN_PAIRS, SIMULATED_HOURS
+from synaptic_consolidation.spines import DIRECTIONS, SIMULATED_LAG
+from synaptic_consolidation.synapses import SHOWN_PAIRS, SIMULATED_HOURS
 
 COLOURS = {"growth": "C0", "shrinkage": "C1"}
 MARKERS = {"growth": "o", "shrinkage": "s"}

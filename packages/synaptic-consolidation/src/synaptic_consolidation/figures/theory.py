@@ -36,11 +36,6 @@ load on."""
 # --- curves for any axes --------------------------------------------------------------------------
 
 
-def curves_of(data: xr.Dataset) -> xr.Dataset:
-    """Give the curves that lie beside results: `optima.CURVES`."""
-    return common.under("theory_", data)
-
-
 def draw_margin_theory(axes: Axes, curves: xr.Dataset, factors: int) -> None:
     """Draw the largest margin against the load: k of one factor, or rho of two; label the axes."""
     _plot_curve(axes, curves, factors, "margin")
