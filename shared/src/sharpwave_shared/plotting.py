@@ -9,6 +9,7 @@ from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 
@@ -90,6 +91,12 @@ def caption(figure: Figure, text: str) -> None:
     figure.supxlabel(
         "\n".join(textwrap.wrap(text, max(letters, 30))), fontsize=CAPTION_SIZE, color="0.3"
     )
+
+
+def legend_above(figure: Figure, axes: Axes, columns: int = 3, **look: Any) -> None:
+    """Explain above all panels what is drawn in one of them."""
+    handles = axes.get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper center", ncols=columns, **look)
 
 
 def title(figure: Figure, text: str) -> None:

@@ -77,9 +77,9 @@ class Networks(RandomPatterns):
     """Only the first neurons learn; recall needs all. Default: all."""
     max_steps: Steps | None = 100_000
     """Limit of steps; none: the paper's, 12500 to 15000 per pattern."""
-    beta: Annotated[float, Above(0)] = 100.0
+    beta: Annotated[float, Above(0, 1e6)] = 100.0
     """How much replay favours patterns near the threshold."""
-    u0: Annotated[float, Above(0)] = 0.1
+    u0: Annotated[float, Above(0, 1e3)] = 0.1
     """Initial factors are between 0.7 and 1.3 times it."""
     tests: Tests = 20
     """Tests of recall at every level of noise."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from sharpwave_shared import lazy
 from sharpwave_shared.errors import InvalidInputError, ParameterError, SharpwaveError
 from sharpwave_shared.experiment import Experiment, Job, Options
-from sharpwave_shared.parameters import Above, AtLeast, Between, Distinct, Parameters, Positional
+from sharpwave_shared.parameters import Above, Between, Distinct, Parameters, Positional
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -36,15 +36,15 @@ class Fluctuations(Parameters):
     """Time T in units of 10 min, of which a sample is taken each; the last 144 are analysed."""
     dt: Annotated[float, Between(1e-6, 1)] = 5e-3
     """Time step; a whole number of them makes a unit of time."""
-    sigma: Annotated[float, AtLeast(0)] = 0.05
+    sigma: Annotated[float, Between(0, 1e3)] = 0.05
     """Strength s of noise, per square root of time."""
     mixture: Annotated[float, Between(0, 1)] = 0.0
     """Share k of noise that slow factors multiply."""
-    drift: float = 0.1
+    drift: Annotated[float, Between(-1e3, 1e3)] = 0.1
     """Mean b of noise, relative to sigma."""
-    gain: Annotated[float, AtLeast(0)] = 10.0
+    gain: Annotated[float, Between(0, 1e6)] = 10.0
     """Rate of homeostasis."""
-    tau: Annotated[float, Above(0)] = 30.0
+    tau: Annotated[float, Above(0, 1e6)] = 30.0
     """Time constant of slow factors, at least dt."""
 
     def check(self) -> None:
@@ -116,7 +116,7 @@ class AnalyzeSpines(SynNoise):
     missing, 0 for a synapse that is gone."""
     kaufman: bool = False
     """The spines of Kaufman et al. 2012."""
-    hours: Annotated[float, Above(0)] | None = None
+    hours: Annotated[float, Above(0, 1e6)] | None = None
     """Between the columns of FILE. Default: 0.5."""
     header: bool | None = None
     """Whether the first line of FILE names the times. Default: as it looks."""

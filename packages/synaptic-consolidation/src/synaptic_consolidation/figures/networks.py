@@ -241,8 +241,9 @@ def draw_weights(
 def weight_axes(surviving: Axes, everything: Axes) -> None:
     """Label and limit the axes of `draw_weights`."""
     surviving.set_xscale("log")
-    surviving.set(xlim=(1e-3, 10), ylim=(0, None), xlabel="weight $w$ (a.u.)")
-    everything.set(xscale="log", yscale="log", xlim=(1e-41, 10), xlabel="weight $w$ (a.u.)")
+    largest, name = WEIGHT_EDGES[-1], "weight $w$ (a.u.)"
+    surviving.set(xlim=(1e-3, largest), ylim=(0, None), xlabel=name)
+    everything.set(xscale="log", yscale="log", xlim=(1e-41, largest), xlabel=name)
     powers = (-20, -10, 0)
     everything.set_xticks(
         [10.0 ** (sum(PRUNED) / 2), *(10.0**p for p in powers)],

@@ -10,7 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from sharpwave_shared.plotting import caption
+from sharpwave_shared.plotting import caption, legend_above
 from synaptic_consolidation.experiments.wake_sleep import WakeSleep
 from synaptic_consolidation.figures import common
 from synaptic_consolidation.figures.networks import EXPONENTS, draw_weights, weight_axes
@@ -226,7 +226,7 @@ def _pruning(setup: WakeSleep, night: xr.Dataset) -> Figure:
         )
     axes.set(ylim=(-0.03, 1.05), xlabel=r"initial $\log_{10} w$ (s.d. from its mean)")
     axes.set_ylabel("probability of being pruned")
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    legend_above(figure, axes)
     caption(
         figure,
         "Synapses in bins of equal width, by their weight in the evening. "

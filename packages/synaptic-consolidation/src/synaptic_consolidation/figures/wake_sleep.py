@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from scipy.stats import linregress
 
-from sharpwave_shared.plotting import caption
+from sharpwave_shared.plotting import caption, legend_above
 from sharpwave_shared.statistics import mean_and_sd
 from synaptic_consolidation.comparison import KINDS as NOISE
 from synaptic_consolidation.comparison import (
@@ -95,8 +95,7 @@ def _rasters(setup: WakeSleep, night: xr.Dataset) -> Figure:
         axes.axvline(RASTER_CALM, color="black", linewidth=0.8, linestyle=":")
         axes.set(title=label, ylabel="neuron", xlim=(0, RASTER_STEPS), ylim=(0, len(order)))
     panels[1].set_xlabel("time (steps)")
-    handles = panels[0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside upper center", ncols=2, markerscale=4)
+    legend_above(figure, panels[0], 2, markerscale=4)
     caption(
         figure,
         f"Activity (dots) and the inputs that it causes (grey, darker: higher) of {len(order)} of "
@@ -132,8 +131,7 @@ def _tolerance(setup: WakeSleep, night: xr.Dataset) -> Figure:
         axes.set_xlim(-0.7, len(kinds) - 0.3)
         axes.margins(y=0.12)
         axes.set(ylim=(0, None), ylabel=f"maximal noise\n({common.noise_axis(kinds[0])})")
-    handles = panels[NOISE[0]].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside upper center", ncols=2)
+    legend_above(figure, panels[NOISE[0]], 2)
     caption(
         figure,
         f"Recall, and the noise at which it is nearest to 1/2; {setup.tests} tests per level; "
