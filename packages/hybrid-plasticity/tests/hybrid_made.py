@@ -60,6 +60,10 @@ def parameters(configuration: Configuration, seed: int) -> dict[str, np.ndarray]
     return {name: v[0].numpy() for name, v in initialise(configuration, seed).items()}
 
 
+def untrained(configuration: Configuration, seed: int, interval: int = 1) -> Model:
+    return Model(configuration, seed, interval, initialise(configuration, seed))
+
+
 def trained(
     mastered: Mapping[int, list[int]],
     more: int = 0,
@@ -172,7 +176,7 @@ def check(figures: Mapping[str, Figure], *, render: bool = False) -> None:
     """Check that shown axes are labelled and their limits are numbers."""
     for name, figure in figures.items():
         if render:
-            figure.canvas.draw()
+            figure.draw_without_rendering()
         for axes in figure.axes:
             assert np.isfinite([*axes.get_xlim(), *axes.get_ylim()]).all(), name
             if axes.axison and axes.get_label() != "<colorbar>" and axes.get_subplotspec():

@@ -62,7 +62,7 @@ def measure(options: argparse.Namespace, device: torch.device) -> Iterator[dict[
 def _ours(configuration: Configuration, device: torch.device, networks: int) -> Callable[[], None]:
     """Give an iteration of learning, as `train` does it."""
     seeds = list(range(networks))
-    batch = Batch(configuration, seeds, device)
+    batch = Batch([configuration] * networks, seeds, device)
     parameters = initialise(configuration, seeds, device)
     adam = torch.optim.Adam(list(parameters.values()))
     epochs = iter(range(10**9))
@@ -106,7 +106,8 @@ class _Plain:
         self.adam.zero_grad()
         loss.backward()
         self.adam.step()
-        found = self.cells.to("cpu").decode(outputs.detach().cpu().flatten(0, 1))
+        cells = make_cells(self.configuration, [0]).of(0)
+        found = cells.decode(outputs.detach().cpu().flatten(0, 1))
         squared_error(self.configuration, found, drawn.states.cpu().flatten(0, 1)).mean().item()
 
 
@@ -139,7 +140,7 @@ def _products(configuration: Configuration, device: torch.device) -> Callable[[]
 
 def _check(configuration: Configuration, device: torch.device) -> float:
     """Both sides must find the same gradients; give the largest difference, relative to each."""
-    batch, parameters = Batch(configuration, [0], device), initialise(configuration, [0], device)
+    batch, parameters = Batch([configuration], [0], device), initialise(configuration, [0], device)
     batch.draw(1)
     noise = batch.network.states[0, 1:].clone()
     _, gradients = batch.learn(parameters)

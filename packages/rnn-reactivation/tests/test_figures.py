@@ -22,6 +22,7 @@ from rnn_reactivation.experiments.analyze import CONDITIONS, KINDS, Analyze
 from rnn_reactivation.figures.analyze import draw
 from rnn_reactivation.figures.common import COLOURS, pretty
 from rnn_reactivation.figures.direction import CYCLIC
+from rnn_reactivation.figures.noise import noise_figures
 from rnn_reactivation.figures.replay import draw_replay
 from sharpwave_shared.plotting import style
 
@@ -279,8 +280,8 @@ def test_networks_at_rest(task: str) -> None:
     figures = build((experiment, data))
     assert set(figures) == PICTURES[task] | {"variance"}
     check_labels(figures)
-    for figure in figures.values():
-        figure.draw_without_rendering()
+    for name in {"variance", "densities", "activity_densities", "angular_velocity"} & set(figures):
+        figures[name].draw_without_rendering()  # their scales depend on the values
     assert {"0", "–"} <= {t.get_text() for t in figures["variance"].findobj(plt.Text)}
     if task == NAVIGATION:
         assert words(figures["drift"]).count("at rest") == 2
@@ -396,7 +397,9 @@ def test_steps_in_time_are_means_of_blocks(monkeypatch: pytest.MonkeyPatch) -> N
 def test_either_noise_in_what_the_paper_shows() -> None:
     names = ["noisy_unbiased", "uniform-noise_unbiased", "uniform-noise_biased"]
     experiment, data = make(NAVIGATION, names, pictures=[])
-    figure = build((experiment, data))["noise"]
+    with style():
+        figure = noise_figures(experiment, data)["noise"]
+        assert not noise_figures(*make(NAVIGATION, names[1:], pictures=[]))
     assert "uniform, released" in words(figure)
     found = [[bar.get_height() for bar in bars_of(axes)] for axes in figure.axes]
     wanted = []
@@ -412,7 +415,6 @@ def test_either_noise_in_what_the_paper_shows() -> None:
         ]
         wanted.append([float(values.mean()) for values in each])
     assert np.allclose(np.transpose(found), wanted)
-    assert "noise" not in build(make(NAVIGATION, names[1:], pictures=[]))
 
 
 def test_single_seed_has_no_points() -> None:
@@ -464,8 +466,10 @@ def test_trajectories_begin_and_end_where_marked() -> None:
 
 
 def test_columns_are_named_on_top() -> None:
-    figures = build(make(NAVIGATION, [*NAMES, "noisy_unbiased"], kinds=[], pictures=ALL_PICTURES))
-    for name in ("trajectories", "densities", "activity", "activity_densities", "drift"):
+    shown = ["density", "places", "drift", "predicted_drift"]
+    figures = build(make(NAVIGATION, kinds=[], pictures=shown))
+    assert set(figures) == {"densities", "drift"}
+    for name in figures:
         figures[name].draw_without_rendering()
         titles = [axes.title for axes in figures[name].axes if "noise added" in axes.get_title()]
         assert len(titles) == (2 if name == "drift" else 1)
@@ -535,7 +539,7 @@ def test_activity_is_coloured_by_what_is_decoded(task: str) -> None:
     assert frame.get_height() == pytest.approx(np.ptp(panel.get_ylim()))
 
 
-@pytest.mark.parametrize("count", [1, 4])
+@pytest.mark.parametrize("count", [1, 2])
 def test_colour_bars_are_as_long_as_their_labels(count: int) -> None:
     names = [f"mine_{k}" for k in range(count)]
     run = make(NAVIGATION, names, [], [3], ["projection", "projected"])
@@ -707,7 +711,7 @@ def test_many_networks_take_several_pages() -> None:
 
 def test_any_name_can_be_drawn() -> None:
     names = ["a$b$_{", "x" * 200]
-    for figure in build(make(NAVIGATION, names, ["kl", "distance"], pictures=["density"])).values():
+    for figure in build(make(NAVIGATION, names, ["kl"], pictures=["density"])).values():
         figure.draw_without_rendering()
 
 

@@ -22,7 +22,7 @@ SMALL = ["rnn.hidden_size=16", "task.length=12", "trainer.batch_size=6"]
 def test_the_graph_does_what_the_steps_do(name: str) -> None:
     configuration = load_configuration(name, SMALL)
     parameters = initialise(configuration, [0, 1], "cuda")
-    captured, stepwise = (Batch(configuration, [0, 1], "cuda") for _ in range(2))
+    captured, stepwise = (Batch([configuration] * 2, [0, 1], "cuda") for _ in range(2))
     stepwise._captures = False
     for epoch in (1, 2, 3):
         captured.draw(epoch)

@@ -54,7 +54,8 @@ def weights(configuration: Configuration, seed: int = 7) -> dict[str, Tensor]:
 
 
 def written(directory: Path, configuration: Configuration = NAVIGATION, **changes: Tensor) -> Path:
-    write_model(directory, configuration, 7, 300, weights(configuration) | changes)
+    parameters = {name: v[None] for name, v in (weights(configuration) | changes).items()}
+    write_model(directory, Model(configuration, 7, 300, parameters))
     return model_path(directory, 300)
 
 
@@ -76,7 +77,7 @@ def test_networks_are_read_back(configuration: Configuration, tmp_path: Path):
     assert model.parameters.keys() == wanted.keys()
     for name, values in wanted.items():
         assert torch.equal(model.parameters[name], values)
-    cells, own = model.cells, make_cells(configuration, [7]).of(0)
+    cells, own = model.cells(), make_cells(configuration, [7]).of(0)
     if isinstance(cells, PlaceCells):
         assert isinstance(own, PlaceCells)
         assert torch.equal(cells.centres, own.centres)

@@ -89,7 +89,7 @@ def test_losses_and_gradients_are_those_of_automatic_differentiation(
 ):
     configuration = configured(task, **rnn)
     seeds = [3, 8]
-    batch, parameters = Batch(configuration, seeds), initialise(configuration, seeds)
+    batch, parameters = Batch([configuration] * 2, seeds), initialise(configuration, seeds)
     for epoch in (1, 2):  # buffers are used again
         batch.draw(epoch)
         inputs, start = batch.inputs.clone(), batch.start.clone()
@@ -119,7 +119,7 @@ def test_losses_and_gradients_are_those_of_automatic_differentiation(
 def test_what_a_batch_holds(rnn: dict[str, Any], task: str):
     """Trajectories and noise are those of the seed, the epoch and the purpose."""
     configuration = configured(task, sigma2_in=0.04, **rnn)
-    batch = Batch(configuration, [3, 8])
+    batch = Batch([configuration] * 2, [3, 8])
     batch.draw(5)
     kept = batch.inputs.clone()
     for n, seed in enumerate((3, 8)):
@@ -143,7 +143,7 @@ def test_what_a_batch_holds(rnn: dict[str, Any], task: str):
 def test_tests_of_networks(task: str):
     """Loss and decoding error on the test batch, by the plain network."""
     configuration, seeds = configured(task), [3, 8]
-    batch, parameters = Batch(configuration, seeds), initialise(configuration, seeds)
+    batch, parameters = Batch([configuration] * 2, seeds), initialise(configuration, seeds)
     found = batch.test(parameters)
     batch.draw(1)
     batch.learn(parameters)
@@ -179,7 +179,7 @@ def test_networks_side_by_side_are_as_each_alone(rnn: dict[str, Any], task: str)
     loss, gradients = batch.learn(parameters)
     states = batch.network.states
     for n, seed in enumerate(seeds):
-        alone = Batch(configurations[n], [seed])
+        alone = Batch([configurations[n]], [seed])
         alone.draw(1)
         alone_loss, alone_gradients = alone.learn(weights[n])
         assert_equal(batch.true[n], alone.true[0], 0)
@@ -194,7 +194,7 @@ def test_learning_in_single_precision(task: str):
     """The factored error, which is a difference of large sums, is good to float32's precision."""
     configuration = configured(task)
     parameters = initialise(configuration, [3])
-    batch = Batch(configuration, [3])
+    batch = Batch([configuration], [3])
     batch.draw(1)
     noise, inputs = batch.network.states[:, 1:].clone(), batch.inputs.clone()
     start, targets = batch.start.clone(), batch.cells.encode(batch.true.flatten(1, 2))
@@ -323,8 +323,8 @@ def test_sleep_in_chunks_is_one_plain_loop(
     network = plain(model.configuration, of(model.parameters, 0))
     inputs = torch.zeros(steps, count, model.configuration.task.inputs)
     with torch.no_grad():
-        outputs = network(model.cells.encode(drawn.start), inputs, noise[0])
-    wanted = model.cells.decode(outputs.flatten(0, 1)).unflatten(0, (steps, count))
+        outputs = network(model.cells().encode(drawn.start), inputs, noise[0])
+    wanted = model.cells().decode(outputs.flatten(0, 1)).unflatten(0, (steps, count))
     for at_once, lengths in [(3, [3, 3, 3, 1]), (5, [5, 5]), (1, [1] * 10), (100, [10])]:
         monkeypatch.setattr(simulate, "STEPS_AT_ONCE", at_once)
         found, states, decoded = joined(asleep(model, count, steps, 0.3, streams))
@@ -372,9 +372,9 @@ def test_awake_networks_do_their_task_as_in_training(rnn: dict[str, Any], task: 
             fill_with_noise(disturbance, [configuration.rnn.sigma2_in], [generator], kind)
             inputs += disturbance
         with torch.no_grad():
-            outputs = network(model.cells.encode(drawn.start), inputs[0], noise[0])
+            outputs = network(model.cells().encode(drawn.start), inputs[0], noise[0])
         assert_equal(chunk.states @ model.parameters["readout"][0].mT, outputs, 1e-10)
-        wanted = model.cells.decode(outputs.flatten(0, 1)).unflatten(0, (6, count))
+        wanted = model.cells().decode(outputs.flatten(0, 1)).unflatten(0, (6, count))
         assert_equal(chunk.decoded, wanted, 1e-10)
         chunks += 1
     assert chunks == trials
@@ -424,7 +424,7 @@ def test_recordings_of_networks():
     assert torch.equal(found.decoded[:, 30:], decoded[6:])
     assert torch.equal(found.activity[:, 20:], states[6:, :20])
     # What is kept belongs together.
-    again = model.cells.decode(found.activity.flatten(0, 1) @ model.parameters["readout"][0].mT)
+    again = model.cells().decode(found.activity.flatten(0, 1) @ model.parameters["readout"][0].mT)
     torch.testing.assert_close(again, found.meanwhile.flatten(0, 1))
     asleep_ = record(asleep(model, 30, 250, 0.1, Streams(0)))
     assert asleep_.decoded.shape == (250, 30, 2)

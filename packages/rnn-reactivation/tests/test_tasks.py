@@ -494,7 +494,7 @@ def test_results_go_where_they_are_wanted(configuration: Configuration):
 
 @pytest.mark.parametrize("configuration", KINDS)
 def test_several_networks_are_as_each_alone(configuration: Configuration):
-    cells = make_cells(configuration, [3, 8, 5]).to("cpu")
+    cells = make_cells(configuration, [3, 8, 5])
     states = make_trajectories(configuration.task, 6, seeded()).states[:3]
     activations = cells.encode(states)
     assert activations.shape == (3, 6, configuration.task.cells)

@@ -16,17 +16,17 @@ SECTIONS: dict[str, dict[str, Any]] = {
     "rnn": {"hidden_size": 8},
     "trainer": {"n_epochs": 4, "batch_size": 4, "test_every": 2, "save_every": 2},
 }
-NAVIGATION = {**SECTIONS, "task": {"length": 10, "place_cells_num": 12}}
-HEAD_DIRECTION = {**SECTIONS, "task": {"length": 10, "head_direction_cells_num": 12}}
+NAVIGATION = {**SECTIONS, "task": {"length": 3, "place_cells_num": 6}}
+HEAD_DIRECTION = {**SECTIONS, "task": {"length": 3, "head_direction_cells_num": 6}}
 ANALYSIS: dict[str, Any] = {
-    "trajectories": 6,
-    "steps": 30,
-    "samples": 40,
-    "variance_trajectories": 5,
-    "variance_steps": 20,
-    "variance_dropped": 10,
-    "dimension_trajectories": 5,
-    "dimension_steps": 20,
+    "trajectories": 4,
+    "steps": 6,
+    "samples": 10,
+    "variance_trajectories": 3,
+    "variance_steps": 6,
+    "variance_dropped": 2,
+    "dimension_trajectories": 3,
+    "dimension_steps": 4,
 }
 NAME = "no-noise_biased"  # it has all conditions
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -84,11 +83,6 @@ def side_by_side(
         },
         {"budget": budget},
     )
-
-
-def show_table(data: xr.Dataset) -> None:
-    """Print what `side_by_side` gave."""
-    Console(soft_wrap=True, highlight=False).print(comparison_table(data))
 
 
 def comparison_table(data: xr.Dataset) -> Table:

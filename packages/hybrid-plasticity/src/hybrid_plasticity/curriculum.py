@@ -24,7 +24,13 @@ from sharpwave_shared.seeding import check_seed
 LOG_EVERY = 10
 """Iterations that a row of the log sums up."""
 ADAM = {"betas": (0.9, 0.999), "eps": 1e-8}
-OUTCOMES = ("loss", "accuracy", "false_positive_rate", "false_negative_rate")
+OUTCOMES = {
+    "loss": {"long_name": "loss", "units": "nats"},
+    "accuracy": {"long_name": "accuracy"},
+    "false_positive_rate": {"long_name": "false positive rate"},
+    "false_negative_rate": {"long_name": "false negative rate"},
+}
+"""What every iteration gives, as results describe it."""
 
 
 @dataclass(eq=False)
@@ -79,8 +85,15 @@ class Network:
 
     @property
     def columns(self) -> list[str]:
-        """Names of the log's columns."""
-        return log_columns(self.configuration)
+        """Names of the log's columns.
+
+        R, the iterations at R, the means of `OUTCOMES` over the iterations since the last row, then
+        of every parameter norm and variance, or its value if it is a single number.
+        """
+        columns = ["R", "iteration", *OUTCOMES]
+        for name, shape in self.configuration.shapes.items():
+            columns += [name] if shape == () else [f"{name}/norm", f"{name}/variance"]
+        return columns
 
     def ended(self, limits: Limits) -> str | None:
         """Say what ends the training, or None if nothing does yet."""
@@ -131,19 +144,6 @@ class Network:
         for name, value in state.items():
             setattr(self, name, list(value) if isinstance(value, list) else value)
         self.rows = state["rows"].tolist()
-
-
-def log_columns(configuration: Configuration) -> list[str]:
-    """Name the columns of a network's log.
-
-    R, the iterations at R, the means of loss and accuracy and of the false positive and negative
-    rates over the iterations since the last row, then of every parameter norm and variance, or its
-    value if it is a single number.
-    """
-    columns = ["R", "iteration", *OUTCOMES]
-    for name, shape in configuration.shapes.items():
-        columns += [name] if shape == () else [f"{name}/norm", f"{name}/variance"]
-    return columns
 
 
 def flatten(parameters: Parameters) -> Float[Tensor, "networks parameters"]:
@@ -357,44 +357,25 @@ def learned(networks: Sequence[Network], limits: Limits) -> xr.Dataset:
         names = [f"{name}{what}" for name in shapes]
         return np.stack([columns.get(name, unknown) for name in names], 2)
 
+    def about(long_name: str, units: str) -> dict[str, str]:
+        return {"long_name": long_name, "units": units}
+
     each, logged = ("seed", "interval"), ("seed", "row")
-    names = {
-        "loss": ("loss", {"units": "nats"}),
-        "accuracy": ("accuracy", {}),
-        "false_positive_rate": ("false positive rate", {}),
-        "false_negative_rate": ("false negative rate", {}),
-    }
-    about = {"units": "iterations"}
+    far = [len(network.mastered) for network in networks]
+    iterations = [network.iteration for network in networks]
+    count = networks[0].configuration.parameter_count
+    ended = [network.ended(limits) or "the time limit" for network in networks]
     return xr.Dataset(
         {
-            "mastered": (each, mastered, {"long_name": "iterations to master R", **about}),
-            "mastered_intervals": (
-                "seed",
-                [len(network.mastered) for network in networks],
-                {"long_name": "largest R mastered", "units": "scenes"},
-            ),
-            "iterations": (
-                "seed",
-                [network.iteration for network in networks],
-                {"long_name": "iterations in all", **about},
-            ),
-            "parameter_count": (
-                (),
-                networks[0].configuration.parameter_count,
-                {"long_name": "learned parameters"},
-            ),
-            "ended": (
-                "seed",
-                [network.ended(limits) or "the time limit" for network in networks],
-                {"long_name": "why training ended"},
-            ),
-            "R": (logged, columns["R"], {"long_name": "interval R", "units": "scenes"}),
-            "iteration": (logged, columns["iteration"], {"long_name": "iterations at R", **about}),
+            "mastered": (each, mastered, about("iterations to master R", "iterations")),
+            "mastered_intervals": ("seed", far, about("largest R mastered", "scenes")),
+            "iterations": ("seed", iterations, about("iterations in all", "iterations")),
+            "parameter_count": ((), count, {"long_name": "learned parameters"}),
+            "ended": ("seed", ended, {"long_name": "why training ended"}),
+            "R": (logged, columns["R"], about("interval R", "scenes")),
+            "iteration": (logged, columns["iteration"], about("iterations at R", "iterations")),
         }
-        | {
-            name: (logged, columns[name], {"long_name": text, **units})
-            for name, (text, units) in names.items()
-        }
+        | {name: (logged, columns[name], words) for name, words in OUTCOMES.items()}
         | {
             name: (
                 (*logged, "parameter"),

@@ -6,7 +6,7 @@ Positions have two dimensions (m), bearings one (rad); measures of bearings are 
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from rnn_reactivation.density import CircularDensity, Density, KernelDensity
@@ -109,19 +109,11 @@ class Field(NamedTuple):
     predicted
         What Langevin dynamics would show: half the covariance of displacements times the gradient
         of the logarithm of the awake density.
-    seen
-        Where there were enough outputs.
     """
 
     places: Float[Tensor, "places 2"]
     drift: Float[Tensor, "places 2"]
     predicted: Float[Tensor, "places 2"]
-    seen: Bool[Tensor, " places"]
-
-    @property
-    def agreement(self) -> float:
-        """Cosine between the two fields; see `cosine`."""
-        return cosine(self.drift, self.predicted)
 
 
 def drift_field(
@@ -164,12 +156,11 @@ def drift_field(
     sums = torch.zeros(parts**2, 2, dtype=torch.float64).index_add_(0, cell, moved[inside])
     axis = (torch.arange(parts, dtype=torch.float64) + 0.5) / parts - 0.5
     places = torch.cartesian_prod(axis, axis) * extent
-    seen = counts >= least
-    drift = torch.where(seen[:, None], sums / counts[:, None], torch.nan)
+    drift = torch.where(counts[:, None] >= least, sums / counts[:, None], torch.nan)
     spread = moved - moved.mean(0)
     covariance = spread.mT @ spread / (len(spread) - 1)
     predicted = log_gradient(awake, places, extent / parts / 2) @ covariance / 2
-    return Field(places, drift, predicted, seen)
+    return Field(places, drift, predicted)
 
 
 def cosine(drift: Float[Tensor, "places 2"], predicted: Float[Tensor, "places 2"]) -> float:

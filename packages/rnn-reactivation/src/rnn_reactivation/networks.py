@@ -57,10 +57,9 @@ class Model:
         seed = check_seed(seed)
         return cls(configuration, seed, 0, initialise(configuration, [seed]))
 
-    @property
-    def cells(self) -> Cells:
-        """Its output cells."""
-        return make_cells(self.configuration, [self.seed]).of(0)
+    def cells(self, device: torch.device | str = "cpu") -> Cells:
+        """Give its output cells."""
+        return make_cells(self.configuration, [self.seed], device).of(0)
 
 
 class Networks(NamedTuple):
@@ -83,18 +82,21 @@ def model_path(directory: Path, epoch: int) -> Path:
     return directory / f"model_{epoch}.safetensors"
 
 
-def write_model(
-    directory: Path, configuration: Configuration, seed: int, epoch: int, weights: Parameters
-) -> None:
-    """Write the weights of a network (without a dimension of networks) and what it is."""
-    described = {"configuration": configuration.values(), "seed": seed, "epoch": epoch}
+def write_model(directory: Path, model: Model) -> None:
+    """Write the weights of a network and what it is."""
+    described = {
+        "configuration": model.configuration.values(),
+        "seed": model.seed,
+        "epoch": model.epoch,
+    }
+    weights = {name: values[0] for name, values in model.parameters.items()}
     # As one text: safetensors keeps several in no particular order.
-    write_tensors(model_path(directory, epoch), weights, {MODEL: json.dumps(described)})
+    write_tensors(model_path(directory, model.epoch), weights, {MODEL: json.dumps(described)})
 
 
 def write_learner(directory: Path, learner: "Learner") -> None:
     """Write a network in training, and its curves in the two files of the original release."""
-    write_model(directory, learner.configuration, learner.seed, learner.epoch, learner.parameters)
+    write_model(directory, learner.model)
     write_json(directory / "train_metrics.json", {"loss": learner.losses})
     curves = {
         "epoch": [epoch for epoch, _ in learner.tests],

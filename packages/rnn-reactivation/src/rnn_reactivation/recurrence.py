@@ -253,9 +253,6 @@ class Gru:
         return found, carried
 
 
-Network = Vanilla | Gru
-
-
 def make_network(rnn: Rnn, size: Size) -> Vanilla | Gru:
     """Make the network that a configuration describes, with room for so much."""
     return Gru(rnn, size) if rnn.type == "gru" else Vanilla(rnn, size)

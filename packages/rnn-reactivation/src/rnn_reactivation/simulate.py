@@ -81,7 +81,7 @@ def awake(
     configuration = model.configuration
     rnn, task = configuration.rnn, configuration.task
     size = Size(1, task.length, trajectories, device)
-    network, cells = make_network(rnn, size), model.cells.to(device)
+    network, cells = make_network(rnn, size), model.cells(device)
     weights = {name: values.to(device) for name, values in model.parameters.items()}
     noise = [streams.torch("noise", device=device)]
     walks = streams.torch("trajectories", device=device)
@@ -125,7 +125,7 @@ def asleep(
     """
     rnn, task = model.configuration.rnn, model.configuration.task
     size = Size(1, min(STEPS_AT_ONCE, steps), trajectories, device)
-    network, cells = make_network(rnn, size), model.cells.to(device)
+    network, cells = make_network(rnn, size), model.cells(device)
     weights = {name: values.to(device) for name, values in model.parameters.items()}
     noise = [streams.torch("noise", device=device)]
     start = make_trajectories(

@@ -74,17 +74,7 @@ def wrap(angles: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
 
 
 def make_trajectories(task: Task, count: int, generator: torch.Generator) -> Trajectories:
-    """Generate trajectories on the generator's device, in torch's default dtype.
-
-    Parameters
-    ----------
-    task
-        Describes them.
-    count
-        How many.
-    generator
-        Draws them.
-    """
+    """Generate so many trajectories, on the generator's device, in torch's default dtype."""
     return move(task, draw_motion(task, count, generator))
 
 
@@ -191,10 +181,6 @@ class PlaceCells:
         """Give the cells of one of several networks."""
         return replace(self, centres=self.centres[network])
 
-    def to(self, device: torch.device | str) -> "PlaceCells":
-        """Give the same cells on a device."""
-        return replace(self, centres=self.centres.to(device))
-
     def encode(
         self,
         states: Float[Tensor, "*networks points 2"],
@@ -259,10 +245,6 @@ class HeadDirectionCells:
     def of(self, network: int) -> "HeadDirectionCells":
         """Give the cells of one of several networks."""
         return replace(self, preferred=self.preferred[network])
-
-    def to(self, device: torch.device | str) -> "HeadDirectionCells":
-        """Give the same cells on a device."""
-        return replace(self, preferred=self.preferred.to(device))
 
     def encode(
         self,

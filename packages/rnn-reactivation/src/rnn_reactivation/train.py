@@ -57,40 +57,36 @@ class Batch:
 
     def __init__(
         self,
-        configurations: Configuration | Sequence[Configuration],
+        configurations: Sequence[Configuration],
         seeds: Sequence[int],
         device: torch.device | str = "cpu",
     ):
-        alike = not isinstance(configurations, Sequence)
-        self.configurations = [configurations for _ in seeds] if alike else configurations
-        self.seeds, self.device = seeds, torch.device(device)
-        self.configuration = configuration = self.configurations[0]
+        self.configurations, self.seeds = configurations, seeds
+        self.device = torch.device(device)
+        self.configuration = configuration = configurations[0]
         self.cells: Cells = make_cells(configuration, seeds, device)
         rnn, task, count = configuration.rnn, configuration.task, configuration.trainer.batch_size
         dtype = torch.get_default_dtype()
         size = Size(len(seeds), task.length, count, device, dtype)
         self.network = make_network(rnn, size)
-        self.inputs = size.buffer(configuration.task.inputs)
-        self.true = size.buffer(configuration.task.inputs)
-        self.start = torch.empty(
-            (len(seeds), count, configuration.task.cells), device=device, dtype=dtype
-        )
+        self.inputs, self.true = size.buffer(task.inputs), size.buffer(task.inputs)
+        self.start = torch.empty((len(seeds), count, task.cells), device=device, dtype=dtype)
         # The activations of head direction cells are linear functions of a few harmonics, which
         # are all that learning needs of them (unless their tuning is very sharp).
-        self._bearing = self.cells if isinstance(self.cells, HeadDirectionCells) else None
+        self._encode: Callable[..., Tensor] = self.cells.encode
         self._mixing: Tensor | None = None
         if (
-            self._bearing is not None
+            isinstance(self.cells, HeadDirectionCells)
             and rnn.sigma2_out == 0
-            and 2 * self._bearing.orders < configuration.task.cells
+            and 2 * self.cells.orders < task.cells
         ):
-            self._mixing = self._bearing.mixing()
-        width = configuration.task.cells if self._mixing is None else self._mixing.shape[-2]
+            self._encode, self._mixing = self.cells.harmonics, self.cells.mixing()
+        width = task.cells if self._mixing is None else self._mixing.shape[-2]
         self._targets = size.buffer(width).flatten(1, 2)
         self._to_states = size.buffer(rnn.hidden_size)
         self._motion: Motion | None = None
         self._captures = self.device.type == "cuda"
-        self._noise_in = size.buffer(configuration.task.inputs) if rnn.sigma2_in > 0 else None
+        self._noise_in = size.buffer(task.inputs) if rnn.sigma2_in > 0 else None
         self._noise_out = torch.empty_like(self._targets) if rnn.sigma2_out > 0 else None
         self._replay: Callable[[], None] | None = None
         self._loss, self._gradients = torch.empty(0), {}
@@ -104,12 +100,10 @@ class Batch:
             for own, stream in zip(self.configurations, streams, strict=True)
         ]
         # The dimension of networks follows that of steps, if there is one.
-        drawn = [
-            torch.stack([getattr(motion, name) for motion in motions], axis)
-            for name, axis in zip(Motion._fields, (0, 0, 1, 1, 0), strict=True)
-        ]
+        parts = zip(zip(*motions, strict=True), (0, 0, 1, 1, 0), strict=True)
+        drawn = Motion(*(torch.stack(values, axis) for values, axis in parts))
         if self._motion is None:
-            self._motion = Motion(*drawn)
+            self._motion = drawn
         else:  # in place, where a graph finds them
             for kept, values in zip(self._motion, drawn, strict=True):
                 kept.copy_(values)
@@ -134,11 +128,7 @@ class Batch:
         self.inputs.copy_(inputs.transpose(0, 1))
         self.true.copy_(true.transpose(0, 1))
         self.cells.encode(start, out=self.start)
-        states = self.true.flatten(1, 2)
-        if self._bearing is None or self._mixing is None:
-            self.cells.encode(states, out=self._targets)
-        else:
-            self._bearing.harmonics(states, out=self._targets)
+        self._encode(self.true.flatten(1, 2), out=self._targets)
         if self._noise_in is not None:
             self.inputs += self._noise_in
         if self._noise_out is not None:

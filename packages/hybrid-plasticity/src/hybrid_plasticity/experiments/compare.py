@@ -103,4 +103,7 @@ class Compare(Plan, Experiment):
 
     def finish(self, run: results.Run) -> None:
         """Print the table."""
-        comparison.show_table(run.data)
+        from rich.console import Console
+
+        table = comparison.comparison_table(run.data)
+        Console(soft_wrap=True, highlight=False).print(table)

@@ -49,9 +49,9 @@ def save_pictures(
     With `all_frames` also its weights at every frame.
     """
     found = picture(model, model.seed)
-    figures = model_figures(model.configuration, found, model.seed, model.interval)
+    figures = model_figures(model, found)
     if all_frames:
-        figures["Actual_Weights"] = actual_weights(model.configuration, found, _name(model))
+        figures["Actual_Weights"] = actual_weights(model, found)
     return save_figures(figures, interval_directory(directory, model.interval), formats)
 
 
@@ -76,12 +76,12 @@ def _name(model: Model) -> str:
     return f"{model.configuration.short_name}, seed {model.seed}, trained to R = {model.interval}"
 
 
-def actual_weights(configuration: Configuration, picture: Picture, network: str) -> Figure:
+def actual_weights(model: Model, picture: Picture) -> Figure:
     """Draw the weights that inputs meet, static and plastic together, after every frame.
 
     A column is a scene, a row one of its frames.
     """
-    time, layers = configuration.task.scene_time, configuration.layers
+    time, layers = model.configuration.scene_time, model.configuration.layers
     plastic = [i for i, layer in enumerate(layers, 1) if layer.rule is not None]
     sheets = [_sheet(picture[f"actual_{i}"], time) for i in plastic]
     heights = [WIDE * sheet.shape[0] / sheet.shape[1] for sheet in sheets]
@@ -107,10 +107,10 @@ def actual_weights(configuration: Configuration, picture: Picture, network: str)
         frames = len(picture[f"actual_{plastic[0]}"])
         caption(
             figure,
-            f"{network}: the weights in effect after each of {frames} frames of a test stream, "
-            "units downwards, inputs to the right in every tile. Bars, and the orange of numbers, "
-            "mark repeated scenes. Colours are centred at 0, with a scale for each layer that "
-            f"holds {SHOWN:.1%} of its weights.",
+            f"{_name(model)}: the weights in effect after each of {frames} frames of a test "
+            "stream, units downwards, inputs to the right in every tile. Bars, and the orange of "
+            "numbers, mark repeated scenes. Colours are centred at 0, with a scale for each layer "
+            f"that holds {SHOWN:.1%} of its weights.",
         )
     return figure
 
@@ -140,33 +140,30 @@ def _label_sheet(axes: Axes, picture: Picture, i: int, time: int) -> None:
     )
     axes.set_ylabel("frame of the scene")
     axes.tick_params(length=0)
-    bars = [(middles[k] - inputs / 2, inputs) for k in np.flatnonzero(again)]
+    _mark_repeated(axes, middles[again] - inputs / 2, inputs, 1.01, 1.04)
+    axes.spines[:].set_visible(False)
+
+
+def _mark_repeated(axes: Axes, starts: np.ndarray, length: int, low: float, high: float) -> None:
+    """Draw bars that mark repeated scenes (heights as shares of the axes')."""
     axes.broken_barh(
-        bars,
-        (1.01, 0.03),
+        [(start, length) for start in starts],
+        (low, high - low),
         transform=axes.get_xaxis_transform(),
         facecolor=REPEATED,
         linewidth=0,
         clip_on=False,
+        alpha=0.35 if low == 0 else 1,
+        zorder=-1 if low == 0 else 3,
     )
-    axes.spines[:].set_visible(False)
 
 
-def model_figures(
-    configuration: Configuration, picture: Picture, seed: int, interval: int
-) -> dict[str, Figure]:
+def model_figures(model: Model, picture: Picture) -> dict[str, Figure]:
     """Draw the weights of a model, its learning rates, and its activity over a test stream.
 
-    Parameters
-    ----------
-    configuration
-        Of the model.
-    picture
-        What `analysis.picture` gave for it.
-    seed, interval
-        Which model it is: its seed, and the R that it had just mastered.
+    `picture` is what `analysis.picture` gave for it.
     """
-    network = f"{configuration.short_name}, seed {seed}, trained to R = {interval}"
+    configuration, network = model.configuration, _name(model)
     with style():
         return {
             "Weight_Matrices": _weights(configuration, picture, network),
@@ -280,21 +277,6 @@ def _memory(picture: Picture, i: int) -> str:
     return f"decay {1 / (1 + np.exp(-float(logit))):.2f} a frame"
 
 
-def _mark_repeated(axes: Axes, repeated: np.ndarray, time: int, low: float, high: float) -> None:
-    """Draw a bar over the frames of repeated scenes (heights as shares of the axes')."""
-    bars = [(scene * time - 0.5, time) for scene in np.flatnonzero(repeated)]
-    axes.broken_barh(
-        bars,
-        (low, high - low),
-        transform=axes.get_xaxis_transform(),
-        facecolor=REPEATED,
-        linewidth=0,
-        clip_on=False,
-        alpha=0.35 if low == 0 else 1,
-        zorder=-1 if low == 0 else 3,
-    )
-
-
 def _activity(configuration: Configuration, picture: Picture, network: str) -> Figure:
     layers, time = configuration.layers, configuration.task.scene_time
     plastic = [i for i, layer in enumerate(layers, 1) if layer.rule is not None]
@@ -317,7 +299,7 @@ def _activity(configuration: Configuration, picture: Picture, network: str) -> F
             aspect="auto",
         )
         _whole(axes, (layer.units, frames))
-        _mark_repeated(axes, repeated, time, 1.03, 1.1)
+        _mark_repeated(axes, time * np.flatnonzero(repeated) - 0.5, time, 1.03, 1.1)
         for moment in moments:
             axes.axvline(moment - 0.5, color="black", linestyle=":", linewidth=1)
         axes.set_ylabel(f"unit of layer {i}")
@@ -352,7 +334,7 @@ def _activity(configuration: Configuration, picture: Picture, network: str) -> F
 def _answers(axes: Axes, answers: np.ndarray, repeated: np.ndarray, time: int) -> None:
     right = (answers > 0.5) == repeated
     read_at = time * np.arange(1, len(answers) + 1) - 1
-    _mark_repeated(axes, repeated, time, 0.0, 1.0)
+    _mark_repeated(axes, time * np.flatnonzero(repeated) - 0.5, time, 0.0, 1.0)
     axes.axhline(0.5, color="0.5", linestyle="--", linewidth=0.8)
     axes.vlines(read_at, 0.5, answers, color="0.6", linewidth=0.8)
     for which, colour, marker, size in ((right, "C0", "o", 14), (~right, "C1", "X", 40)):

@@ -308,7 +308,8 @@ def _parameters(experiment: Train, networks: list[Learned]) -> Figure:
         for name in (name for name in shapes if name.startswith(f"{symbol}_")):
             label, colour = _name(name)
             for n, network in enumerate(networks):
-                values = _size(network.log.sel(parameter=name), single=shapes[name] == ())
+                size = "value" if shapes[name] == () else "norm"
+                values = network.log[size].sel(parameter=name).values
                 axes.plot(
                     network.when,
                     1 / (1 + np.exp(-values)) if symbol == "lambda" else np.abs(values),
@@ -342,11 +343,6 @@ def _parameters(experiment: Train, networks: list[Learned]) -> Figure:
         f"Shading and numbers above: R of seed {networks[0].seed}.",
     )
     return figure
-
-
-def _size(log: xr.Dataset, *, single: bool) -> np.ndarray:
-    """Give the norm of a parameter, or its value if it is a single number."""
-    return log["value" if single else "norm"].values
 
 
 def _name(parameter: str) -> tuple[str, str]:

@@ -112,9 +112,7 @@ class Train(Experiment):
         return self.compute_together([self], [job])[0]
 
     @classmethod
-    def compute_together(
-        cls, experiments: Sequence[Experiment], jobs: Sequence[Job]
-    ) -> list[xr.Dataset]:
+    def compute_together(cls, experiments: Sequence[Any], jobs: Sequence[Job]) -> list[xr.Dataset]:
         """Train networks, each into its folder.
 
         What lies there is gone on with. An accelerator takes networks that are equally far as one
@@ -123,17 +121,16 @@ class Train(Experiment):
         from rnn_reactivation.networks import write_configuration, write_learner
         from rnn_reactivation.train import TRAINING, Learner, train
 
-        learners: list[list[Learner]] = []
-        folders: dict[Learner, Path | None] = {}
-        journals: dict[Learner, Journal] = {}
-        for experiment, job in zip(experiments, jobs, strict=True):
-            configuration: Any = experiment
-            learners.append([Learner(configuration, seed) for seed in job.seeds])
-            for learner in learners[-1]:
-                folders[learner] = folder = _folder(job, learner.seed)
-                journals[learner] = _journal(job, learner.seed)
-                if folder is not None:
-                    write_configuration(folder, configuration)
+        rows = [
+            [Learner(configuration, seed) for seed in job.seeds]
+            for configuration, job in zip(experiments, jobs, strict=True)
+        ]
+        job_of = {x: job for row, job in zip(rows, jobs, strict=True) for x in row}
+        folders = {learner: _folder(job, learner.seed) for learner, job in job_of.items()}
+        journals = {learner: _journal(job, learner.seed) for learner, job in job_of.items()}
+        for learner, folder in folders.items():
+            if folder is not None:
+                write_configuration(folder, learner.configuration)
 
         def save(learner: Learner) -> None:
             folder = folders[learner]
@@ -152,7 +149,7 @@ class Train(Experiment):
                 journals=[journals[learner] for learner in group],
                 save=save,
             )
-        return [_results(row) for row in learners]
+        return [_results(row) for row in rows]
 
 
 def _folder(job: Job, seed: int) -> Path | None:

@@ -1,8 +1,9 @@
 """What the figures of an analysis share."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -120,21 +121,22 @@ def networks_of(data: xr.Dataset) -> list[Network]:
     return [Network(name, data.sel(configuration=name)) for name in names]
 
 
-def on_pages(
-    name: str,
-    networks: Sequence[Network],
-    quantities: Sequence[str],
-    draw: Callable[[list[Network]], Figure],
+Picture = tuple[Sequence[str], Callable[[Analyze, xr.Dataset, list[Network]], Figure]]
+"""The quantities that a picture of networks needs, and what draws it."""
+
+
+def draw_pages(
+    experiment: Analyze, data: xr.Dataset, pictures: Mapping[str, Picture]
 ) -> dict[str, Figure]:
-    """Draw the networks that have some quantities, as many figures as they need."""
-    shown = [network for network in networks if network.having(*quantities)]
-    parts = [
-        shown[first : first + NETWORKS_ON_A_PAGE]
-        for first in range(0, len(shown), NETWORKS_ON_A_PAGE)
-    ]
-    if len(parts) == 1:
-        return {name: draw(parts[0])}
-    return {f"{name}_{k}": draw(part) for k, part in enumerate(parts, 1)}
+    """Draw pictures of the networks that have what each needs, on as many pages as they take."""
+    figures = {}
+    for name, (quantities, draw) in pictures.items():
+        shown = [network for network in networks_of(data) if network.having(*quantities)]
+        for first in range(0, len(shown), NETWORKS_ON_A_PAGE):
+            page = f"_{first // NETWORKS_ON_A_PAGE + 1}" if len(shown) > NETWORKS_ON_A_PAGE else ""
+            own = shown[first : first + NETWORKS_ON_A_PAGE]
+            figures[name + page] = draw(experiment, data, own)
+    return figures
 
 
 Panels = dict[tuple[str, str], Axes]
@@ -199,24 +201,34 @@ def label_panels(panels: Panels, x: str, y: str, *, shared: bool) -> None:
             axes.tick_params(labelleft=False)
 
 
+def network_panels(
+    networks: Sequence[Network],
+    columns: int,
+    size: tuple[float, float],
+    extra: tuple[float, float],
+    **options: Any,
+) -> tuple[Figure, np.ndarray]:
+    """Make a panel for every network, with its name; give all panels by row and column.
+
+    `options` are those of `plt.subplots`.
+    """
+    rows = -(-len(networks) // columns)
+    figsize = extra[0] + size[0] * columns, extra[1] + size[1] * rows
+    figure, panels = plt.subplots(rows, columns, figsize=figsize, squeeze=False, **options)
+    for axes in panels.flat[len(networks) :]:
+        axes.remove()
+    for network, axes in zip(networks, panels.flat, strict=False):
+        axes.set_title(pretty(network.name), fontsize=9)
+    return figure, panels
+
+
 def row_panels(
-    networks: Sequence[Network], *, size: tuple[float, float], polar: bool = False
+    networks: Sequence[Network], *, size: tuple[float, float], **options: Any
 ) -> tuple[Figure, Iterator[tuple[Network, Axes]]]:
     """Make a panel for every network, two in a row where there are more than three."""
     columns = len(networks) if len(networks) <= 3 else 2
-    rows = -(-len(networks) // columns)
-    figure, axes = plt.subplots(
-        rows,
-        columns,
-        figsize=(0.6 + size[0] * columns, 1.0 + size[1] * rows),
-        squeeze=False,
-        subplot_kw={"projection": "polar"} if polar else {},
-    )
-    for left in axes.flat[len(networks) :]:
-        left.remove()
-    for network, panel in zip(networks, axes.flat, strict=False):
-        panel.set_title(pretty(network.name), fontsize=9)
-    return figure, zip(networks, axes.flat, strict=False)
+    figure, panels = network_panels(networks, columns, size, (0.6, 1.0), **options)
+    return figure, zip(networks, panels.flat, strict=False)
 
 
 def simulations(experiment: Analyze, data: xr.Dataset) -> str:

@@ -1,7 +1,7 @@
 """Figures of the numbers of an analysis: divergences, variance, distance, dimensionality."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -19,6 +19,7 @@ from rnn_reactivation.figures.common import (
     CONDITIONS,
     Network,
     asleep_noise,
+    network_panels,
     networks_of,
     pretty,
     short,
@@ -259,22 +260,26 @@ def _legend(figure: Figure, data: xr.Dataset, conditions: set[str]) -> None:
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
 
 
-def _network_panels(networks: Sequence[Network]) -> tuple[Figure, np.ndarray]:
-    """Make a panel for every network, all on the same axes; name the networks."""
+def _lines(axes: Axes, x: np.ndarray, values: np.ndarray, condition: str, **look: Any) -> Line2D:
+    """Draw the mean over seeds (the first dimension) over thin lines of each; give its line."""
+    for seed in values if len(values) > 1 else []:
+        axes.plot(x, seed, color=COLOURS[condition], linewidth=0.6, alpha=0.5)
+    label = CONDITIONS[condition]
+    return axes.plot(x, mean_and_sd(values)[0], color=COLOURS[condition], label=label, **look)[0]
+
+
+def _legend_of_lines(figure: Figure, lines: Mapping[str, Line2D]) -> None:
+    handles = [lines[condition] for condition in CONDITIONS if condition in lines]
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+
+
+def _shared_panels(networks: Sequence[Network]) -> tuple[Figure, np.ndarray]:
+    """Make a panel for every network, all on the same axes."""
     columns = min(COLUMNS, len(networks))
-    rows = -(-len(networks) // columns)
-    figure, panels = plt.subplots(
-        rows,
-        columns,
-        figsize=(max(4.6, 0.8 + 1.75 * columns), 1.2 + 1.9 * rows),
-        squeeze=False,
-        sharex=True,
-        sharey=True,
+    figure, panels = network_panels(
+        networks, columns, (1.75, 1.9), (0.8, 1.2), sharex=True, sharey=True
     )
-    for axes, network in zip(panels.flat, networks, strict=False):
-        axes.set_title(pretty(network.name), fontsize=9)
-    for axes in panels.flat[len(networks) :]:
-        axes.remove()
+    figure.set_figwidth(max(4.6, figure.get_figwidth()))
     return figure, panels
 
 
@@ -292,7 +297,7 @@ def _label_outer(panels: np.ndarray, count: int, x: str, y: str) -> None:
 def _steps_in_time(experiment: Analyze, data: xr.Dataset) -> Figure:
     """Draw the mean step in blocks of steps, by the time that they took place."""
     networks = networks_of(data)
-    figure, panels = _network_panels(networks)
+    figure, panels = _shared_panels(networks)
     block = max(1, min(BLOCK, (data.sizes["elapsed"] + 1) // 10))
     lines: dict[str, Line2D] = {}
     for axes, network in zip(panels.flat, networks, strict=False):
@@ -300,12 +305,8 @@ def _steps_in_time(experiment: Analyze, data: xr.Dataset) -> Figure:
             course = network.data["distance_course"].sel(condition=condition)
             means = course.coarsen(elapsed=block, boundary="trim").mean()
             values = means.transpose("seed", "elapsed").values
-            x, colour = means["elapsed"].values * network.dt, COLOURS[condition]
-            for seed in values if len(values) > 1 else []:
-                axes.plot(x, seed, color=colour, linewidth=0.6, alpha=0.5)
-            (lines[condition],) = axes.plot(
-                x, mean_and_sd(values)[0], color=colour, label=CONDITIONS[condition]
-            )
+            times = means["elapsed"].values * network.dt
+            lines[condition] = _lines(axes, times, values, condition)
         axes.axvline(network.trial * network.dt, color="0.5", linewidth=0.8, linestyle=":")
         axes.set_yscale("symlog", linthresh=SMALLEST_STEP, linscale=0.3)
         axes.margins(x=0.02)
@@ -314,8 +315,7 @@ def _steps_in_time(experiment: Analyze, data: xr.Dataset) -> Figure:
     position = experiment.task == NAVIGATION
     what = "mean step of the\nposition (m)" if position else "mean turn of the\nbearing (rad)"
     _label_outer(panels, len(networks), "time (s)", what)
-    handles = [lines[condition] for condition in CONDITIONS if condition in lines]
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    _legend_of_lines(figure, lines)
     caption(
         figure,
         f"Mean step of decoded outputs in time, in blocks of {block} steps; linear below "
@@ -328,25 +328,20 @@ def _steps_in_time(experiment: Analyze, data: xr.Dataset) -> Figure:
 
 def _dimensionality(experiment: Analyze, data: xr.Dataset) -> Figure:
     networks = networks_of(data)
-    figure, panels = _network_panels(networks)
-    conditions: dict[str, Line2D] = {}
+    figure, panels = _shared_panels(networks)
+    lines: dict[str, Line2D] = {}
     for axes, network in zip(panels.flat, networks, strict=False):
         for condition in [ACTIVE, *network.having("noise_variance")]:
             shares = network.data["explained_variance"].sel(condition=condition)
             values = shares.transpose("seed", "component").values
-            x = np.arange(1, values.shape[1] + 1)
-            colour = COLOURS[condition]
-            for seed in values if len(values) > 1 else []:
-                axes.plot(x, seed, color=colour, linewidth=0.6, alpha=0.5)
-            (line,) = axes.plot(x, mean_and_sd(values)[0], color=colour, marker="o", markersize=3)
-            line.set_label(CONDITIONS[condition])
-            conditions.setdefault(condition, line)
+            components = np.arange(1, values.shape[1] + 1)
+            look = {"marker": "o", "markersize": 3}
+            lines[condition] = _lines(axes, components, values, condition, **look)
         axes.set_ylim(0, 1.03)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     label = "explained variance\n(cumulative share)"
     _label_outer(panels, len(networks), "components", label)
-    handles = [conditions[condition] for condition in CONDITIONS if condition in conditions]
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    _legend_of_lines(figure, lines)
     caption(
         figure,
         "Variance of the activity that the first principal components explain, each condition's "

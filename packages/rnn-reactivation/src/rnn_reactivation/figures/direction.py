@@ -17,12 +17,12 @@ from rnn_reactivation.figures.common import (
     COLOURS,
     CONDITIONS,
     Network,
+    Picture,
+    draw_pages,
     finite_most,
     first_seed,
     label_panels,
     make_panels,
-    networks_of,
-    on_pages,
     pictured,
     row_panels,
 )
@@ -39,19 +39,15 @@ CYCLIC = ListedColormap(colormaps["twilight"](np.linspace(0, 1, 256))[:, :3] * 0
 
 def direction_figures(experiment: Analyze, data: xr.Dataset) -> dict[str, Figure]:
     """Draw bearings, how they move, and the activity behind them."""
-    networks = networks_of(data)
-
-    def pages(name: str, quantities: list[str], draw: object) -> dict[str, Figure]:
-        return on_pages(name, networks, quantities, lambda n: draw(experiment, data, n))  # type: ignore[operator]
-
-    return {
-        **pages("bearings", ["bearings"], _histograms),
-        **pages("densities", ["density"], _densities),
-        **pages("courses", ["trajectories"], _courses),
-        **pages("angular_velocity", ["turns"], _velocities),
-        **pages("activity_densities", QUANTITIES, activity_densities),
-        **pages("activity", ["projection", "projected"], _activity),
+    pictures: dict[str, Picture] = {
+        "bearings": (["bearings"], _histograms),
+        "densities": (["density"], _densities),
+        "courses": (["trajectories"], _courses),
+        "angular_velocity": (["turns"], _velocities),
+        "activity_densities": (QUANTITIES, activity_densities),
+        "activity": (["projection", "projected"], _activity),
     }
+    return draw_pages(experiment, data, pictures)
 
 
 def _legend(figure: Figure, networks: Sequence[Network], quantity: str, even: str = "") -> None:
@@ -67,7 +63,7 @@ def _legend(figure: Figure, networks: Sequence[Network], quantity: str, even: st
 
 
 def _histograms(experiment: Analyze, data: xr.Dataset, networks: list[Network]) -> Figure:
-    figure, panels = row_panels(networks, size=(2.6, 2.3), polar=True)
+    figure, panels = row_panels(networks, size=(2.6, 2.3), subplot_kw={"projection": "polar"})
     bins = 1
     for network, axes in panels:
         held = network.having("bearings")

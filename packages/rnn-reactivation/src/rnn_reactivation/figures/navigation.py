@@ -19,13 +19,14 @@ from rnn_reactivation.figures.common import (
     COLOURS,
     CONDITIONS,
     Network,
+    Picture,
+    draw_pages,
     empty_panel,
     finite_most,
     first_seed,
     label_panels,
     make_panels,
     networks_of,
-    on_pages,
     pictured,
     pretty,
 )
@@ -42,18 +43,14 @@ SMALLEST = 1e-3
 
 def navigation_figures(experiment: Analyze, data: xr.Dataset) -> dict[str, Figure]:
     """Draw what the networks do in the box."""
-    networks = networks_of(data)
-
-    def pages(name: str, quantities: list[str], draw: object) -> dict[str, Figure]:
-        return on_pages(name, networks, quantities, lambda n: draw(experiment, data, n))  # type: ignore[operator]
-
-    return {
-        **pages("trajectories", ["trajectories"], _trajectories),
-        **pages("densities", ["density"], _densities),
-        **pages("activity_densities", QUANTITIES, activity_densities),
-        **pages("activity", ["projection", "projected"], _activity),
-        **pages("drift", ["drift"], _drift),
+    pictures: dict[str, Picture] = {
+        "trajectories": (["trajectories"], _trajectories),
+        "densities": (["density"], _densities),
+        "activity_densities": (QUANTITIES, activity_densities),
+        "activity": (["projection", "projected"], _activity),
+        "drift": (["drift"], _drift),
     }
+    return draw_pages(experiment, data, pictures)
 
 
 def set_box(axes: Axes, network: Network) -> None:
