@@ -17,9 +17,11 @@ from hybrid_plasticity.configuration import Configuration, Task
 from hybrid_plasticity.experiments.compare import Plan
 from hybrid_plasticity.experiments.evaluate import Evaluate
 from hybrid_plasticity.experiments.train import Train
+from hybrid_plasticity.figures import pictures
 from hybrid_plasticity.folders import Model
 from sharpwave_shared import execution
 from sharpwave_shared.errors import ParameterError
+from sharpwave_shared.experiment import Options
 from sharpwave_shared.results import open_run
 from sharpwave_shared.testing import check_all_edges, invoke, kill_at_work
 
@@ -45,6 +47,18 @@ def pictured() -> Iterator[list[Model]]:
         yield models
 
 
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Train, Options]]:
+    """What is trained, without training."""
+    runs: list[tuple[Train, Options]] = []
+
+    def run_all(experiments: list, options: Options, *_: object) -> None:
+        runs.extend((experiment, options) for experiment in experiments)
+
+    monkeypatch.setattr(execution, "run_all", run_all)
+    return runs
+
+
 # --- training -------------------------------------------------------------------------------------
 
 
@@ -68,8 +82,8 @@ def test_a_command_trains_and_draws_pictures(tmp_path: Path, capsys: Shown) -> N
         succeed(capsys, *EASY, "--max-r", 1, "--format", "svg", "--out", tmp_path)
     out = tmp_path / NAME
     assert {path.name for path in tmp_path.iterdir()} == {"Memo"}
-    pictures = {"Weight_Matrices.svg", "Eta_Matrices.svg", "Hidden_Activity.svg"}
-    assert {path.name for path in (out / "R_1").iterdir()} == {*pictures, "Model", "Training_Log"}
+    drawn = {"Weight_Matrices.svg", "Eta_Matrices.svg", "Hidden_Activity.svg"}
+    assert {path.name for path in (out / "R_1").iterdir()} == {*drawn, "Model", "Training_Log"}
     assert all(path.stat().st_size > 1000 for path in out.rglob("*.svg"))
 
     code, _, err = run(capsys, *EASY, "--max-r", 1, "--out", tmp_path)
@@ -93,8 +107,9 @@ def test_pictures_of_every_network(finished: Path, capsys: Shown, pictured: list
     assert str(finished / "seed_1" / "R_1" / "Weight_Matrices.svg") in shown
 
 
-@pytest.mark.usefixtures("pictured")
-def test_spelling_of_the_original(tmp_path: Path, capsys: Shown) -> None:
+def test_spelling_of_the_original(
+    started: list[tuple[Train, Options]], tmp_path: Path, capsys: Shown
+) -> None:
     succeed(
         capsys,
         *["--mode", "train", "--network_type", "Dyn_RO", "--hidden_dims", "[4, 3, 2]"],
@@ -103,8 +118,10 @@ def test_spelling_of_the_original(tmp_path: Path, capsys: Shown) -> None:
         *["--acc_num", 1, "--batch_size", 3, "--max_r", 1, "--max_iterations", 9],
         *["--time_limit", 5, "--budget", 8, "--out", tmp_path],
     )
+    ((experiment, options),) = started
     out = tmp_path / "Dyn_RO" / "Dyn_RO-M_M_A-in7-hid4_3_2-eta-1_0.5_0-fr-1-var0-out2"
-    assert open_run(out).experiment.values() == {
+    assert experiment.place(options, [0], "") == out
+    assert experiment.values() == {
         "network_type": "Dyn_RO",
         "hidden_dims": [4, 3, 2],
         "hetero_rates": [1, 0.5, 0],
@@ -125,18 +142,23 @@ def test_spelling_of_the_original(tmp_path: Path, capsys: Shown) -> None:
     }
 
 
-@pytest.mark.usefixtures("pictured")
-def test_command_lines_of_the_original(tmp_path: Path, capsys: Shown) -> None:
+def test_command_lines_of_the_original(
+    started: list[tuple[Train, Options]],
+    tmp_path: Path,
+    capsys: Shown,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """As its documentation has them, after `python main.py`."""
     network = ["--network_type", "Memo", "--hidden_dims", "[100,100]", "--hetero_rates", "[1,1]"]
     network += ["--plastic_types", "['M','A']", "--scene_time", "4"]
-    few = ["--max-iterations", 1, "--out", tmp_path]
-    succeed(capsys, "--mode", "train", *network, *few)
+    succeed(capsys, "--mode", "train", *network, "--out", tmp_path)
+    ((experiment, options),) = started
     out = tmp_path / "Memo" / "Memo-M_A-in25-hid100_100-eta-1_1-fr-4-var0.1"
-    assert open_run(out).experiment == Train(max_iterations=1)
-    code, _, err = run(capsys, "--mode", "visualize", *network, *few)
-    assert code == 2
-    assert "no network there has mastered any interval" in err
+    assert experiment == Train()
+    assert experiment.place(options, [0], "") == out
+    monkeypatch.setattr(pictures, "visualize", lambda folder, formats: [folder, *formats])
+    shown = succeed(capsys, "--mode", "visualize", *network, "--out", tmp_path)
+    assert shown.splitlines() == [str(out), "png"]
 
 
 @pytest.mark.usefixtures("pictured")
@@ -285,7 +307,7 @@ def three(monkeypatch: pytest.MonkeyPatch) -> list[Configuration]:
 def test_batch(
     three: list[Configuration], tmp_path: Path, capsys: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Networks of equal shape learn together, and go on together."""
+    """Networks of equal shape learn together."""
     together: list[int] = []
     compute = Train.compute_together
 
@@ -313,12 +335,6 @@ def test_batch(
         assert int(own["parameter_count"]) == configuration.parameter_count
         assert single["iterations"].values.tolist() == [8, 8]
 
-    succeed(capsys, "batch", *easy, "--budget", 9, "--out", tmp_path)
-    assert together == [2, 1, 2, 1]
-    assert open_run(tmp_path / "comparison").data.attrs["budget"] == 9
-    memo = tmp_path / "Memo" / three[0].folder
-    assert open_run(memo).data["iterations"].values.tolist() == [9, 9]
-
 
 @pytest.mark.slow
 @pytest.mark.parametrize("extra", [["--workers", 2], ["--workers", 2, "--cluster", "local"]])
@@ -341,13 +357,15 @@ def test_a_quick_batch_shows_differences(tmp_path: Path, capsys: Shown) -> None:
 def test_a_quick_batch_draws_no_figures_of_its_networks(
     tmp_path: Path, capsys: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cells: list[execution.Cell] = []
-    monkeypatch.setattr(execution, "run_cells", lambda some, *_, **__: cells.extend(some))
+    started: list[tuple[list[execution.Cell], Options]] = []
+    monkeypatch.setattr(execution, "run_cells", lambda *a, **_: started.append(a[:2]))
     succeed(capsys, "batch", "--quick", "--budget", 1, "--out", tmp_path)
-    *trainings, comparison = cells
+    (trainings, options), ((comparison,), after) = started
     assert len(trainings) == 9
     assert not any(cell.draw for cell in trainings)
     assert (comparison.experiment.name, comparison.draw) == ("compare", True)
+    # What was trained is gone on with, what was compared is compared again.
+    assert (options.resume, after.force) == (True, True)
     values = trainings[0].experiment.values()
     assert {name: values[name] for name in QUICK if name in values} == {
         **{name: QUICK[name] for name in ("lr_rate", "acc_threshold", "acc_num")},

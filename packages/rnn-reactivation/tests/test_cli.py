@@ -17,16 +17,18 @@ from rnn_reactivation.configuration import configuration_names, load_configurati
 from rnn_reactivation.experiments.analyze import Analyze
 from rnn_reactivation.experiments.train import TASKS, TrainHeadDirection, TrainNavigation
 from sharpwave_shared import execution, open_run
+from sharpwave_shared.experiment import Options
 from sharpwave_shared.testing import invoke
 
 Shown = pytest.CaptureFixture[str]
 TINY = ["rnn.hidden_size=8", "task.length=10", "trainer.batch_size=4", "trainer.test_every=2"]
 TINY += ["trainer.save_every=2"]
+NAVIGATION_TASK, BEARING_TASK = TASKS
 CELLS = {
-    "spatial_navigation": "task.place_cells_num=12",
-    "head_direction": "task.head_direction_cells_num=12",
+    NAVIGATION_TASK: "task.place_cells_num=12",
+    BEARING_TASK: "task.head_direction_cells_num=12",
 }
-NAVIGATION = [*TINY, CELLS["spatial_navigation"]]
+NAVIGATION = [*TINY, CELLS[NAVIGATION_TASK]]
 SHORT = {
     "trajectories": 6,
     "steps": 30,
@@ -115,20 +117,31 @@ def test_training_leaves_what_it_should(tmp_path: Path, capsys: Shown) -> None:
     assert found["train_metrics.json"] == results(folder)["train_metrics.json"]
 
 
-@pytest.mark.usefixtures("no_figures")
-def test_the_originals_spelling(tmp_path: Path, capsys: Shown) -> None:
-    changes = [*NAVIGATION, "trainer.n_epochs=2"]
+def test_the_originals_spelling(
+    tmp_path: Path, capsys: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[tuple[Any, Options]] = []
+
+    def run_all(networks: list, options: Options, *_: object) -> list:
+        started.extend((network, options) for network in networks)
+        return []
+
+    monkeypatch.setattr(execution, "run_all", run_all)
     name = "spatial_navigation/noisy_unbiased"
-    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
-    assert run(capsys, "train", name, "--seed", 2, *changes, "--out", ours)[0] == 0
-    command = [f"config={name}", "seed=2", *changes]
-    assert run(capsys, "train", *command, "--out", theirs)[0] == 0
-    folder = Path("spatial_navigation/noisy_unbiased_2")
-    assert results(ours / folder) == results(theirs / folder)
-    code, _, err = run(capsys, "train", *command, "rnn.sigma2_rec=0.0003", "--out", theirs)
-    assert code == 0, err
-    other = results(theirs / "spatial_navigation/noisy_unbiased_0.0003_2")
-    assert other["train_metrics.json"] != results(ours / folder)["train_metrics.json"]
+    command = [f"config={name}", "seed=2", *NAVIGATION]
+    for arguments in (
+        ["train", name, "--seed", 2, *NAVIGATION, "--out", tmp_path],
+        ["train", *command, f"path={tmp_path}"],
+        [*command, "rnn.sigma2_rec=0.0003", "--out", tmp_path],
+    ):
+        code, _, err = run(capsys, *arguments)
+        assert code == 0, err
+    ours, theirs, (other, options) = started
+    assert ours == theirs
+    assert ours[1].all_seeds == (2,)
+    folder = tmp_path / "spatial_navigation/noisy_unbiased_0.0003_2"
+    assert other.place(options, options.all_seeds, "") == folder
+    assert other == ours[0].replaced(**{"config": other.config, "rnn.sigma2_rec": 0.0003})
 
 
 @pytest.mark.usefixtures("no_figures")
@@ -148,15 +161,15 @@ def test_every_configuration_trains(name: str) -> None:
     assert 0 < load_configuration(name, changes).run(0)["loss"].item() < 10
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(("task", "seeds"), [(NAVIGATION_TASK, "0:2"), (BEARING_TASK, "1")])
 @pytest.mark.usefixtures("no_figures")
-def test_analyses(task: str, trained: Path, tmp_path: Path, capsys: Shown) -> None:
+def test_analyses(task: str, seeds: str, trained: Path, tmp_path: Path, capsys: Shown) -> None:
     chosen = "configurations=[noisy_unbiased, no-noise_biased]"
     command = [f"task={task}", chosen, *SHORTLY, f"networks={trained}", "--out", tmp_path]
-    code, out, err = run(capsys, "analyze", "all", *command, "--seeds", "0:2")
+    code, out, err = run(capsys, "analyze", "all", *command, "--seeds", seeds)
     assert code == 0, err
     # Networks for head direction are judged after 20,000 epochs.
-    assert ("counts if" in out) == (task == "spatial_navigation")
+    assert ("counts if" in out) == (task == NAVIGATION_TASK)
     directory = analysis_of(tmp_path)
     data = open_run(directory).data
     assert data["configuration"].values.tolist() == ["noisy_unbiased", "no-noise_biased"]
@@ -167,19 +180,26 @@ def test_analyses(task: str, trained: Path, tmp_path: Path, capsys: Shown) -> No
     assert len(row) == 4
 
     code, out, err = run(capsys, "verify", directory, "--json")
-    if task == "head_direction":
+    if task == BEARING_TASK:
         assert "no claim speaks" in err
         return
     record = json.loads(out)
     assert code == (0 if all(claim["reproduced"] for claim in record) else 1)
     assert {"tiling", "steps"} <= {claim["name"] for claim in record}
 
-    # One analysis alone, in the original's spelling, gives the same numbers.
-    code, _, err = run(capsys, "analyze", "variance", *command, "seed=1")
+
+def test_one_analysis_in_the_originals_spelling(
+    capsys: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[tuple[list[Analyze], Options]] = []
+    monkeypatch.setattr(execution, "run_all", lambda *a: started.append(a[:2]))
+    command = ["analyze", "variance", "batch_size=7", "t_quiescent=40", "t_shift=3", "seed=1"]
+    code, _, err = run(capsys, *command)
     assert code == 0, err
-    (alone,) = tmp_path.glob("analyze-variance-*")
-    found = open_run(alone).data["variance"]
-    assert found.identical(data["variance"].sel(seed=[1]))
+    (((experiment,), options),) = started
+    sizes = {"variance_trajectories": 7, "variance_steps": 40, "variance_dropped": 3}
+    assert experiment == Analyze(kinds=("variance",), **sizes)  # type: ignore[arg-type]
+    assert options.all_seeds == (1,)
 
 
 @pytest.mark.usefixtures("_little", "no_figures")
@@ -193,9 +213,6 @@ def test_the_main_command(tmp_path: Path, capsys: Shown, monkeypatch: pytest.Mon
     assert data["configuration"].values.tolist() == ["noisy_unbiased"]
     assert {"kl", "variance", "distance", "explained_variance"} <= set(data.data_vars)
     assert "not judged (scaled down)" in out
-    code, _, err = run(capsys, "--quick")
-    assert code == 0
-    assert err.count("finished") == 2
 
 
 def test_the_animation_is_drawn_with_the_figures(
@@ -211,7 +228,7 @@ def test_the_animation_is_drawn_with_the_figures(
 
 
 @pytest.mark.usefixtures("_little", "no_figures")
-def test_reproduce_goes_on(tmp_path: Path, capsys: Shown) -> None:
+def test_reproduce(tmp_path: Path, capsys: Shown) -> None:
     names = ["spatial_navigation/noisy_unbiased"]
     command = ["reproduce", "--quick", "--seeds", "0:2", "--out", tmp_path]
     code, out, err = run(capsys, *command, *names)
@@ -222,19 +239,13 @@ def test_reproduce_goes_on(tmp_path: Path, capsys: Shown) -> None:
     assert open_run(analysis).record.seeds == [0, 1]
     assert out.count("not judged (scaled down)") == len(read(analysis / "claims.json"))
 
-    # More epochs are trained on top of those that are there.
-    code, _, err = run(capsys, *command, *names, "trainer.n_epochs=4")
-    assert code == 0, err
-    folders = list(quick.glob("spatial_navigation/*_*"))
-    assert {open_run(folder).data.sizes["epoch"] for folder in folders} == {4}
-    assert len(list(quick.glob("analyze-*"))) == 2
-
 
 @pytest.mark.parametrize("failing", ["train-head-direction", "analyze", None])
 def test_reproduce_fails_if_a_claim_does(
     failing: str | None, tmp_path: Path, capsys: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def run_all(experiments: list, *_: object, **__: object) -> list:
+    def run_all(experiments: list, options: Options, *_: object, **__: object) -> list:
+        assert options.resume  # what was cut off is gone on with
         return [SimpleNamespace(directory=Path(one.name), experiment=one) for one in experiments]
 
     def judge(run: Any, _: object) -> bool:

@@ -280,8 +280,8 @@ def test_networks_at_rest(task: str) -> None:
     figures = build((experiment, data))
     assert set(figures) == PICTURES[task] | {"variance"}
     check_labels(figures)
-    for name in {"variance", "densities", "activity_densities", "angular_velocity"} & set(figures):
-        figures[name].draw_without_rendering()  # their scales depend on the values
+    for name in ("densities", "activity_densities"):  # scales depend on the values
+        figures[name].draw_without_rendering()
     assert {"0", "–"} <= {t.get_text() for t in figures["variance"].findobj(plt.Text)}
     if task == NAVIGATION:
         assert words(figures["drift"]).count("at rest") == 2
@@ -539,10 +539,8 @@ def test_activity_is_coloured_by_what_is_decoded(task: str) -> None:
     assert frame.get_height() == pytest.approx(np.ptp(panel.get_ylim()))
 
 
-@pytest.mark.parametrize("count", [1, 2])
-def test_colour_bars_are_as_long_as_their_labels(count: int) -> None:
-    names = [f"mine_{k}" for k in range(count)]
-    run = make(NAVIGATION, names, [], [3], ["projection", "projected"])
+def test_a_colour_bar_is_as_long_as_its_label() -> None:
+    run = make(NAVIGATION, ["mine"], [], [3], ["projection", "projected"])
     figure = build(run)["activity"]
     figure.draw_without_rendering()
     (bar,) = (axes for axes in figure.axes if axes.get_label() == "<colorbar>")
@@ -711,8 +709,7 @@ def test_many_networks_take_several_pages() -> None:
 
 def test_any_name_can_be_drawn() -> None:
     names = ["a$b$_{", "x" * 200]
-    for figure in build(make(NAVIGATION, names, ["kl"], pictures=["density"])).values():
-        figure.draw_without_rendering()
+    build(make(NAVIGATION, names, ["kl"], pictures=[]))["kl"].draw_without_rendering()
 
 
 def test_names_of_configurations() -> None:
@@ -764,10 +761,10 @@ def test_replay_shows_where_outputs_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize("task", [NAVIGATION, DIRECTION])
 def test_replay_moves_and_is_repeated(task: str, tmp_path: Path) -> None:
     experiment, data = make(task, pictures=["trajectories"])
-    data, path = data.isel(step=slice(3)), tmp_path / "replay.gif"
+    data, path = data.isel(step=slice(2)), tmp_path / "replay.gif"
     draw_replay(experiment, data, path)
     first, frames = path.read_bytes(), film_of(path)
-    assert len(frames) == 3
+    assert len(frames) == 2
     half = frames[0].shape[1] // 2
     for part in np.s_[:half, half:]:
         assert all((a != b)[:, part].any() for a, b in pairwise(frames))
