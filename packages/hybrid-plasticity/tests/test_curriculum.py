@@ -11,7 +11,6 @@ import pytest
 import torch
 from hybrid_made import network as network_of
 from torch import Tensor
-from torch.optim.adam import adam
 
 from hybrid_plasticity.configuration import Configuration, Learning, Limits, Task
 from hybrid_plasticity.curriculum import (
@@ -26,6 +25,7 @@ from hybrid_plasticity.curriculum import (
 from hybrid_plasticity.model import initialise
 from hybrid_plasticity.reference import plain_network
 from hybrid_plasticity.streams import scenes_of_training
+from sharpwave_shared.adam import Adam
 from sharpwave_shared.errors import DivergenceError
 from sharpwave_shared.journal import Journal
 
@@ -84,33 +84,6 @@ def plain_loss(
     return torch.stack(losses).mean(), y > 0.5, targets
 
 
-class TorchsAdam:
-    """`torch.optim.Adam`, by the function that it calls: the class itself imports torch's compiler
-    for several seconds.
-    """
-
-    def __init__(self, parameters: Sequence[Tensor], lr: float):
-        self.parameters, self.lr = list(parameters), lr
-        self.means, self.squares = [
-            [torch.zeros_like(values) for values in parameters] for _ in range(2)
-        ]
-        self.steps = [torch.tensor(0.0) for _ in parameters]
-
-    @torch.no_grad()
-    def step(self, gradients: Sequence[Tensor]) -> None:
-        adam(
-            *(self.parameters, list(gradients), self.means, self.squares, [], self.steps),
-            foreach=False,
-            amsgrad=False,
-            maximize=False,
-            beta1=0.9,
-            beta2=0.999,
-            lr=self.lr,
-            weight_decay=0.0,
-            eps=1e-8,
-        )
-
-
 # --- one step -------------------------------------------------------------------------------------
 
 
@@ -159,7 +132,7 @@ def test_adam_equals_that_of_torch_for_networks_at_different_steps() -> None:
     rates = Learning(lr_rate=0.03)
     networks = [Network.new(SMALL, seed) for seed in range(3)]
     plain = [network.state[0].clone() for network in networks]
-    optimisers = [TorchsAdam([values], 0.03) for values in plain]
+    optimisers = [Adam([values], 0.03, fused=False) for values in plain]
     generator = torch.Generator().manual_seed(0)
     for together, steps in (([0], 3), ([0, 2], 4), ([0, 1, 2], 5)):
         batch = _Batch([networks[n] for n in together], rates, CPU)
@@ -180,7 +153,7 @@ def test_adam_equals_that_of_torch_for_networks_at_different_steps() -> None:
 def test_training_equals_a_plain_loop_with_torchs_adam() -> None:
     network = Network.new(SMALL, 1)
     parameters = {k: v[0].clone().requires_grad_() for k, v in initialise(SMALL, 1).items()}
-    optimiser = TorchsAdam(list(parameters.values()), 0.01)
+    optimiser = Adam(list(parameters.values()), 0.01, fused=False)
     beside = Network.new(SMALL, 1)
     for iteration in range(4):
         beside.at_interval = iteration

@@ -16,6 +16,7 @@ from rnn_reactivation.recurrence import Parameters, initialise
 from rnn_reactivation.reference import PlainNetwork
 from rnn_reactivation.train import Batch, Learner, train
 from sharpwave_shared import files, journal
+from sharpwave_shared.adam import Adam
 from sharpwave_shared.errors import DivergenceError
 from sharpwave_shared.experiment import Job
 from sharpwave_shared.journal import Journal
@@ -84,7 +85,7 @@ def test_training_is_a_plain_loop_with_adam(configuration: Configuration):
         weights = {n: values[0] for n, values in initialise(configuration, [seed]).items()}
         network = PlainNetwork(configuration)
         network.load_weights(weights)
-        adam = torch.optim.Adam(network.parameters(), lr=0.01)
+        adam = Adam(list(network.parameters()), 0.01, fused=False)
         losses, batch = [], Batch([configuration], [seed])
         for epoch in range(1, epochs + 1):
             batch.draw(epoch)
@@ -92,9 +93,7 @@ def test_training_is_a_plain_loop_with_adam(configuration: Configuration):
             outputs = network(batch.start[0], batch.inputs[0], noise)
             targets = batch.cells.of(0).encode(batch.true[0].flatten(0, 1))
             loss = (outputs.flatten(0, 1) - targets).square().mean()
-            adam.zero_grad()
-            loss.backward()
-            adam.step()
+            adam.step(torch.autograd.grad(loss, adam.parameters))
             losses.append(loss.item())
         assert learner.losses == pytest.approx(losses, rel=1e-8)
         found = PlainNetwork(configuration)

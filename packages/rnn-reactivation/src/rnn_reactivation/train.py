@@ -17,7 +17,6 @@ from rnn_reactivation.recurrence import (
     initialise,
     make_network,
 )
-from rnn_reactivation.sections import Trainer
 from rnn_reactivation.tasks import (
     Cells,
     HeadDirectionCells,
@@ -27,6 +26,7 @@ from rnn_reactivation.tasks import (
     move,
     squared_error,
 )
+from sharpwave_shared.adam import Adam
 from sharpwave_shared.errors import DivergenceError
 from sharpwave_shared.graphs import record
 from sharpwave_shared.journal import Journal, together
@@ -368,18 +368,24 @@ def train(
     for n, learner in enumerate(learners):
         curves[n, :done] = learner.curve[:done]
         learner.curve = curves[n]
-    adam: torch.optim.Adam | None = None
+    adam: Adam | None = None
     batch = Batch([x.configuration for x in learners], [x.seed for x in learners], device)
 
     for step in together(journals, TRAINING, n_epochs - done, learners):
         epoch = done + step + 1
         batch.draw(epoch)
         curves[:, epoch - 1], gradients = batch.learn(parameters)
-        for name, values in parameters.items():
-            values.grad = gradients[name]
         if adam is None:  # only now is it known from which epoch the networks go on
-            adam = _adam(parameters, means, squares, epoch - 1, trainer)
-        adam.step()
+            adam = Adam(
+                list(parameters.values()),
+                trainer.learning_rate,
+                weight_decay=trainer.weight_decay,
+                means=list(means.values()),
+                squares=list(squares.values()),
+                steps=epoch - 1,
+                fused=False,
+            )
+        adam.step([gradients[name] for name in parameters])
         for learner in learners:
             learner.epoch = epoch
         last = epoch == n_epochs
@@ -419,19 +425,3 @@ def _refuse_divergence(learner: Learner, loss: float, epoch: int, what: str) -> 
             f"{learner.configuration.config}, seed {learner.seed}: the {what} is {loss} in epoch "
             f"{epoch}"
         )
-
-
-def _adam(
-    parameters: Parameters, means: Parameters, squares: Parameters, step: int, trainer: Trainer
-) -> torch.optim.Adam:
-    """Take up Adam after so many steps."""
-    adam = torch.optim.Adam(
-        list(parameters.values()), trainer.learning_rate, weight_decay=trainer.weight_decay
-    )
-    for name, values in parameters.items():
-        adam.state[values] = {
-            "step": torch.tensor(float(step)),
-            "exp_avg": means[name],
-            "exp_avg_sq": squares[name],
-        }
-    return adam

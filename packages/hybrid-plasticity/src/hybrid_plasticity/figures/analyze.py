@@ -298,7 +298,7 @@ def _memory(data: xr.Dataset) -> Figure:
     longest = np.nanmax(np.concatenate(times), initial=0.0) or 1.0
     time.set_ylim(-0.04 * longest, 1.1 * longest)
     if wide_range(np.concatenate(times)):
-        log_scale(time, "y")
+        log_scale(time)
     frames = data.attrs["scene_time"]
     scenes = time.secondary_yaxis(
         "right", functions=(lambda y: np.asarray(y) / frames, lambda y: np.asarray(y) * frames)

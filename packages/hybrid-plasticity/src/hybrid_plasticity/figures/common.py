@@ -24,7 +24,7 @@ def medians(values: np.ndarray) -> np.ndarray:
     return np.array(found).reshape(values.shape[1:])
 
 
-def spread(count: int, width: float = 0.3) -> np.ndarray:
+def spread(count: int, width: float) -> np.ndarray:
     """Give offsets at which points of one group lie side by side."""
     return np.linspace(-width / 2, width / 2, count) if count > 1 else np.zeros(1)
 
@@ -56,19 +56,18 @@ def group_axis(axes: Axes, labels: Sequence[str]) -> None:
     axes.set_xlim(-0.6, len(labels) - 0.4)
 
 
-def log_scale(axes: Axes, which: str) -> None:
-    """Make an axis logarithmic if it shows anything."""
-    if not np.isfinite(axes.dataLim.minposy if which == "y" else axes.dataLim.minposx):
+def log_scale(axes: Axes) -> None:
+    """Make the vertical axis logarithmic if it shows anything."""
+    if not np.isfinite(axes.dataLim.minposy):
         return
-    (axes.set_yscale if which == "y" else axes.set_xscale)("log")
-    axis = axes.yaxis if which == "y" else axes.xaxis
-    low, high = axes.get_ylim() if which == "y" else axes.get_xlim()
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
     if high / low < SEVERAL_DECADES:
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
-        axis.set_major_formatter(PLAIN)
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
+        axes.yaxis.set_major_formatter(PLAIN)
     else:
-        axis.set_major_locator(LogLocator(numticks=9))
-    axis.set_minor_formatter(NullFormatter())
+        axes.yaxis.set_major_locator(LogLocator(numticks=9))
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def wide_range(values: np.ndarray) -> bool:
@@ -80,13 +79,5 @@ def wide_range(values: np.ndarray) -> bool:
 def nothing(axes: Axes, text: str) -> None:
     """Say in an empty panel why it is empty."""
     axes.set_yticks([])
-    axes.text(
-        0.5,
-        0.5,
-        text,
-        transform=axes.transAxes,
-        ha="center",
-        va="center",
-        color="0.4",
-        fontsize=8,
-    )
+    look = {"ha": "center", "va": "center", "color": "0.4", "fontsize": 8}
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, **look)

@@ -201,7 +201,7 @@ def _learning(experiment: Train, networks: list[Learned]) -> Figure:
         _shade_intervals(axes, networks, label=axes is loss)
         axes.set_ylabel(name)
     loss.set_ylabel("loss (nats)")
-    log_scale(loss, "y")
+    log_scale(loss)
     threshold = experiment.acc_threshold
     accuracy.axhline(threshold, color="C1", linestyle="--", linewidth=1)
     lowest = [float(n.log["accuracy"].min()) for n in networks if len(n.intervals)]
@@ -277,7 +277,7 @@ def _curriculum(experiment: Train, networks: list[Learned]) -> Figure:
     axes.set_xlabel("interval R (scenes)")
     if np.isfinite(axes.dataLim.minposy):
         axes.set_ylim(axes.dataLim.minposy / 2.2, 2.2 * axes.dataLim.y1)
-        log_scale(axes, "y")
+        log_scale(axes)
     axes.set_ylabel("iterations at R")
     found = dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
     order = [k for k in ("R mastered", "median", "not mastered within") if k in found]
@@ -328,7 +328,7 @@ def _parameters(experiment: Train, networks: list[Learned]) -> Figure:
             low, high = (known.min(), known.max()) if len(known) else (0.0, 1.0)
             axes.set_ylim(max(-0.01, low - 0.05), min(1.01, high + 0.05))
         elif wide_range(np.concatenate(shown)):
-            log_scale(axes, "y")
+            log_scale(axes)
         axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
         if not any(len(network.intervals) for network in networks):
             nothing(axes, f"fewer than {LOG_EVERY} iterations: nothing was logged")

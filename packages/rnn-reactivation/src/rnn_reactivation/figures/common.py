@@ -263,10 +263,9 @@ def pictured(experiment: Analyze, data: xr.Dataset) -> str:
     return f"{first_seed(data).capitalize()}; {simulations(experiment, data)}."
 
 
-def finite_most(arrays: Sequence[np.ndarray], default: float = 1.0) -> float:
-    """Give the largest finite value, if it is above 0."""
-    highest = max((float(a[np.isfinite(a)].max(initial=0)) for a in arrays), default=0.0)
-    return highest if highest > 0 else default
+def finite_most(arrays: Sequence[np.ndarray]) -> float:
+    """Give the largest finite value, or 1 if none is above 0."""
+    return max((float(a[np.isfinite(a)].max(initial=0)) for a in arrays), default=0.0) or 1.0
 
 
 def thinned(count: int, most: int) -> np.ndarray:
