@@ -22,6 +22,7 @@ from rnn_reactivation.recurrence import initialise
 from rnn_reactivation.reference import PlainNetwork
 from rnn_reactivation.tasks import PlaceCells, make_cells, make_trajectories, squared_error
 from rnn_reactivation.train import Batch, Learner, train
+from sharpwave_shared.adam import Adam
 from sharpwave_shared.benchmarking import alternate, benchmark
 
 CONFIGURATIONS = {
@@ -64,15 +65,13 @@ def _ours(configuration: Configuration, device: torch.device, networks: int) -> 
     seeds = list(range(networks))
     batch = Batch([configuration] * networks, seeds, device)
     parameters = initialise(configuration, seeds, device)
-    adam = torch.optim.Adam(list(parameters.values()))
+    adam = Adam(list(parameters.values()), configuration.trainer.learning_rate, fused=False)
     epochs = iter(range(10**9))
 
     def step() -> None:
         batch.draw(next(epochs))
         _, gradients = batch.learn(parameters)
-        for name, values in parameters.items():
-            values.grad = gradients[name]
-        adam.step()
+        adam.step([gradients[name] for name in parameters])
 
     return step
 
