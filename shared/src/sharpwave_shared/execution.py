@@ -166,19 +166,19 @@ def run_cells(
     if not store:
         return [_run_in_memory(cell, options, reporter) for cell in cells]
     groups = _groups(cells)
-    places: dict[Cell, Path] = {}
+    done: dict[Cell, _Done] = {}
     if options.workers > 1 or options.cluster:
         groups = _enough(groups, options.workers)
     if len(groups) > 1 and (options.workers > 1 or options.cluster):
         found = run_in_workers(run_group, groups, options, reporter)
         for group, directories in zip(groups, found, strict=True):
-            places |= dict(zip(group, directories, strict=True))
+            done |= {c: _Done(d) for c, d in zip(group, directories, strict=True)}
     else:
         failed = []
         for group in groups:
             try:
                 with reporter.part():
-                    places |= dict(zip(group, run_group(group, options, reporter), strict=True))
+                    done |= dict(zip(group, _run_group(group, options, reporter), strict=True))
             except InvalidInputError:
                 raise
             except Exception as error:
@@ -193,11 +193,24 @@ def run_cells(
             ) from error
     runs = []
     for cell in cells:
-        run = open_run(places[cell])
+        run = done[cell].open(cell.experiment)
         report_claims(run, reporter, quiet=not show_claims)
         cell.experiment.finish(run)
         runs.append(run)
     return runs
+
+
+@dataclass(frozen=True)
+class _Done:
+    """Where a run lies, and what it gave, if it was computed in this process."""
+
+    directory: Path
+    data: xr.Dataset | None = None
+
+    def open(self, experiment: Experiment) -> Run:
+        if self.data is None:
+            return open_run(self.directory)
+        return Run.computed(experiment, read_record(self.directory), self.data, self.directory)
 
 
 def _groups(cells: Sequence[Cell]) -> list[list[Cell]]:
@@ -225,12 +238,17 @@ def run_group(cells: Sequence[Cell], options: Options, reporter: Reporter) -> li
 
     Give the directories.
     """
+    return [done.directory for done in _run_group(cells, options, reporter)]
+
+
+def _run_group(cells: Sequence[Cell], options: Options, reporter: Reporter) -> list[_Done]:
     with ExitStack() as stack:
-        open_cells, directories, places = [], [], []
+        open_cells, directories = [], []
+        places: dict[Path, xr.Dataset | None] = {}
         for cell in cells:
             prepared = _prepare(cell, options)
             directory = prepared.directory
-            places.append(directory)
+            places[directory] = None
             reporter.say(
                 f"{prepared.record.package} {prepared.record.experiment} on {prepared.device}, "
                 f"into {directory}"
@@ -253,7 +271,7 @@ def run_group(cells: Sequence[Cell], options: Options, reporter: Reporter) -> li
             open_cells.append(prepared)
             directories.append(opened)
         if not open_cells:
-            return places
+            return [_Done(directory) for directory in places]
         jobs = [
             Job(
                 seeds=prepared.cell.seeds,
@@ -272,10 +290,11 @@ def run_group(cells: Sequence[Cell], options: Options, reporter: Reporter) -> li
             run = Run.computed(prepared.cell.experiment, opened.record, data, opened.path)
             opened.require_there()
             write_results(opened.path, run)
+            places[prepared.directory] = run.data
             if prepared.cell.draw:
                 reporter.say("drawing figures")
                 draw_run(run, options.format, reporter)
-    return places
+    return [_Done(directory, data) for directory, data in places.items()]
 
 
 def _say_finished(cell: Cell, directory: Path, reporter: Reporter, *, more: bool = False) -> None:

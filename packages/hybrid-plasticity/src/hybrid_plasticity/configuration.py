@@ -9,11 +9,13 @@ from functools import cached_property
 from typing import Annotated, ClassVar, Literal
 
 from sharpwave_shared.errors import ParameterError
-from sharpwave_shared.parameters import Above, AtLeast, Between, Length, Parameters
+from sharpwave_shared.parameters import Above, Between, Length, Parameters
 
 NetworkType = Literal["Nonl_RO", "Memo", "Dyn_RO", "Stack"]
 PlasticType = Literal["M", "A"]
 Activation = Literal["tanh", "sigmoid"]
+Interval = Annotated[int, Between(1, 100_000)]
+Iterations = Annotated[int, Between(1, 10**9)]
 FIRST_RATE = -0.5
 """Where a single learning rate starts in the original release."""
 RATES = (1, 0.5, 0)
@@ -219,11 +221,11 @@ class Learning(Parameters):
 
     panel: ClassVar = "Learning"
 
-    lr_rate: Annotated[float, Above(0)] = 1e-3
+    lr_rate: Annotated[float, Above(0, 1e3)] = 1e-3
     """Learning rate of Adam."""
     acc_threshold: Annotated[float, Above(0, 1)] = 0.99
     """Accuracy that counts towards mastery."""
-    acc_num: Annotated[int, AtLeast(1)] = 10
+    acc_num: Annotated[int, Between(1, 1_000_000)] = 10
     """Iterations in a row that must reach it."""
     batch_size: Annotated[int, Between(1, 10_000)] = 1
     """Streams of an iteration."""
@@ -234,13 +236,13 @@ class Limits(Parameters):
 
     panel: ClassVar = "Limits"
 
-    max_r: Annotated[int, AtLeast(1), Length()] = 10
+    max_r: Annotated[Interval, Length()] = 10
     """Last interval R of the curriculum, in scenes."""
-    max_iterations: Annotated[int, AtLeast(1), Length()] = 20_000
+    max_iterations: Annotated[Iterations, Length()] = 20_000
     """Iterations at one interval, at most."""
-    budget: Annotated[Annotated[int, AtLeast(1)] | None, Length()] = None
+    budget: Annotated[Iterations | None, Length()] = None
     """Iterations in all, at most. Default: no limit."""
-    time_limit: Annotated[Annotated[float, Above(0)] | None, Length()] = None
+    time_limit: Annotated[Annotated[float, Above(0, 1e6)] | None, Length()] = None
     """Minutes, at most. Default: no limit."""
 
     @property

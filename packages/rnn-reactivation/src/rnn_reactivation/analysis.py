@@ -40,7 +40,7 @@ def output_variance(decoded: Decoded) -> float:
     """
     if is_bearing(decoded):
         x, y = decoded.double().cos().mean(0), decoded.double().sin().mean(0)
-        return float((1 - torch.hypot(x, y)).mean())
+        return float((1 - torch.hypot(x, y)).clamp(min=0).mean())  # rounding
     return float(decoded.double().var(0).sum(-1).mean())
 
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from hybrid_plasticity.configuration import Configuration, Learning
+from hybrid_plasticity.configuration import Configuration, Iterations, Learning
 from hybrid_plasticity.experiments.train import Train
 from sharpwave_shared import lazy
 from sharpwave_shared.experiment import Experiment, Job, Options
-from sharpwave_shared.parameters import AtLeast, Between, Distinct, Parameters, Positional
+from sharpwave_shared.parameters import Between, Distinct, Parameters, Positional
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -31,7 +31,7 @@ class Plan(Parameters):
     units: Annotated[tuple[Annotated[int, Between(1, 1000)], ...], Distinct()] = (50, 25)
     """Sizes of networks; of each the nine configurations whose layers have so many units, or
     twice as many."""
-    budget: Annotated[int, AtLeast(1)] = 20_000
+    budget: Iterations = 20_000
     """Iterations of every network, at most."""
 
     def configurations(self) -> list[Configuration]:

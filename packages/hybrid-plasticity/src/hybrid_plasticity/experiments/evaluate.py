@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
+from hybrid_plasticity.configuration import Interval
 from hybrid_plasticity.experiments.models import OfModels
 from sharpwave_shared import lazy
 from sharpwave_shared.experiment import Job
-from sharpwave_shared.parameters import AtLeast, Distinct
+from sharpwave_shared.parameters import Distinct
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -21,7 +22,7 @@ else:
 class Evaluate(OfModels):
     """Test trained networks at intervals that they were not trained on."""
 
-    intervals: Annotated[tuple[Annotated[int, AtLeast(1)], ...] | None, Distinct()] = None
+    intervals: Annotated[tuple[Interval, ...] | None, Distinct()] = None
     """Test intervals, in scenes. Default: 1 to 3 R, and four beyond."""
 
     quick: ClassVar = {"streams": 10}

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
+from hybrid_plasticity.configuration import Interval
 from sharpwave_shared import lazy
 from sharpwave_shared.errors import ParameterError
 from sharpwave_shared.experiment import Experiment, Job, Options
-from sharpwave_shared.parameters import AtLeast, Between, Positional
+from sharpwave_shared.parameters import Between, Positional
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -29,7 +30,7 @@ class OfModels(Experiment):
     """Directory of a finished run of training."""
     streams: Annotated[int, Between(1, 1_000_000)] = 50
     """Test streams (at every interval)."""
-    interval: Annotated[int, AtLeast(1)] | None = None
+    interval: Interval | None = None
     """The R of the models, in scenes. Default: the largest that each seed mastered."""
 
     folder: ClassVar = ""

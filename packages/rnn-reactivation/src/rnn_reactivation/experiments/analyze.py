@@ -13,7 +13,7 @@ from rnn_reactivation.experiments.train import TASKS, Train, check_folder_name, 
 from sharpwave_shared import lazy
 from sharpwave_shared.errors import InvalidInputError, ParameterError
 from sharpwave_shared.experiment import Experiment, Job, Options
-from sharpwave_shared.parameters import AtLeast, Between, Distinct
+from sharpwave_shared.parameters import Between, Distinct
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -55,7 +55,7 @@ class Analyze(Experiment):
     noise: Literal["scaled", "same", "absolute"] = "scaled"
     """Variance of the noise asleep: twice that of training (GRUs: that of training), the same, or
     twice the task's usual."""
-    epoch: Annotated[int, AtLeast(1)] | None = None
+    epoch: Annotated[int, Between(1, 10**9)] | None = None
     """The epoch after which networks are looked at. Default: the last."""
     trajectories: Trajectories = 200
     """Of the simulations that are decoded."""
