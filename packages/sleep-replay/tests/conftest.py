@@ -3,8 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -12,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from matplotlib.figure import Figure
 
-from sharpwave_shared import open_run
 from sharpwave_shared.data import DataRecord
 from sharpwave_shared.experiment import Experiment, Job
-from sharpwave_shared.results import Run
+from sharpwave_shared.plotting import style
 from sharpwave_shared.seeding import Streams
 from sleep_replay.data import Experience, ImageSet, load_experience
 from sleep_replay.experiments.schedule import Schedule
@@ -24,49 +22,10 @@ from sleep_replay.model import VAE
 from sleep_replay.weights import store_weights
 
 
-def _tiny() -> dict[type[Experiment], dict[str, Any]]:
-    spec = spec_from_file_location("tiny_sleep_replay", Path(__file__).with_name("tiny.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.TINY
-
-
 def load_few(*arguments: Any) -> Experience:
-    """Read the data, and keep 200 images of data set 1 to train with, of 4,000."""
+    """Read the data, and keep 40 images of data set 1 to train with, of 4,000."""
     whole = load_experience(*arguments)
-    return replace(whole, old_train=whole.old_train.subset(torch.arange(200)))
-
-
-_FEW_IMAGES = ("sleep_replay.data.load_experience", load_few)
-_NO_FIGURES = ("sharpwave_shared.execution.draw_run", lambda *arguments, **more: [])
-
-
-@pytest.fixture(scope="session")
-def tiny() -> dict[type[Experiment], dict[str, Any]]:
-    """Sizes at which every experiment takes about a second."""
-    return _tiny()
-
-
-@pytest.fixture(scope="session")
-def finished(
-    tiny: dict[type[Experiment], dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[type[Experiment]], Run]:
-    """Give a finished run of an experiment, of two seeds; not to be changed."""
-    runs: dict[type[Experiment], Run] = {}
-
-    def finish(kind: type[Experiment]) -> Run:
-        if kind not in runs:
-            out = tmp_path_factory.mktemp(kind.name) / "run"
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(*_NO_FIGURES)
-                patch.setattr(*_FEW_IMAGES)
-                kind(**tiny[kind]).run((0, 1), out=out)
-            runs[kind] = open_run(out)
-        return runs[kind]
-
-    return finish
+    return replace(whole, old_train=whole.old_train.subset(torch.arange(40)))
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -86,18 +45,37 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 @pytest.fixture
 def _no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures take seconds; they are laid out in tests of their own."""
-    monkeypatch.setattr(*_NO_FIGURES)
+    monkeypatch.setattr("sharpwave_shared.execution.draw_run", lambda *arguments, **more: [])
 
 
 @pytest.fixture
 def _few_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(*_FEW_IMAGES)
+    monkeypatch.setattr("sleep_replay.data.load_experience", load_few)
 
 
 @pytest.fixture
-def _figures_closed() -> Iterator[None]:
-    yield
+def draw() -> Iterator[Callable[[Experiment, xr.Dataset], dict[str, Figure]]]:
+    """Draw and lay out the figures of an experiment: titles, legends and caption stand apart."""
+
+    def drawn(experiment: Experiment, data: xr.Dataset) -> dict[str, Figure]:
+        with style():
+            figures = dict(experiment.figures()(experiment, data))
+            for figure in figures.values():
+                figure.draw_without_rendering()
+                _assert_texts_stand_apart(figure)
+        return figures
+
+    yield drawn
     plt.close("all")
+
+
+def _assert_texts_stand_apart(figure: Figure) -> None:
+    texts = [axes.title for axes in figure.axes if axes.get_title()]
+    texts += [*figure.legends, *filter(None, [getattr(figure, "_supxlabel", None)])]
+    boxes = [text.get_window_extent() for text in texts]
+    for index, box in enumerate(boxes):
+        for other in boxes[index + 1 :]:
+            assert not box.overlaps(other)
 
 
 def draw_blobs(count: int, seed: int) -> torch.Tensor:

@@ -141,6 +141,12 @@ def test_own_dreams_forget(old: float, carried: float, expected: bool) -> None:
     assert verdict("own-dreams-forget", nights(run)) is None
 
 
+def test_claims_speak_of_the_nights_that_they_are_about() -> None:
+    names = ["initial", "no-rem", "rem-alone", "both-kept", "lost-without-rem", "kept-by-rem-alone"]
+    short = nights(KEPT, num_cycles=2)
+    assert [c.name for c in schedule.CLAIMS if verdict(c.name, short) is not None] == names
+
+
 def test_a_grid_of_nights_is_not_judged() -> None:
     assert verdict("initial", (Sweep(), nights(KEPT)[1])) is None
 

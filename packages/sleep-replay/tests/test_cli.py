@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,14 @@ import torch
 from sharpwave_shared import open_run
 from sharpwave_shared.seeding import Streams
 from sharpwave_shared.testing import invoke, kill_at_work
-from sleep_replay import Model
+from sleep_replay import Model, Pretrain
 from sleep_replay.cli import app
 from sleep_replay.data import load_experience
 from sleep_replay.model import VAE
-from sleep_replay.weights import store_weights, weights_cache
+from sleep_replay.weights import find_weights, store_weights, weights_cache
 
 OFFLINE = ["--dataset", "mnist-5k"]
-TINY = [*OFFLINE, "--eval-images", "20", "--num", "4", "--total-eps", "4", "--num-cycles", "2"]
+TINY = [*OFFLINE, "--eval-images", "4", "--num", "1", "--total-eps", "4", "--num-cycles", "2"]
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
@@ -63,7 +64,6 @@ def test_main_command(
     assert not [path for folder in empty for path in folder.rglob("*")]
 
 
-@pytest.mark.usefixtures("_no_figures")
 @pytest.mark.parametrize(
     ("setting", "weights"),
     [
@@ -73,22 +73,37 @@ def test_main_command(
     ],
 )
 def test_settings_and_spellings(
-    setting: list, weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    setting: list,
+    weights: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What is given wins over a setting; its weights are shipped; dashes are underscores."""
-    small = [*OFFLINE, "--eval_images", 20, "--num", 2, "--total_eps", 1, "--num_cycles", 1]
-    out = tmp_path / "run"
-    code, _, err = run(capsys, *setting, "--kl-weight", 0.5, *small, "--out", out)
+    started: list[Any] = []
+
+    def start(experiments: list[Any], *others: Any) -> list:
+        started.extend(experiments)
+        return []
+
+    monkeypatch.setattr("sharpwave_shared.execution.run_all", start)
+    small = ["--eval_images", 20, "--num", 2, "--total_eps", 1, "--num_cycles", 1]
+    code, _, err = run(capsys, *setting, "--kl-weight", 0.5, *small)
     assert code == 0, err
-    assert f"{weights}: shipped with the package" in err
-    experiment: Any = open_run(out).experiment
+    (experiment,) = started
+    assert experiment.model_name == weights
+    found = find_weights(experiment)
+    assert found is not None
+    assert found.origin == "shipped with the package"
     assert (experiment.kl_weight, experiment.num, experiment.eval_images) == (0.5, 2, 20)
     assert experiment.setting == (setting[1] if "--setting" in setting else "working")
 
 
 @pytest.mark.usefixtures("_few_images", "_no_figures")
 def test_pretrain_stores_weights_that_later_runs_use(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    draw: Callable[..., dict],
 ) -> None:
     """One epoch leaves the model on its plateau, which is refused: only a trained one is stored."""
     small = ["--latent-dim", 3, *OFFLINE, "--eval-images", 20, "--batch-size", 100]
@@ -107,13 +122,14 @@ def test_pretrain_stores_weights_that_later_runs_use(
     assert code == 0, err
     assert (weights_cache() / "mnist-leaky-3.safetensors").is_file()
     trained = open_run(tmp_path / "b").data
+    assert set(draw(Pretrain(), trained)) == {"pretraining"}
     best = trained["final_test_error"].idxmin("seed")
     stored = json.loads((weights_cache() / "mnist-leaky-3.json").read_text())
     assert stored["seed"] == trained.attrs["best_seed"] == best
     assert [tried["seed"] for tried in stored["tried"]] == [3, 1]
-    code, _, err = run(capsys, *TINY, "--latent-dim", 3, "--out", tmp_path / "c")
-    assert code == 0, err
-    assert "mnist-leaky-3: cache" in err
+    found = find_weights(Model(latent_dim=3))
+    assert found is not None
+    assert found.origin.startswith("cache")
 
 
 def test_unusable_data_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

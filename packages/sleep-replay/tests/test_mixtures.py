@@ -69,17 +69,23 @@ def test_networks_are_told_apart_by_seed_and_trial() -> None:
 
 
 @pytest.mark.usefixtures("initial")
-def test_modes_and_numbers_of_samples_are_what_they_are_called(job: Callable[..., Job]) -> None:
+def test_modes_and_numbers_of_samples_are_what_they_are_called(
+    job: Callable[..., Job], draw: Callable[..., dict]
+) -> None:
     """Ten samples beside eight new images are the same in both experiments."""
     sizes = {"latent_dim": 5, "epochs": 1, "num_new": 8}
-    modes = Baselines(**sizes, num_sampled=10, modes=("new", "both")).compute(job(4))
-    mixed = Samples(**sizes, sampled=(10, 0), trials=1).compute(job(4)).isel(trial=0)
+    baselines = Baselines(**sizes, num_sampled=10, modes=("new", "both"))
+    samples = Samples(**sizes, sampled=(10, 0), trials=1)
+    modes, mixed = (experiment.compute(job(4, 8)) for experiment in (baselines, samples))
     final = modes["final_error"].sel(mode=["both", "new"])
-    np.testing.assert_array_equal(final.values, mixed["error"].transpose("sampled", ...).values)
+    same = mixed["error"].isel(trial=0).transpose("sampled", ...)
+    np.testing.assert_array_equal(final.values, same.values)
+    assert set(draw(baselines, modes)) == {"baselines"}
+    assert set(draw(samples, mixed)) == {"samples"}
 
 
 def test_interleaving_starts_a_seed_from_the_same_weights(
-    job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+    job: Callable[..., Job], draw: Callable[..., dict], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever the length of the blocks."""
     first: list[torch.Tensor] = []
@@ -90,13 +96,15 @@ def test_interleaving_starts_a_seed_from_the_same_weights(
         first.extend([source(torch.arange(count).expand(4, -1)), self.vae.mean.weight.clone()])
 
     monkeypatch.setattr(train, epoch)
-    result = Interleave(latent_dim=5, images=50, blocks=(1, 10)).compute(job())
+    interleave = Interleave(latent_dim=5, images=50, blocks=(1, 10))
+    result = interleave.compute(job())
     images, weights = first
     assert torch.equal(weights[:2], weights[2:])
     assert not torch.equal(weights[0], weights[1])
     assert torch.equal(images[0].sort(0).values, images[2].sort(0).values)
     assert result["mse"].sizes == {"data_set": 2, "block": 2, "seed": 2}
     assert result.attrs["images"] == 50
+    assert set(draw(interleave, result)) == {"interleave"}
 
 
 def test_images_are_checked_against_the_data(experience: Experience) -> None:

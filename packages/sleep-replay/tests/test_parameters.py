@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sharpwave_shared.errors import ParameterError
-from sharpwave_shared.testing import check_all_edges, invoke
+from sharpwave_shared.testing import invoke
 from sleep_replay import (
     Baselines,
     Cycle,
@@ -21,7 +21,6 @@ from sleep_replay import (
     Sweep,
 )
 from sleep_replay.cli import app
-from sleep_replay.parameters import BatchLearning, Nights, Pretraining
 
 hundredths = st.integers(0, 100)
 
@@ -91,11 +90,6 @@ class TestSettings:
     def test_an_unknown_one_is_refused(self) -> None:
         with pytest.raises(ParameterError, match="setting: got 'faithful', expected one of"):
             Schedule(setting="faithful")  # type: ignore[arg-type]
-
-
-def test_all_ranges() -> None:
-    kinds = [*app.experiments.values(), Learning, BatchLearning, Pretraining, Nights, Night]
-    check_all_edges(kinds)
 
 
 def test_baseline_sizes() -> None:

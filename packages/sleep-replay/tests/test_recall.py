@@ -140,6 +140,10 @@ class TestRecall:
             result["recall"].astype(int), alone["recall"].astype(int), atol=2
         )
 
+    def test_figures(self, computed: Callable[..., xr.Dataset], draw: Callable[..., dict]) -> None:
+        figures = draw(recall(), computed(recall(), 3, 8))
+        assert set(figures) == {"recall-error", "recall-pictures-old", "recall-pictures-new"}
+
     @pytest.mark.usefixtures("initial")
     def test_of_fewer_images_than_are_pictured(
         self, job: Callable[..., Job], experience: Experience

@@ -17,7 +17,6 @@ from sharpwave_shared.experiment import Job
 from sharpwave_shared.files import read_tensors
 from sharpwave_shared.journal import Journal
 from sharpwave_shared.seeding import Streams
-from sharpwave_shared.testing import killed_and_resumed
 from sleep_replay import (
     Learning,
     Night,
@@ -161,10 +160,14 @@ class TestSchedule:
 
     @pytest.mark.usefixtures("initial")
     def test_is_repeatable_and_tells_which_weights_it_started_from(
-        self, job: Callable[..., Job], initial: VAE, tmp_path: Path
+        self,
+        job: Callable[..., Job],
+        computed: Callable[..., xr.Dataset],
+        initial: VAE,
+        tmp_path: Path,
     ) -> None:
-        first, second = (self.schedule.compute(job(directory=tmp_path)) for _ in range(2))
-        assert first.identical(second)
+        first = self.schedule.compute(job(directory=tmp_path))
+        xr.testing.assert_equal(first, computed(self.schedule, 0, 1))
         assert first.attrs["initial_weights"].startswith("cache")
         stored, _ = read_tensors(tmp_path / "initial.safetensors")
         assert all(torch.equal(stored[k], v) for k, v in initial.network_state(0).items())
@@ -173,14 +176,6 @@ class TestSchedule:
         final = first["final_error"].sel(seed=1, data_set="new")
         assert (final == first["error"].sel(seed=1, data_set="new", cycle=3)).all()
         assert first["epoch"].values.tolist() == [0, 2, 4, 6]
-
-    @pytest.mark.usefixtures("_on_blobs")
-    def test_killed_and_resumed_gives_the_same(
-        self, computed: Callable[..., xr.Dataset], tmp_path: Path
-    ) -> None:
-        found, kills = killed_and_resumed(self.schedule, tmp_path / "run", (0, 1))
-        assert kills >= 5  # after the initial weights, cycles, and the night as a whole
-        xr.testing.assert_equal(found, computed(self.schedule, 0, 1))
 
     def test_controls_are_nights_of_their_own(
         self, computed: Callable[..., xr.Dataset], slept: Callable[..., Slept]
@@ -191,6 +186,20 @@ class TestSchedule:
         for name, share in (("no REM", 0.0), ("REM alone", 1.0)):
             alone = slept(night(start=share, end=share, **given)).data["error"].isel(night=0)
             np.testing.assert_allclose(data["error"].sel(night=name), alone, rtol=2e-3)
+
+    def test_figures(self, computed: Callable[..., xr.Dataset], draw: Callable[..., dict]) -> None:
+        """The best constant image is marked, and pictures say whose they are."""
+        data = computed(self.schedule, 0, 1)
+        figures = draw(self.schedule, data)
+        assert set(figures) == {"night", "dreams", "reconstructions", "histograms"}
+        axes = figures["night"].axes[0]
+        dotted = [line.get_ydata() for line in axes.lines if line.get_linestyle() == ":"]
+        heights = [values[0] for values in dotted if len(values)]
+        np.testing.assert_allclose(heights, data["constant_error"])
+        labels = [text.get_text() for text in axes.figure.legends[0].texts]
+        assert "best constant image" in labels
+        for name in ("dreams", "reconstructions"):
+            assert "seed 0 only" in figures[name].get_supxlabel()
 
     def test_a_control_that_is_the_night_itself_is_not_run_twice(self) -> None:
         nights = Schedule(start_fraction_rem=0.0, end_fraction_rem=0.0).nights()
@@ -243,6 +252,9 @@ class TestSweep:
             assert cell[name].sel(cycle=2).isnull().all()
         np.testing.assert_allclose(cell["final_error"], single["final_error"], rtol=2e-3)
         np.testing.assert_array_equal(cell["constant_error"], single["constant_error"])
+
+    def test_figures(self, computed: Callable[..., xr.Dataset], draw: Callable[..., dict]) -> None:
+        assert set(draw(self.sweep, computed(self.sweep, 1))) == {"heatmap", "courses"}
 
 
 class TestFunction:

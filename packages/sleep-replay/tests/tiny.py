@@ -9,8 +9,8 @@ from sleep_replay.experiments.pretrain import Pretrain
 from sleep_replay.experiments.recall import Recall
 from sleep_replay.experiments.schedule import Schedule, Sweep
 
-DATA: dict[str, Any] = {"dataset": "mnist-5k", "eval_images": 20}
-NIGHT: dict[str, Any] = {"total_eps": 4, "num_cycles": 2, "num": 3}
+DATA: dict[str, Any] = {"dataset": "mnist-5k", "eval_images": 4}
+NIGHT: dict[str, Any] = {"total_eps": 4, "num_cycles": 2, "num": 1}
 
 TINY: dict[type[Experiment], dict[str, Any]] = {
     Schedule: {**DATA, **NIGHT},
@@ -19,13 +19,13 @@ TINY: dict[type[Experiment], dict[str, Any]] = {
         "total_eps": 2,
         "cycles": (2, 1),
         "fractions": (0.5, (0.0, 1.0)),
-        "num": 3,
+        "num": 1,
     },
     Baselines: {**DATA, "epochs": 1, "num_new": 8, "num_sampled": 8},
     Samples: {**DATA, "epochs": 1, "num_new": 8, "sampled": (0, 2, 4), "trials": 2},
-    Interleave: {**DATA, "images": 20, "blocks": (1, 5)},
+    Interleave: {**DATA, "images": 10, "blocks": (1, 5)},
     Recall: {**DATA, **NIGHT, "fractions": (0.5, 0.0)},
-    Latent: {**DATA, **NIGHT, "eval_images": 30, "labelled": 12},
+    Latent: {**DATA, **NIGHT, "eval_images": 16, "labelled": 12},
     Pretrain: {
         **DATA,
         "inverted": False,
