@@ -22,5 +22,5 @@ TINY: dict[type[Experiment], dict[str, Any]] = {
     SwitchPeriod: SMALL | {"periods": (1, 4, 31)},
     TimeConstant: SMALL | {"dts": (1.0, 0.1, 0.01)},
     LrOptim: SHORT | {"rates": (1e-7, 1e-8, 1e-9)},
-    VocalDigits: {"epochs": 1, "takes": 6, "points": 2, "frames": 30, "dataset": "synthetic"},
+    VocalDigits: {"epochs": 1, "takes": 6, "points": 2, "frames": 10, "dataset": "synthetic"},
 }
