@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from sleep_replay.data import Experience
 from sleep_replay.model import VAE, Latents
 from sleep_replay.parameters import DATA_SETS, MOMENTS, Model, Pretraining
 from sleep_replay.sleep import as_bytes
-from sleep_replay.train import Trainer
+from sleep_replay.train import Recorded, Trainer
 
 BATCH = 200
 """Images encoded at once."""
@@ -238,29 +237,6 @@ class Decoding:
         return [np.bincount(labels[held]).max() / len(held) for labels, (_, held) in digits]
 
 
-class _FromScratch:
-    """A training from scratch, its losses, and the decoding accuracy before and after epochs."""
-
-    def __init__(self, trainer: Trainer, decoding: Decoding):
-        self.trainer, self.decoding = trainer, decoding
-        self.losses: list[Tensor] = []
-        self.accuracy: list[Tensor] = []
-
-    def measure(self) -> None:
-        self.accuracy.append(self.decoding.accuracy(self.trainer.vae.eval()))
-
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "trainer": self.trainer.state_dict(),
-            "losses": self.losses,
-            "accuracy": self.accuracy,
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.trainer.load_state_dict(state["trainer"])
-        self.losses, self.accuracy = state["losses"], state["accuracy"]
-
-
 def decode_from_scratch(
     journal: Journal,
     model: Model,
@@ -294,22 +270,23 @@ def decode_from_scratch(
     streams, train = [Streams(seed) for seed in seeds], experience.old_train
     vae = VAE(len(seeds), model.latent_dim, model.architecture)
     vae.initialise([s.torch("initialisation") for s in streams]).to(train.device)
-    training = _FromScratch(Trainer(vae, Pretraining()), decoding)
+    training = Recorded(Trainer(vae, Pretraining()))
+
+    def measure(loss: Tensor) -> None:
+        training.rows.append({"loss": loss.cpu(), "accuracy": decoding.accuracy(vae.eval())})
+
     for epoch in journal.steps("from scratch", epochs, training):
         if epoch == 0:
-            training.measure()
+            measure(torch.full((len(seeds),), torch.nan))
         generators = [s.torch("pretraining", epoch) for s in streams]
-        training.losses.append(training.trainer.epoch(train.images, len(train), generators).cpu())
-        training.measure()
-    unknown = torch.full((1, len(seeds)), torch.nan)  # the loss before training
-    losses = torch.cat([unknown, torch.stack(training.losses)])
+        measure(training.trainer.epoch(train.images, len(train), generators))
+    loss, accuracy = (
+        torch.stack([row[name] for row in training.rows]).numpy() for name in ("loss", "accuracy")
+    )
     return xr.Dataset(
         {
-            "accuracy_from_scratch": (
-                ("training_epoch", "seed", "data_set"),
-                torch.stack(training.accuracy).numpy(),
-            ),
-            "loss_from_scratch": (("training_epoch", "seed"), losses.numpy()),
+            "accuracy_from_scratch": (("training_epoch", "seed", "data_set"), accuracy),
+            "loss_from_scratch": (("training_epoch", "seed"), loss),
         },
         {"training_epoch": range(epochs + 1)},
     )
@@ -355,30 +332,24 @@ def look_around(before: VAE, after: VAE, decoding: Decoding, seed: int) -> xr.Da
             _interpolations(network, images, m, torch.from_numpy(p[:fewest]))
             for images, m, p in zip(decoding.images, means, pairs, strict=True)
         ]
+        shown = {
+            "embedding": (("embedded", "axis"), embedding.reshape(2, count, 2)),
+            "latent": (("embedded", "component"), latents),
+            "grid": (("row", "column", "y", "x"), as_bytes(torch.stack(grids)).numpy()),
+            "deviation": (
+                ("principal",),
+                torch.stack([p.deviations for p in planes]).cpu().numpy(),
+            ),
+            "share": (("principal",), torch.stack([p.share for p in planes]).cpu().numpy()),
+            "interpolation": (("pair", "step", "y", "x"), torch.stack(between).numpy()),
+        }
         moments.append(
-            {
-                "embedding": embedding.reshape(2, count, 2),
-                "latent": latents,
-                "grid": as_bytes(torch.stack(grids)).numpy(),
-                "deviation": torch.stack([p.deviations for p in planes]).cpu().numpy(),
-                "share": torch.stack([p.share for p in planes]).cpu().numpy(),
-                "interpolation": torch.stack(between).numpy(),
-            }
+            xr.Dataset(
+                {name: (("data_set", *dims), values) for name, (dims, values) in shown.items()}
+            )
         )
-    dims = {
-        "embedding": ("embedded", "axis"),
-        "latent": ("embedded", "component"),
-        "grid": ("row", "column", "y", "x"),
-        "deviation": ("principal",),
-        "share": ("principal",),
-        "interpolation": ("pair", "step", "y", "x"),
-    }
-    data = xr.Dataset(
-        {
-            name: (("moment", "data_set", *own), np.stack([moment[name] for moment in moments]))
-            for name, own in dims.items()
-        },
-        {"moment": list(MOMENTS), "data_set": list(DATA_SETS)},
+    data = xr.concat(moments, "moment").assign_coords(
+        moment=list(MOMENTS), data_set=list(DATA_SETS)
     )
     digits = [labels[i] for labels, i in zip(decoding.labels, chosen, strict=True)]
     return data.assign(digit=(("data_set", "embedded"), np.stack(digits)))

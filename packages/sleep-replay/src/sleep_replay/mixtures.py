@@ -1,7 +1,7 @@
 """Learning without sleep: new images and own samples, alone, shuffled together, or in blocks."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import xarray as xr
@@ -14,8 +14,10 @@ from sleep_replay.data import Experience, ImageSet
 from sleep_replay.evaluate import evaluate
 from sleep_replay.model import VAE
 from sleep_replay.parameters import DATA_SETS, Learning
-from sleep_replay.train import Trainer, own_images
+from sleep_replay.train import Recorded, Trainer, own_images
 
+MEASURES = ("error", "mse", "carried")
+"""What scores are of `Evaluation`."""
 STRETCH = 500
 """Images between two points where an interleaved training can be checkpointed."""
 
@@ -103,13 +105,12 @@ def _mixed_images(
     return torch.cat(parts, 1)
 
 
-class _Scored:
+class _Scored(Recorded):
     """Training in equal stretches, with scores in between."""
 
     def __init__(self, trainer: Trainer, experience: Experience):
-        self.trainer = trainer
+        super().__init__(trainer)
         self.tests = [test.all_images() for test in experience.tests]
-        self.rows: list[Tensor] = []
 
     def train(
         self,
@@ -130,7 +131,7 @@ class _Scored:
 
     def dataset(self, dimension: str, values: Sequence[int]) -> xr.Dataset:
         """Label the scores; `values` are those of a dimension that tells their times apart."""
-        measures = zip(("error", "mse", "carried"), torch.stack(self.rows, 1).numpy(), strict=True)
+        measures = zip(MEASURES, torch.stack(self.rows, 1).numpy(), strict=True)
         return xr.Dataset(
             {name: ((dimension, "network", "data_set"), scores) for name, scores in measures},
             {dimension: list(values), "data_set": list(DATA_SETS)},
@@ -139,15 +140,8 @@ class _Scored:
     def _score(self) -> None:
         vae = self.trainer.vae.eval()
         scores = [evaluate(vae, images) for images in self.tests]
-        measures = [[s.error for s in scores], [s.mse for s in scores], [s.carried for s in scores]]
+        measures = [[getattr(score, name) for score in scores] for name in MEASURES]
         self.rows.append(torch.stack([torch.stack(m, -1) for m in measures]).cpu())
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"trainer": self.trainer.state_dict(), "rows": self.rows}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.trainer.load_state_dict(state["trainer"])
-        self.rows = state["rows"]
 
 
 def block_order(block: int, images: int) -> Int[Tensor, " twice_images"]:

@@ -13,6 +13,7 @@ else:
 
 ERROR = "summed absolute grey level"
 GREY = "grey level (0 to 255)"
+HELD_OUT = "fraction of held-out images"
 
 QUANTITIES = {
     "error": ("reconstruction error", ERROR),
@@ -35,13 +36,10 @@ QUANTITIES = {
     "pixels_lost": ("pixels lost", ""),
     "intact": ("intact test images", GREY),
     "recall": ("corrupted images, and the first network's recall", GREY),
-    "accuracy": ("decoding accuracy", "fraction of held-out images"),
-    "accuracy_from_scratch": (
-        "decoding accuracy in a training from scratch",
-        "fraction of held-out images",
-    ),
+    "accuracy": ("decoding accuracy", HELD_OUT),
+    "accuracy_from_scratch": ("decoding accuracy in a training from scratch", HELD_OUT),
     "loss_from_scratch": ("loss in a training from scratch", ""),
-    "chance": ("decoding accuracy of always the same digit", "fraction of held-out images"),
+    "chance": ("decoding accuracy of always the same digit", HELD_OUT),
     "embedding": ("t-SNE of latent means", ""),
     "latent": ("latent means that t-SNE shows", ""),
     "digit": ("digits of the images that t-SNE shows", ""),

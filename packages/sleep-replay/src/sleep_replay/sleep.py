@@ -88,11 +88,11 @@ def sleep(
 
     vae = initial.copies(len(networks))
     frozen = initial.copies().eval()
-    recorder = _Recorder(experience, streams, len(seeds), observe)
-    sleepers = _Sleepers(Trainer(vae, learning), recorder)
-    for cycle in journal.steps("sleeping (epochs)", count, sleepers, weight=epochs):
+    trainer = Trainer(vae, learning)
+    recorder = _Recorder(trainer, experience, streams, len(seeds), observe)
+    for cycle in journal.steps("sleeping (epochs)", count, recorder, weight=epochs):
         if cycle == 0:
-            recorder.record(vae)
+            recorder.record()
         generators = [s.torch("sleep", cycle) for s in streams]
         nrem = torch.tensor([plans[n][cycle].nrem for n, _ in networks])
         recent = _recent_memories(experience.new_train, num, streams, cycle)
@@ -102,17 +102,11 @@ def sleep(
                 drawn = _dreams(vae, frozen, own, kept, draws, streams, cycle)
                 dreams = _choose(nrem == epoch, drawn, dreams)
             images = _choose(nrem > epoch, recent, _in_turn(dreams, epoch - nrem, num))
-            sleepers.trainer.epoch(own_images(images), num, generators)
-        recorder.record(vae)
+            trainer.epoch(own_images(images), num, generators)
+        recorder.record()
     data = recorder.dataset(len(nights), seeds)
     data = data.assign_coords(epoch=("cycle", [cycle * epochs for cycle in range(count + 1)]))
     return Slept(data, {name: tensor.cpu() for name, tensor in vae.state_dict().items()})
-
-
-def sleep_once(journal: Journal, *arguments: Any) -> Slept:
-    """Do what `sleep` does as a part of the work that a resumed run does not do again."""
-    kept = journal.once("sleep", lambda part: sleep(part, *arguments)._asdict())
-    return Slept(**kept)
 
 
 def _recent_memories(
@@ -176,26 +170,10 @@ def _choose(first: Bool[Tensor, " networks"], images: Images, others: Images) ->
     return torch.where(first.to(images.device)[:, None, None, None], images, others)
 
 
-class _Sleepers:
-    """All that a night changes: networks, optimiser, and what is recorded."""
-
-    def __init__(self, trainer: Trainer, recorder: "_Recorder"):
-        self.trainer, self.recorder = trainer, recorder
-
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "trainer": self.trainer.state_dict(),
-            "series": self.recorder.series,
-            "moments": self.recorder.moments,
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.trainer.load_state_dict(state["trainer"])
-        self.recorder.series, self.recorder.moments = state["series"], state["moments"]
-
-
 class _Recorder:
     """Evaluates the networks at every time and collects what the figures show.
+
+    Its state is all that a night changes: networks, optimiser, and what is recorded.
 
     Attributes
     ----------
@@ -207,11 +185,13 @@ class _Recorder:
 
     def __init__(
         self,
+        trainer: Trainer,
         experience: Experience,
         streams: Sequence[Streams],
         seeds: int,
         observe: Observer | None,
     ):
+        self.trainer = trainer
         self.tests = [test.all_images() for test in experience.tests]
         self.streams, self.observe = streams, observe
         self.firsts = range(0, len(streams), seeds)
@@ -219,9 +199,20 @@ class _Recorder:
         self.series: dict[str, list[Tensor]] = {}
         self.moments: dict[str, dict[str, Tensor]] = {}
 
-    def record(self, vae: VAE) -> None:
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "trainer": self.trainer.state_dict(),
+            "series": self.series,
+            "moments": self.moments,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.trainer.load_state_dict(state["trainer"])
+        self.series, self.moments = state["series"], state["moments"]
+
+    def record(self) -> None:
         """Evaluate all networks on both data sets, and let them dream for the record."""
-        vae.eval()
+        vae = self.trainer.vae.eval()
         scores = [evaluate(vae, images) for images in self.tests]
         dreams = [self._dreams(single(vae, index), index) for index in range(vae.networks)]
         measured = {

@@ -144,6 +144,31 @@ class Trainer:
             )
 
 
+class Recorded:
+    """A trainer, and what is measured along its training: all that a checkpoint keeps.
+
+    Attributes
+    ----------
+    trainer
+        The trainer.
+    rows
+        One tree of numbers or tensors for each time at which something was measured.
+    """
+
+    def __init__(self, trainer: Trainer):
+        self.trainer = trainer
+        self.rows: list[Any] = []
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give all that changes."""
+        return {"trainer": self.trainer.state_dict(), "rows": self.rows}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` gave."""
+        self.trainer.load_state_dict(state["trainer"])
+        self.rows = state["rows"]
+
+
 def own_images(images: Float[Tensor, "networks n size size"]) -> ImageSource:
     """Give each network images of its own stack."""
     rows = torch.arange(len(images), device=images.device)[:, None]

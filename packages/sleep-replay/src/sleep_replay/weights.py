@@ -19,7 +19,7 @@ from sleep_replay.data import Experience
 from sleep_replay.evaluate import COLLAPSED, evaluate
 from sleep_replay.model import VAE
 from sleep_replay.parameters import Model, Pretraining
-from sleep_replay.train import Trainer
+from sleep_replay.train import Recorded, Trainer
 
 State = dict[str, Tensor]
 """Parameters of one network, as `VAE.network_state` gives them."""
@@ -170,23 +170,23 @@ def pretrain(
     streams, train = Streams(seed), experience.old_train
     vae = VAE(1, model.latent_dim, model.architecture)
     vae.initialise([streams.torch("initialisation")]).to(train.device)
-    training = _Pretrained(Trainer(vae, how))
+    training = Recorded(Trainer(vae, how))
     test_images = experience.old_test.all_images()
     for epoch in journal.steps(f"training {model.model_name}", how.epochs, training):
-        if _converged(training.history, how.patience):
+        if _converged(training.rows, how.patience):
             break
         loss = training.trainer.epoch(
             train.images, len(train), [streams.torch("pretraining", epoch)]
         )
         scores = evaluate(vae, test_images)
         row = [float(value) for value in (loss, scores.error, scores.carried)]
-        training.history.append(row)
+        training.rows.append(row)
         journal.reporter.detail(
             "epoch {}: loss {:.1f}, test error {:.1f}, variance carried {:.2f}".format(
                 epoch + 1, *row
             )
         )
-    losses, errors, carried = map(list, zip(*training.history, strict=True))
+    losses, errors, carried = map(list, zip(*training.rows, strict=True))
     if carried[-1] < COLLAPSED:
         message = (
             f"the initial model has collapsed: after {len(losses)} epochs it decodes every image "
@@ -212,21 +212,6 @@ def pretrain(
         "variance_carried": carried,
     }
     return vae.network_state(0), record
-
-
-class _Pretrained:
-    """A trainer, and the loss, test error and share of variance carried of its epochs."""
-
-    def __init__(self, trainer: Trainer):
-        self.trainer = trainer
-        self.history: list[list[float]] = []
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"trainer": self.trainer.state_dict(), "history": self.history}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.trainer.load_state_dict(state["trainer"])
-        self.history = state["history"]
 
 
 def _converged(history: list[list[float]], patience: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from sharpwave_shared.claims import Claim, Measurement
 from sleep_replay.claims.common import PROJECT, SOURCE
 from sleep_replay.evaluate import COLLAPSED
 from sleep_replay.experiments.schedule import Schedule, Sweep
-from sleep_replay.parameters import DATA_SETS, Night
+from sleep_replay.parameters import DATA_SETS
 
 PerSeed = Float[np.ndarray, " seeds"]
 
@@ -42,19 +42,15 @@ class _Nights(NamedTuple):
     rem_alone: _Slept | None = None
 
 
-def _slept(experiment: Schedule, results: xr.Dataset) -> Iterator[tuple[Night, _Slept]]:
-    for name, night in experiment.nights().items():
-        own = results.sel(night=name)
-        error = own["error"].transpose("data_set", "seed", "cycle")
-        old, new = (error.sel(data_set=data_set).values for data_set in DATA_SETS)
-        carried = own["final_carried"].transpose("seed", "data_set").values
-        constant = float(own["constant_error"].sel(data_set=DATA_SETS[1]))
-        yield night, _Slept(old, new, carried, constant)
-
-
 def _nights(experiment: Schedule, results: xr.Dataset) -> _Nights:
     found = {}
-    for night, slept in _slept(experiment, results):
+    for name, night in experiment.nights().items():
+        own = results.sel(night=name)
+        errors = own["error"].transpose("data_set", "seed", "cycle")
+        old, new = errors.sel(data_set=list(DATA_SETS)).values
+        carried = own["final_carried"].transpose("seed", "data_set").values
+        constant = float(own["constant_error"].sel(data_set=DATA_SETS[1]))
+        slept = _Slept(old, new, carried, constant)
         match night.start_fraction_rem, night.end_fraction_rem:
             case (0, 0):
                 found["no_rem"] = slept

@@ -29,7 +29,6 @@ else:  # imported when they are used
 
 Mode = Literal["new", "old", "both"]
 MANY = Between(0, MOST_IMAGES)
-FINALS = ("error", "mse", "carried")
 DEFAULT_IMAGES = 20_000
 """Images of each data set that are interleaved."""
 
@@ -81,7 +80,8 @@ class Baselines(Generative, BatchLearning):
         for mode in self.modes:
             mixture = mixtures.Mixture(*self.sizes(mode))
             result = _train(job, mode, initial, experience, mixture, streams, self, self.epochs)
-            parts.append(unfold(with_finals(result, "epoch", FINALS), {"seed": job.seeds}))
+            finals = with_finals(result, "epoch", mixtures.MEASURES)
+            parts.append(unfold(finals, {"seed": job.seeds}))
         return xr.concat(parts, pd.Index(self.modes, name="mode")).assign_attrs(attributes)
 
 
@@ -89,12 +89,7 @@ class Samples(Generative, BatchLearning):
     """Measure retention against the number of own samples mixed with the new images."""
 
     conditions: ClassVar = ("seed", "trial", "sampled", "data_set")
-    quick: ClassVar = {
-        "epochs": 2,
-        "num_new": 100,
-        "sampled": (0, 20, 40, 60),
-        "eval_images": 200,
-    }
+    quick: ClassVar = {"epochs": 2, "num_new": 100, "sampled": (0, 20, 40, 60), "eval_images": 200}
 
     epochs: Annotated[int, Between(1, 100_000)] = 20
     """Epochs of training."""

@@ -11,7 +11,7 @@ from sharpwave_shared.errors import DataWarning, ParameterError, show
 from sharpwave_shared.experiment import Job
 from sharpwave_shared.parameters import Above, Between, Distinct
 from sleep_replay.experiments.common import Sleeping, with_finals
-from sleep_replay.parameters import MOST_IMAGES, Fraction, Night
+from sleep_replay.parameters import MOST_IMAGES, Fraction, Night, Nights
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +61,13 @@ class OneNight(Sleeping, Night):
         Give the networks (night x seed), and what was recorded.
         """
         nights = [self, *others]
-        slept = sleep.sleep_once(job.journal, initial, experience, nights, self, job.seeds, observe)
+        kept = job.journal.once(
+            "sleep",
+            lambda part: sleep.sleep(
+                part, initial, experience, nights, self, job.seeds, observe
+            )._asdict(),
+        )
+        slept = sleep.Slept(**kept)
         job.save_tensors("networks", slept.networks)
         after = initial.copies(len(nights) * len(job.seeds))
         after.load_state_dict(slept.networks)
@@ -163,17 +169,9 @@ class Sweep(Sleeping):
 
     def nights(self, cycles: int) -> list[Night]:
         """List the nights of so many cycles; they are slept as one batch."""
+        alike = {name: getattr(self, name) for name in Nights.model_fields}
         return [
-            Night(
-                total_eps=self.total_eps,
-                num=self.num,
-                num_dreams=self.num_dreams,
-                draws=self.draws,
-                continue_training=self.continue_training,
-                num_cycles=cycles,
-                start_fraction_rem=start,
-                end_fraction_rem=end,
-            )
+            Night(**alike, num_cycles=cycles, start_fraction_rem=start, end_fraction_rem=end)
             for start, end in self.ranges()
         ]
 

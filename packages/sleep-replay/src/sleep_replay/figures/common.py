@@ -1,11 +1,11 @@
 """What the figures of several experiments share."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -23,6 +23,8 @@ CONSTANT = {"linestyle": ":", "linewidth": 1.0}
 """Look of the errors of the best constant images."""
 FRAME = 160
 """Grey level between images, which may be black or white at their edges."""
+CELL = 0.42
+"""Width and height of an image on a sheet, in inches."""
 LABEL_WIDTH = 0.075
 """Of a letter beside a sheet of images, in inches."""
 
@@ -32,14 +34,10 @@ def kinds(experiment: Model) -> tuple[str, str]:
     return ("MNIST", "MNIST inverted") if experiment.inverted else ("digits 0-4", "digits 5-9")
 
 
-def data_set_names(experiment: Model) -> list[str]:
-    """Name data sets 1 and 2, for titles and legends."""
-    return [f"data set {number} ({kind})" for number, kind in enumerate(kinds(experiment), 1)]
-
-
-def data_sets(experiment: Model) -> Iterator[tuple[str, str, str]]:
-    """Give label in results, name and colour of both data sets."""
-    yield from zip(DATA_SETS, data_set_names(experiment), COLOURS, strict=True)
+def data_sets(experiment: Model) -> list[tuple[str, str, str]]:
+    """Give label in results, name (for titles and legends) and colour of both data sets."""
+    names = [f"data set {number} ({kind})" for number, kind in enumerate(kinds(experiment), 1)]
+    return list(zip(DATA_SETS, names, COLOURS, strict=True))
 
 
 def seeds_in_words(results: xr.Dataset) -> str:
@@ -65,6 +63,25 @@ def mean_and_deviation(
     mean, sd = mean_and_sd(values.transpose("seed", dimension).values)
     axes.plot(x, mean, color=colour, label=label, **line)  # type: ignore[arg-type]
     axes.fill_between(x, mean - sd, mean + sd, color=colour, alpha=0.2, linewidth=0)
+
+
+def mean_and_bars(
+    axes: Axes,
+    x: np.ndarray,
+    values: Float[np.ndarray, "samples x"],
+    label: str,
+    colour: str,
+    **look: object,
+) -> None:
+    """Plot the mean over the first dimension as a line, and the s.d. as bars."""
+    mean, sd = mean_and_sd(values)
+    axes.errorbar(x, mean, np.nan_to_num(sd), color=colour, label=label, capsize=3, **look)  # type: ignore[arg-type]
+
+
+def legend_above(figure: Figure, axes: Axes, columns: int = 3) -> None:
+    """Explain above all panels what is drawn in one of them."""
+    handles = axes.get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper center", ncols=columns)
 
 
 def whole_numbers(axes: Axes) -> None:
@@ -95,13 +112,12 @@ def image_grid(
     *,
     group: int = 0,
     first: int = 0,
-    cell: float = 0.42,
 ) -> Figure:
     """Show images as one sheet, with a caption; a gap after `first` rows, then every `group`."""
     rows, columns, height, _ = images.shape
     beside = 0.2 + LABEL_WIDTH * max(map(len, row_labels))
     # The last share is for title, ticks and caption.
-    figure, axes = plt.subplots(figsize=(beside + cell * columns, cell * rows + 0.75))
+    figure, axes = plt.subplots(figsize=(beside + CELL * columns, CELL * rows + 0.75))
     axes.imshow(sheet(images), cmap="gray", vmin=0, vmax=255)
     axes.set_title(title)
     axes.set_xticks([])

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from sharpwave_shared.plotting import caption
 from sleep_replay.experiments.latent import Latent
 from sleep_replay.figures.common import (
-    data_set_names,
     data_sets,
     first_seed,
     mean_and_deviation,
@@ -39,7 +38,7 @@ def draw(experiment: Latent, results: xr.Dataset) -> dict[str, Figure]:
             experiment,
             results,
             "accuracy_from_scratch",
-            f"epochs of training on {data_set_names(experiment)[0]}",
+            f"epochs of training on {data_sets(experiment)[0][1]}",
         )
     figures["latent-tsne"] = _tsne(experiment, results)
     figures["latent-grid"] = _grid(experiment, results)
@@ -75,8 +74,7 @@ def _panels(
 ) -> Iterator[tuple[Axes, xr.Dataset]]:
     """Give a panel, with its title, for each moment and data set, and what belongs there."""
     for moment, row in zip(MOMENTS, axes, strict=True):
-        names = zip(DATA_SETS, data_set_names(experiment), row, strict=True)
-        for data_set, name, axis in names:
+        for (data_set, name, _), axis in zip(data_sets(experiment), row, strict=True):
             axis.set_title(f"{name}, {moment} sleep")
             yield axis, results.sel(moment=moment, data_set=data_set)
 

@@ -3,16 +3,16 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sharpwave_shared.plotting import caption
-from sharpwave_shared.statistics import mean_and_sd
 from sleep_replay.experiments.mixtures import Baselines, Interleave, Samples
 from sleep_replay.figures.common import (
     CARRIED,
     ERROR,
     data_sets,
+    legend_above,
+    mean_and_bars,
     mean_and_deviation,
     seeds_in_words,
     whole_numbers,
@@ -32,10 +32,6 @@ def draw(experiment: Baselines | Samples | Interleave, results: xr.Dataset) -> d
             return {"interleave": _interleave(experiment, results)}
 
 
-def _legend(figure: Figure, axes: Axes) -> None:
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
-
-
 def _baselines(experiment: Baselines, results: xr.Dataset) -> Figure:
     """Draw the errors of both data sets over epochs, a panel for each mode."""
     modes = experiment.modes
@@ -51,7 +47,7 @@ def _baselines(experiment: Baselines, results: xr.Dataset) -> Figure:
         whole_numbers(axes)
     panels[0, 0].set_ylabel(ERROR)
     panels[0, 0].set_ylim(bottom=0)
-    _legend(figure, panels[0, 0])
+    legend_above(figure, panels[0, 0], 2)
     caption(figure, f"Learning without sleep; {seeds_in_words(results)}.")
     return figure
 
@@ -65,19 +61,16 @@ def _samples(experiment: Samples, results: xr.Dataset) -> Figure:
     for d, (data_set, name, colour) in enumerate(data_sets(experiment)):
         errors = results["error"].sel(data_set=data_set).stack(model=("seed", "trial"))
         values = errors.transpose("model", "sampled").values
-        mean, sd = mean_and_sd(values)
         x = counts + apart * (2 * d - 1)
         axes.plot(np.tile(x, models), values.ravel(), ".", color=colour, alpha=0.35, ms=5)
-        axes.errorbar(
-            x, mean, np.nan_to_num(sd), color=colour, label=name, marker="_", ms=7, capsize=3
-        )
+        mean_and_bars(axes, x, values, name, colour, marker="_", ms=7)
     axes.set_xlabel(f"own samples beside {experiment.num_new} new images")
     axes.set_ylabel(ERROR)
     axes.set_yscale("log")
     ticks = [t for t in (20, 50, 100, 200, 500) if axes.get_ylim()[0] < t < axes.get_ylim()[1]]
     axes.set_yticks(ticks, [str(tick) for tick in ticks])
     axes.minorticks_off()
-    _legend(figure, axes)
+    legend_above(figure, axes, 2)
     bars = "Lines and bars: mean and s.d." if models > 1 else "Line: mean"
     caption(figure, f"{bars} over the trained models ({models} for each number), the dots.")
     return figure
@@ -92,23 +85,13 @@ def _interleave(experiment: Interleave, results: xr.Dataset) -> Figure:
     ):
         for data_set, name, colour in data_sets(experiment):
             values = results[measure].sel(data_set=data_set).transpose("seed", "block").values
-            mean, sd = mean_and_sd(values)
-            axes.errorbar(
-                blocks,
-                mean,
-                np.nan_to_num(sd),
-                color=colour,
-                label=name,
-                marker="o",
-                ms=4,
-                capsize=3,
-            )
+            mean_and_bars(axes, blocks, values, name, colour, marker="o", ms=4)
         axes.set_xscale("log")
         axes.set_xticks(blocks, [str(block) for block in blocks])
         axes.minorticks_off()
         axes.set_xlabel("images of one data set in a row")
         axes.set_ylabel(label)
         axes.set_ylim(bottom=0)
-    _legend(figure, panels[0])
+    legend_above(figure, panels[0], 2)
     caption(figure, f"One epoch from scratch in alternating blocks; {seeds_in_words(results)}.")
     return figure

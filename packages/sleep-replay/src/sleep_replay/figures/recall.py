@@ -11,13 +11,14 @@ from sleep_replay.figures.common import (
     CARRIED,
     ERROR,
     FRAME,
-    data_set_names,
+    data_sets,
     first_seed,
     image_grid,
+    legend_above,
     mean_and_deviation,
     seeds_in_words,
 )
-from sleep_replay.parameters import DATA_SETS, MOMENTS
+from sleep_replay.parameters import MOMENTS
 
 INPUT_COLOUR = "0.5"
 
@@ -26,7 +27,7 @@ def draw(experiment: Recall, results: xr.Dataset) -> dict[str, Figure]:
     """Draw recall against the fraction of pixels lost: numbers, and pictures of both data sets."""
     return {"recall-error": _error(experiment, results)} | {
         f"recall-pictures-{data_set}": _pictures(experiment, results.sel(data_set=data_set), name)
-        for data_set, name in zip(DATA_SETS, data_set_names(experiment), strict=True)
+        for data_set, name, _ in data_sets(experiment)
     }
 
 
@@ -36,8 +37,7 @@ def _replacement(experiment: Recall) -> str:
 
 def _error(experiment: Recall, results: xr.Dataset) -> Figure:
     figure, axes = plt.subplots(2, 2, figsize=(6.6, 4.8), sharex=True, sharey="row")
-    names = zip(DATA_SETS, data_set_names(experiment), axes.T, strict=True)
-    for data_set, name, (error, carried) in names:
+    for (data_set, name, _), (error, carried) in zip(data_sets(experiment), axes.T, strict=True):
         shown = results.sel(data_set=data_set, drop=True)
         error.set_title(name)
         own = shown["input_error"]
@@ -53,7 +53,7 @@ def _error(experiment: Recall, results: xr.Dataset) -> Figure:
         row[0].set_ylim(bottom=0)
     axes[0, 0].set_ylabel(ERROR.replace(" absolute ", " absolute\n"))
     axes[1, 0].set_ylabel(CARRIED)
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    legend_above(figure, axes[0, 0])
     caption(
         figure,
         f"Recall of {results.sizes['image']} test images of each data set from partial input "

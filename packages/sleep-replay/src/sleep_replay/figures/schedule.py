@@ -18,6 +18,7 @@ from sleep_replay.figures.common import (
     first_seed,
     image_grid,
     kinds,
+    legend_above,
     mean_and_deviation,
     seeds_in_words,
     whole_numbers,
@@ -137,7 +138,7 @@ def _histograms(experiment: Schedule, results: xr.Dataset) -> Figure:
         axes.set_title(label)
         axes.set_xlabel(ERROR)
     panels[0].set_ylabel("density of test images")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    legend_above(figure, panels[0], 4)
     seeds = results.sizes["seed"]
     caption(
         figure,
@@ -241,7 +242,7 @@ def _courses(experiment: Sweep, results: xr.Dataset) -> Figure:
     for axes in panels[-1]:
         axes.set_xlabel("epoch")
     panels[0, 0].set_ylim(bottom=0)
-    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    legend_above(figure, panels[0, 0])
     figure.supylabel(ERROR, fontsize=9)
     caption(figure, f"Errors of both data sets over the night; {seeds_in_words(results)}.")
     return figure
