@@ -148,7 +148,10 @@ class _Step:
         middle = slice(self.layers[0].stop, self.layers[-1].start)
         from_above[:, middle] *= 1 - expected[:, middle].square()
 
-        def change(value: Tensor, update: Tensor, gate: Tensor, trace: Tensor | None) -> None:
+        values, memories = p.tensors(), {} if traces is None else traces.tensors()
+
+        def change(name: str, update: Tensor, gate: Tensor) -> None:
+            value, trace = values[name], memories.get(name)
             shape = (-1, *[1] * (value.dim() - 1))
             value += (self.eta * gate).reshape(shape) * update
             if trace is not None:
@@ -156,32 +159,17 @@ class _Step:
                 trace.mul_(TRACE_DECAY).add_(opposite.reshape(shape) * update)
                 value += surprise.reshape(shape) * trace
 
-        def trace_of(name: str, k: int) -> Tensor | None:
-            return None if traces is None else getattr(traces, name)[k]
-
         for k in range(top):
             lower, upper = self.layers[k], self.layers[k + 1]
             below, above = from_below[:, upper], from_above[:, lower]
-            change(
-                p.recognition[k],
-                _outer(below, h[:, lower]),
-                sleeping,
-                trace_of("recognition", k),
-            )
-            change(
-                p.generation[k],
-                _outer(above, source[:, upper]),
-                settled if k else waking,
-                trace_of("generation", k),
-            )
+            change(f"recognition.{k}", _outer(below, h[:, lower]), sleeping)
+            change(f"generation.{k}", _outer(above, source[:, upper]), settled if k else waking)
             if k < top - 1:
-                bias = p.recognition_bias[k]
-                change(bias, below, sleeping, trace_of("recognition_bias", k))
+                change(f"recognition_bias.{k}", below, sleeping)
             if k > 0:
-                change(p.generation_bias[k], above, settled, trace_of("generation_bias", k))
+                change(f"generation_bias.{k}", above, settled)
         last = self.layers[-1]
-        update = (h - self.above)[:, last] * self.before[:, last]
-        change(p.transition, update, settled, None if traces is None else traces.transition)
+        change("transition", (h - self.above)[:, last] * self.before[:, last], settled)
 
     def sources(self, x: Tensor, awake: Tensor) -> tuple[Tensor, Tensor]:
         """Give what the generative weights learn from: activity, and what it is told to be.

@@ -16,14 +16,7 @@ app = App(
     "Impression learning: online representation learning by local plasticity.",
 )
 app.main(
-    Standard,
-    Snr,
-    Dimensionality,
-    SwitchPeriod,
-    TimeConstant,
-    LrOptim,
-    VocalDigits,
-    choose="mode",
+    Standard, Snr, Dimensionality, SwitchPeriod, TimeConstant, LrOptim, VocalDigits, choose="mode"
 )
 
 

@@ -197,14 +197,6 @@ class Weights:
     generation_bias: list[Float[Tensor, "networks _"]]
     transition: Float[Tensor, "networks top"]
 
-    def __len__(self) -> int:
-        return len(self.transition)
-
-    @property
-    def layers(self) -> int:
-        """Number of latent layers."""
-        return len(self.recognition)
-
     def tensors(self) -> dict[str, Tensor]:
         """Name all tensors; they are the parameters themselves, not copies."""
         named: dict[str, Tensor] = {"transition": self.transition}
@@ -221,10 +213,6 @@ class Weights:
             [function(t) for t in self.generation_bias],
             function(self.transition),
         )
-
-    def clone(self) -> "Weights":
-        """Copy."""
-        return self.map(torch.clone)
 
     def zeros(self) -> "Weights":
         """Give parameters of the same shapes that are all zero."""

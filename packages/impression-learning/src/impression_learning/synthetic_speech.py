@@ -14,12 +14,7 @@ from jaxtyping import Complex, Float, Int16
 from scipy.signal import lfilter
 
 from impression_learning.kinds import TAKES
-from sharpwave_shared.data import (
-    FSDD_SAMPLE_RATE,
-    DataRecord,
-    Recording,
-    SpokenDigits,
-)
+from sharpwave_shared.data import FSDD_SAMPLE_RATE, DataRecord, Recording, SpokenDigits
 from sharpwave_shared.seeding import Streams
 
 BLOCK = 128

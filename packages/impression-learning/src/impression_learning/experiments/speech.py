@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from impression_learning.experiments.common import (
-    MODE,
-    RATES,
-    Learning,
-    Noise,
-    Phases,
-    Rate,
-)
+from impression_learning.experiments.common import MODE, RATES, Learning, Noise, Phases, Rate
 from impression_learning.kinds import SPEECH_SIZES, TAKES, TEST_TAKES, Algorithm, SpeechName
 from sharpwave_shared import lazy
 from sharpwave_shared.errors import ParameterError
