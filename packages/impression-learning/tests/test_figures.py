@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -40,9 +41,10 @@ FIGURES = {
 }
 MODES = list(FIGURES)
 Results = Callable[[str], xr.Dataset]
+Drawn = Callable[[str], dict[str, Figure]]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def results(finished: Callable[[str], Run]) -> Results:
     """Give the results of the tiny run of a mode; those of speech are made up."""
 
@@ -92,6 +94,23 @@ def build(mode: str, data: xr.Dataset, **parameters: Any) -> dict[str, Figure]:
         return dict(kind.figures()(kind(**parameters), data))
 
 
+@pytest.fixture(scope="module")
+def drawn(results: Results) -> Drawn:
+    """Give the figures of the tiny run of a mode, laid out; made once, not to be changed."""
+
+    @cache
+    def of(mode: str) -> dict[str, Figure]:
+        data = results(mode)
+        before = data.copy(deep=True)
+        figures = build(mode, data)
+        assert data.identical(before)
+        for figure in figures.values():
+            figure.draw_without_rendering()
+        return figures
+
+    return of
+
+
 @pytest.fixture(autouse=True)
 def _close() -> Any:
     yield
@@ -116,14 +135,10 @@ def test_files_appear(finished: Callable[[str], Run]) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_every_mode_can_be_rendered_and_has_labelled_axes(mode: str, results: Results) -> None:
-    data = results(mode)
-    before = data.copy(deep=True)
-    figures = build(mode, data)
-    assert data.identical(before)
+def test_every_mode_can_be_rendered_and_has_labelled_axes(mode: str, drawn: Drawn) -> None:
+    figures = drawn(mode)
     assert set(figures) == FIGURES[mode]
     for name, figure in figures.items():
-        figure.draw_without_rendering()
         for axes in figure.axes:
             if axes.get_visible() and axes.get_label() != "<colorbar>":
                 assert axes.get_ylabel() or figure.get_supylabel() or shares_labels(axes, "y"), name
@@ -183,9 +198,9 @@ def shares_labels(axes: plt.Axes, which: str) -> bool:
     )
 
 
-def test_loss_is_mean_and_standard_deviation(results: Results) -> None:
+def test_loss_is_mean_and_standard_deviation(results: Results, drawn: Drawn) -> None:
     data = results("standard")
-    axes = build("standard", data)["loss"].axes[0]
+    axes = drawn("standard")["loss"].axes[0]
     (line,) = axes.lines
     (band,) = axes.collections
     corners = band.get_paths()[0].vertices
@@ -207,9 +222,11 @@ def test_on_logarithmic_axes_the_spread_is_of_the_logarithm() -> None:
     assert (heights.min(), heights.max()) == pytest.approx((10 / factor, 10 * factor))
 
 
-def test_one_line_of_the_updates_is_said_to_be_the_published_one(results: Results) -> None:
+def test_one_line_of_the_updates_is_said_to_be_the_published_one(
+    results: Results, drawn: Drawn
+) -> None:
     data = results("SNR")
-    figure = build("SNR", data)["direction"]
+    figure = drawn("SNR")["direction"]
     (legend,) = figure.legends
     (label,) = [t.get_text() for t in legend.get_texts() if "as published" in t.get_text()]
     published = data["cosine"].isel(algorithm=0).sel(third_factor="released", traces="kept")
@@ -226,10 +243,12 @@ def test_shaded_steps_are_those_asleep(awake: list[bool]) -> None:
     assert all(a % 1 == 0.5 or a == -0.5 for a, _ in spans)
 
 
-def test_latents_at_the_shortest_and_longest_period(results: Results) -> None:
+def test_latents_at_the_shortest_and_longest_period(results: Results, drawn: Drawn) -> None:
     data = results("switch_period")
-    for ordered in (data, data.isel(switch_period=[2, 0, 1])):
-        figures = build("switch_period", ordered)
+    for figures in (
+        drawn("switch_period"),
+        build("switch_period", data.isel(switch_period=[2, 0, 1])),
+    ):
         titles = [axes.get_title() for axes in figures["latents"].axes]
         assert [title.split(":")[0] for title in titles] == ["switch period 1", "switch period 31"]
         longest = figures["latents"].axes[1]
@@ -267,8 +286,8 @@ def test_bars_of_correlations_are_within_the_axes(results: Results) -> None:
     assert axes.get_ylim()[0] < -1.5 - statistics.stdev([-1.0, -4.0, 0.5])
 
 
-def test_frequencies_are_in_hertz(results: Results) -> None:
-    figures = build("Vocal_Digits", results("Vocal_Digits"))
+def test_frequencies_are_in_hertz(drawn: Drawn) -> None:
+    figures = drawn("Vocal_Digits")
     spectrogram, matrix = figures["spectrogram"].axes[0], figures["correlations"].axes[0]
     for axis in (spectrogram.yaxis, matrix.xaxis, matrix.yaxis):
         labels = [int(label.get_text()) for label in axis.get_ticklabels()]
@@ -278,9 +297,9 @@ def test_frequencies_are_in_hertz(results: Results) -> None:
         assert there == pytest.approx(labels, rel=1e-6)
 
 
-def test_levels_are_in_decibels(results: Results) -> None:
+def test_levels_are_in_decibels(results: Results, drawn: Drawn) -> None:
     data = results("Vocal_Digits")
-    panels = build("Vocal_Digits", data)["spectrogram"].axes
+    panels = drawn("Vocal_Digits")["spectrogram"].axes
     for axes, name in zip(panels, ("stimulus", "reconstruction"), strict=False):
         shown = np.asarray(axes.images[0].get_array())
         stored = data[name].values[0, 0, : shown.shape[1]] * 22.0 - 80.0

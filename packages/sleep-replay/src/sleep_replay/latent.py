@@ -332,22 +332,17 @@ def look_around(before: VAE, after: VAE, decoding: Decoding, seed: int) -> xr.Da
             _interpolations(network, images, m, torch.from_numpy(p[:fewest]))
             for images, m, p in zip(decoding.images, means, pairs, strict=True)
         ]
+        deviations = torch.stack([plane.deviations for plane in planes]).cpu().numpy()
+        shares = torch.stack([plane.share for plane in planes]).cpu().numpy()
         shown = {
-            "embedding": (("embedded", "axis"), embedding.reshape(2, count, 2)),
-            "latent": (("embedded", "component"), latents),
-            "grid": (("row", "column", "y", "x"), as_bytes(torch.stack(grids)).numpy()),
-            "deviation": (
-                ("principal",),
-                torch.stack([p.deviations for p in planes]).cpu().numpy(),
-            ),
-            "share": (("principal",), torch.stack([p.share for p in planes]).cpu().numpy()),
-            "interpolation": (("pair", "step", "y", "x"), torch.stack(between).numpy()),
+            "embedding": (("data_set", "embedded", "axis"), embedding.reshape(2, count, 2)),
+            "latent": (("data_set", "embedded", "component"), latents),
+            "grid": (("data_set", "row", "column", "y", "x"), as_bytes(torch.stack(grids)).numpy()),
+            "deviation": (("data_set", "principal"), deviations),
+            "share": (("data_set", "principal"), shares),
+            "interpolation": (("data_set", "pair", "step", "y", "x"), torch.stack(between).numpy()),
         }
-        moments.append(
-            xr.Dataset(
-                {name: (("data_set", *dims), values) for name, (dims, values) in shown.items()}
-            )
-        )
+        moments.append(xr.Dataset(shown))
     data = xr.concat(moments, "moment").assign_coords(
         moment=list(MOMENTS), data_set=list(DATA_SETS)
     )

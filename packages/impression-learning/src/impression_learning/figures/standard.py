@@ -60,7 +60,7 @@ def _reconstruction(data: xr.Dataset) -> Figure:
         axes.set_xlim(0, shown.sizes["time"] - 1)
     panels[-1, 0].set_xlabel("step of the test passage")
     figure.supylabel("stimulus", fontsize=9)
-    legend_above(figure, panels[0, 0])
+    legend_above(figure, panels[0, 0], 2)
     caption(
         figure,
         f"Channels of {of}, evenly chosen, and what the generative weights make of the latents "
@@ -117,7 +117,7 @@ def _latents(data: xr.Dataset, period: int) -> Figure:
     for unit, axes in enumerate(panels[:, 0]):
         plot_alternation(axes, data, period, unit)
     panels[-1, 0].set_xlabel("step of the test passage")
-    legend_above(figure, panels[0, 0], 3)
+    legend_above(figure, panels[0, 0])
     correlation = seeds_first(data["alternation_correlation"])[0]
     caption(
         figure,

@@ -103,7 +103,7 @@ def _dimensions(data: xr.Dataset, names: Mapping[str, str]) -> Figure:
         loss_axis(axes, *shown, before, label="final loss")
         _dimension_axis(axes, data)
         axes.set_title(f"test passage: {heading}")
-    legend_above(figure, panels[0], 3, fontsize=8)
+    legend_above(figure, panels[0], fontsize=8)
     caption(
         figure,
         f"Loss at the end of learning; {seeds_in_words(data)}. The claims judge the one awake.",
@@ -181,7 +181,7 @@ def _learning_by_dimension(data: xr.Dataset, names: Mapping[str, str]) -> Figure
         axes.set_xlabel("steps of learning done")
     for row in panels:
         loss_axis(row[0], *shown)
-    legend_above(figure, panels[0, 0])
+    legend_above(figure, panels[0, 0], 2)
     in_steps = EngFormatter(sep=" ")
     lengths = ", ".join(f"{names[name]} {in_steps(n)}" for name, n in steps.items())
     caption(
@@ -226,7 +226,7 @@ def _latents_at_ends(experiment: Learning, data: xr.Dataset, axis: str) -> Figur
         correlation = seeds_first(one["alternation_correlation"])[0]
         axes.set_title(f"{_named(axis, value)}: correlation {correlation:.2f}", fontsize=9)
     panels[-1, 0].set_xlabel("step of the test passage")
-    legend_above(figure, panels[0, 0], 3)
+    legend_above(figure, panels[0, 0])
     caption(
         figure,
         "A latent unit awake and while wake and sleep alternate, with the same data and noise; "
