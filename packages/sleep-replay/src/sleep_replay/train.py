@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from sharpwave_shared.adam import Adam
 from sharpwave_shared.errors import DivergenceError
 from sleep_replay.model import VAE
 from sleep_replay.parameters import Learning
@@ -36,12 +37,9 @@ class Trainer:
         self.vae, self.learning = vae, learning
         parameter = next(vae.parameters())
         self.device, self.dtype = parameter.device, parameter.dtype
-        self.optimizer = torch.optim.Adam(
-            vae.parameters(), lr=learning.lr, fused=self.device.type in ("cpu", "cuda")
-        )
+        self.adam = Adam(list(vae.parameters()), learning.lr)
         given = learning.input_dropout
         self.dropout = vae.encoder.dropout if given is None else given
-        self.steps = 0
 
     def epoch(
         self,
@@ -78,46 +76,30 @@ class Trainer:
             bad = (~torch.isfinite(total)).nonzero().flatten().tolist()
             raise DivergenceError(
                 f"the loss of network {', '.join(map(str, bad))} is not finite after step "
-                f"{self.steps}; try a smaller lr or clip_norm"
+                f"{self.adam.steps}; try a smaller lr or clip_norm"
             )
         return total / count
 
     def state_dict(self) -> dict[str, Any]:
         """Collect parameters, buffers and Adam's moments, for a checkpoint."""
-        adam = self.optimizer.state_dict()["state"]
-        return {
-            "vae": self.vae.state_dict(),
-            "adam": {str(index): slot for index, slot in adam.items()},
-            "steps": self.steps,
-        }
+        return {"vae": self.vae.state_dict(), "adam": self.adam.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state_dict` returned."""
         self.vae.load_state_dict(state["vae"])
-        adam = {int(index): slot for index, slot in state["adam"].items()}
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": adam, "param_groups": groups})
-        self.steps = state["steps"]
+        self.adam.load_state_dict(state["adam"])
 
     def _step(self, x: Tensor, noise: Tensor, keep: Tensor) -> Tensor:
         loss = self.vae.loss(
             x, noise, keep, self.learning.reconstruction_loss, self.learning.kl_weight
         )
-        self.optimizer.zero_grad()
+        self.vae.zero_grad()
         loss.sum().backward()
-        if self.learning.clip_norm is not None:
-            self._clip(self.learning.clip_norm)
-        self.optimizer.step()
-        self.steps += 1
-        return loss.detach()
-
-    @torch.no_grad()
-    def _clip(self, largest: float) -> None:
         gradients = [p.grad for p in self.vae.parameters() if p.grad is not None]
-        norms = torch.stack([g.flatten(1).norm(dim=1) for g in gradients]).norm(dim=0)
-        scale = (largest / norms).clamp(max=1)
-        for gradient in gradients:
-            gradient *= scale.view(-1, *[1] * (gradient.dim() - 1))
+        if self.learning.clip_norm is not None:
+            _clip(gradients, self.learning.clip_norm)
+        self.adam.step(gradients)
+        return loss.detach()
 
     def _batches(
         self, count: int, generators: Sequence[torch.Generator], shuffle: bool
@@ -142,6 +124,15 @@ class Trainer:
             yield from zip(
                 index.split(batch, 1), noise.split(batch, 1), keep.split(batch, 1), strict=True
             )
+
+
+@torch.no_grad()
+def _clip(gradients: Sequence[Tensor], largest: float) -> None:
+    """Scale down the gradient of each network, of all its parameters, that is longer than this."""
+    norms = torch.stack([g.flatten(1).norm(dim=1) for g in gradients]).norm(dim=0)
+    scale = (largest / norms).clamp(max=1)
+    for gradient in gradients:
+        gradient *= scale.view(-1, *[1] * (gradient.dim() - 1))
 
 
 class Recorded:
