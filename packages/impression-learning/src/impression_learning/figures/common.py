@@ -52,12 +52,6 @@ def side_by_side(columns: int, size: tuple[float, float]) -> tuple[Figure, np.nd
     return figure, panels
 
 
-def legend_above(figure: Figure, axes: Axes, columns: int = 3, **look: Any) -> None:
-    """Explain above all panels what is drawn in one of them."""
-    handles = axes.get_legend_handles_labels()
-    figure.legend(*handles, loc="outside upper center", ncols=columns, **look)
-
-
 def plot_mean(
     axes: Axes,
     x: np.ndarray,

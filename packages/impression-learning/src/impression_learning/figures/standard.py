@@ -10,7 +10,6 @@ from impression_learning.figures.common import (
     DATA_COLOUR,
     algorithm_name,
     first_seed,
-    legend_above,
     loss_figure,
     only_algorithm,
     plot_alternation,
@@ -18,7 +17,7 @@ from impression_learning.figures.common import (
     seeds_first,
     seeds_in_words,
 )
-from sharpwave_shared.plotting import caption
+from sharpwave_shared.plotting import caption, legend_above
 from sharpwave_shared.statistics import mean_and_sd
 
 CHANNELS = 4

@@ -20,7 +20,6 @@ from impression_learning.figures.common import (
     algorithm_name,
     colour_of,
     first_seed,
-    legend_above,
     log_scale,
     loss_axis,
     only_algorithm,
@@ -33,7 +32,7 @@ from impression_learning.figures.common import (
     side_by_side,
     steps_axis,
 )
-from sharpwave_shared.plotting import caption
+from sharpwave_shared.plotting import caption, legend_above
 from sharpwave_shared.statistics import mean_and_sd
 
 OFF_SCALE = 10.0

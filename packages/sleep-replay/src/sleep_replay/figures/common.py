@@ -78,12 +78,6 @@ def mean_and_bars(
     axes.errorbar(x, mean, np.nan_to_num(sd), color=colour, label=label, capsize=3, **look)  # type: ignore[arg-type]
 
 
-def legend_above(figure: Figure, axes: Axes, columns: int = 3) -> None:
-    """Explain above all panels what is drawn in one of them."""
-    handles = axes.get_legend_handles_labels()
-    figure.legend(*handles, loc="outside upper center", ncols=columns)
-
-
 def whole_numbers(axes: Axes) -> None:
     """Mark whole numbers only on the horizontal axis."""
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))

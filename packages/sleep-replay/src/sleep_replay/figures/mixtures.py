@@ -5,13 +5,12 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from sharpwave_shared.plotting import caption
+from sharpwave_shared.plotting import caption, legend_above
 from sleep_replay.experiments.mixtures import Baselines, Interleave, Samples
 from sleep_replay.figures.common import (
     CARRIED,
     ERROR,
     data_sets,
-    legend_above,
     mean_and_bars,
     mean_and_deviation,
     seeds_in_words,

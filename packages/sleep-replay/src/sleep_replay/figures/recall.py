@@ -5,7 +5,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from sharpwave_shared.plotting import caption
+from sharpwave_shared.plotting import caption, legend_above
 from sleep_replay.experiments.recall import Recall
 from sleep_replay.figures.common import (
     CARRIED,
@@ -14,7 +14,6 @@ from sleep_replay.figures.common import (
     data_sets,
     first_seed,
     image_grid,
-    legend_above,
     mean_and_deviation,
     seeds_in_words,
 )

@@ -8,7 +8,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from sharpwave_shared.plotting import caption
+from sharpwave_shared.plotting import caption, legend_above
 from sleep_replay.evaluate import COLLAPSED
 from sleep_replay.experiments.schedule import SLEEP, Schedule, Sweep
 from sleep_replay.figures.common import (
@@ -18,7 +18,6 @@ from sleep_replay.figures.common import (
     first_seed,
     image_grid,
     kinds,
-    legend_above,
     mean_and_deviation,
     seeds_in_words,
     whole_numbers,
