@@ -14,7 +14,7 @@ import pytest
 from sharpwave_shared import open_run
 from sharpwave_shared.app import installed_apps
 from sharpwave_shared.experiment import Experiment
-from sharpwave_shared.parameters import Positional, marker
+from sharpwave_shared.parameters import Positional, all_fields, bounds_of, marker
 from sharpwave_shared.testing import (
     check_all_edges,
     invoke,
@@ -76,6 +76,15 @@ def test_declares_all_that_a_user_reads(kind: type[Experiment]) -> None:
     assert callable(kind.figures())
     names = [claim.name for claim in kind.claims()]
     assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_number_has_a_range(kind: type[Experiment]) -> None:
+    for name, field in all_fields(kind).items():
+        scalar, bounds, _ = bounds_of(field)
+        if scalar in (int, float):
+            assert bounds.keys() & {"ge", "gt"}, f"{name} has no lower bound"
+            assert bounds.keys() & {"le", "lt"}, f"{name} has no upper bound"
 
 
 def test_parameters_refuse_what_their_ranges_exclude() -> None:

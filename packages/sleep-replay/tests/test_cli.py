@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from sharpwave_shared import open_run
+from sharpwave_shared.journal import Journal
 from sharpwave_shared.seeding import Streams
 from sharpwave_shared.testing import invoke, kill_at_work
 from sleep_replay import Model, Pretrain
@@ -98,6 +99,17 @@ def test_settings_and_spellings(
     assert experiment.setting == (setting[1] if "--setting" in setting else "working")
 
 
+def _pretrained(
+    part: Journal, model: Model, data: Any, how: Any, seed: int, **options: Any
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Stand for a training: seeds 0 and 3 have collapsed, and that of seed 0 errs least."""
+    assert options["accept_collapsed"]
+    curves = {"loss": [1.0], "test_error": [[10.0, 30.0, 20.0, 40.0][seed]]}
+    carried = [0.0 if seed in (0, 3) else 0.5]
+    state = VAE(1, model.latent_dim).network_state(0)
+    return state, {"seed": seed, "epochs": 1, "variance_carried": carried, **curves}
+
+
 @pytest.mark.usefixtures("_few_images", "_no_figures")
 def test_pretrain_stores_weights_that_later_runs_use(
     tmp_path: Path,
@@ -111,11 +123,22 @@ def test_pretrain_stores_weights_that_later_runs_use(
     assert code == 1
     assert "collapsed" in err
     assert json.loads((tmp_path / "a" / "run.json").read_text())["status"] == "failed"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sleep_replay.weights.pretrain", _pretrained)
+        both = [*small, "--seeds", "0,1,2"]
+        code, _, err = run(capsys, "pretrain", *both, "--out", tmp_path / "several")
+        assert code == 0, err
+        assert open_run(tmp_path / "several").data.attrs["best_seed"] == 2
+        (weights_cache() / "mnist-leaky-3.safetensors").unlink()
+        code, _, err = run(capsys, "pretrain", *small, "--seeds", "0,3", "--out", tmp_path / "c")
+        assert code == 1
+        assert "the models of all seeds have collapsed" in err
+        assert not (weights_cache() / "mnist-leaky-3.safetensors").exists()
     out = tmp_path / "trial"
     code, _, err = run(capsys, "pretrain", *small, "--quick", "--epochs", 1, "--out", out)
     assert code == 0, err
     assert "warning: the initial model has collapsed" in err
-    assert not weights_cache().exists()
+    assert not (weights_cache() / "mnist-leaky-3.safetensors").exists()
     monkeypatch.setattr("sleep_replay.weights.COLLAPSED", -1.0)
     both = ["--seeds", "3,1", "--out", tmp_path / "b"]
     code, _, err = run(capsys, "pretrain", *small, "--epochs", 1, *both)

@@ -221,7 +221,7 @@ class Learning(Parameters):
 
     panel: ClassVar = "Learning"
 
-    lr_rate: Annotated[float, Above(0, 1e3)] = 1e-3
+    lr_rate: Annotated[float, Above(0, 1e38)] = 1e-3
     """Learning rate of Adam."""
     acc_threshold: Annotated[float, Above(0, 1)] = 0.99
     """Accuracy that counts towards mastery."""

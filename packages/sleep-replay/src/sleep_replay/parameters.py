@@ -90,17 +90,17 @@ class Learning(Parameters):
 
     panel: ClassVar = "Learning"
 
-    lr: Annotated[float, Above(0)] = 3e-4
+    lr: Annotated[float, Above(0, 1e38)] = 3e-4
     """Learning rate of Adam."""
     batch_size: Annotated[int, Between(1, MOST_IMAGES)] = 1
     """Images per step."""
-    kl_weight: Annotated[float, AtLeast(0)] = 0.1
+    kl_weight: Annotated[float, Between(0, 1e6)] = 0.1
     """Factor of the KL divergence."""
     reconstruction_loss: ReconstructionLoss = "mae"
     """Absolute difference or binary cross-entropy."""
     input_dropout: Annotated[float, AtLeast(0, below=1)] | None = None
     """Share of the input's pixels that are lost in training. Default: 0.1; large: 0.2."""
-    clip_norm: Annotated[float, Above(0)] | None = None
+    clip_norm: Annotated[float, Above(0, 1e12)] | None = None
     """Largest Euclidean norm of a network's gradient; longer ones are scaled down."""
 
 
@@ -114,9 +114,9 @@ class BatchLearning(Learning):
 class Pretraining(BatchLearning):
     """How an initial model is trained."""
 
-    lr: Annotated[float, Above(0)] = 1e-3
+    lr: Annotated[float, Above(0, 1e38)] = 1e-3
     """Learning rate of Adam."""
-    kl_weight: Annotated[float, AtLeast(0)] = 1.0
+    kl_weight: Annotated[float, Between(0, 1e6)] = 1.0
     """Factor of the KL divergence."""
     epochs: Annotated[int, Between(1, 10_000)] = 25
     """At most this many."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -187,14 +188,6 @@ def pretrain(
             )
         )
     losses, errors, carried = map(list, zip(*training.rows, strict=True))
-    if carried[-1] < COLLAPSED:
-        message = (
-            f"the initial model has collapsed: after {len(losses)} epochs it decodes every image "
-            "to the same one; try another seed or more epochs"
-        )
-        if not accept_collapsed:
-            raise SharpwaveError(message)
-        journal.reporter.warn(message)
     record = {
         "model": {
             name: getattr(model, name) for name in ("inverted", "architecture", "latent_dim")
@@ -211,7 +204,20 @@ def pretrain(
         "test_error": errors,
         "variance_carried": carried,
     }
+    if collapsed(record):
+        message = (
+            f"the initial model has collapsed: after {len(losses)} epochs it decodes every image "
+            "to the same one; try another seed or more epochs"
+        )
+        if not accept_collapsed:
+            raise SharpwaveError(message)
+        journal.reporter.warn(message)
     return vae.network_state(0), record
+
+
+def collapsed(record: Mapping[str, Any]) -> bool:
+    """Tell from the record of a training whether its model ended collapsed."""
+    return record["variance_carried"][-1] < COLLAPSED
 
 
 def _converged(history: list[list[float]], patience: int) -> bool:

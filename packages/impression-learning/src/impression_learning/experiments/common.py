@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from impression_learning.kinds import NOISE, TIME_STEP, Algorithm, ThirdFactor
 from sharpwave_shared import lazy
 from sharpwave_shared.experiment import Experiment, Job, Options
-from sharpwave_shared.parameters import Above, AtLeast, Between, Parameters
+from sharpwave_shared.parameters import Above, Between, Parameters
 
 if TYPE_CHECKING:
     import torch
@@ -43,8 +43,8 @@ RATES: Mapping[Algorithm, str] = {
 AWAKE = "loss awake"
 """What a mode measures beside the loss of the alternating test passage."""
 Units = Annotated[int, Between(1, 100_000)]
-Noise = Annotated[float, Above(0)]
-Rate = Annotated[float, AtLeast(0)]
+Noise = Annotated[float, Above(0, 1e6)]
+Rate = Annotated[float, Between(0, 1e38)]
 Steps = Annotated[int, Between(1, 10**12)]
 TestSteps = Annotated[int, Between(200, 10**9)]
 Period = Annotated[int, Between(0, 10**9)]

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sharpwave_shared import lazy
+from sharpwave_shared.errors import SharpwaveError
 from sharpwave_shared.experiment import Job
 from sleep_replay.experiments.common import Generative, with_finals
 from sleep_replay.parameters import Pretraining
@@ -22,8 +23,8 @@ else:  # imported when they are used
 class Pretrain(Generative, Pretraining):
     """Train an initial model, and store its weights for later runs.
 
-    With several seeds, one model is trained after the other, and the one with the lowest test
-    error is stored.
+    With several seeds, one model is trained after the other, and of those that have not collapsed
+    the one with the lowest test error is stored.
     """
 
     conditions: ClassVar = ("seed",)
@@ -44,12 +45,21 @@ class Pretrain(Generative, Pretraining):
             job.journal.once(
                 f"seed {seed}",
                 lambda part, seed=seed: weights.pretrain(
-                    part, self, experience, self, seed, accept_collapsed=self.trial
+                    part,
+                    self,
+                    experience,
+                    self,
+                    seed,
+                    accept_collapsed=self.trial or len(job.seeds) > 1,
                 ),
             )
             for seed in job.seeds
         ]
-        state, record = min(trained, key=lambda one: one[1]["test_error"][-1])
+        state, record = min(
+            trained, key=lambda one: (weights.collapsed(one[1]), one[1]["test_error"][-1])
+        )
+        if weights.collapsed(record) and not self.trial:
+            raise SharpwaveError("the models of all seeds have collapsed; try others")
         record["tried"] = [
             {"seed": other["seed"], "test_error": other["test_error"][-1]} for _, other in trained
         ]

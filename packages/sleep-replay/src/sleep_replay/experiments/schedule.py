@@ -144,7 +144,7 @@ class Sweep(Sleeping):
         1.0,
     )
     """Fractions of REM, or start:end of a fraction that changes."""
-    lrs: Annotated[tuple[Annotated[float, Above(0)], ...] | None, Distinct()] = None
+    lrs: Annotated[tuple[Annotated[float, Above(0, 1e38)], ...] | None, Distinct()] = None
     """Learning rates. Default: the one of lr."""
 
     def check(self) -> None:
