@@ -115,7 +115,7 @@ def test_samples_begin_at_time_0_and_end_at_the_duration():
 
 def test_divergence_is_told():
     with pytest.raises(DivergenceError, match="step"):
-        simulate(1, SMALL.replaced(sigma=1e160), Streams(0))
+        simulate(100, SMALL.replaced(sigma=1e3, drift=1e3, gain=0.0), Streams(0))
 
 
 @pytest.mark.parametrize("z", [0, -1, 101])

@@ -44,7 +44,7 @@ AWAKE = "loss awake"
 """What a mode measures beside the loss of the alternating test passage."""
 Units = Annotated[int, Between(1, 100_000)]
 Noise = Annotated[float, Above(0, 1e6)]
-Rate = Annotated[float, Between(0, 1e38)]
+Rate = Annotated[float, Between(0, 1e300)]
 Steps = Annotated[int, Between(1, 10**12)]
 TestSteps = Annotated[int, Between(200, 10**9)]
 Period = Annotated[int, Between(0, 10**9)]
