@@ -199,7 +199,7 @@ class TestSchedule:
         labels = [text.get_text() for text in axes.figure.legends[0].texts]
         assert "best constant image" in labels
         for name in ("dreams", "reconstructions"):
-            assert "seed 0 only" in figures[name].get_supxlabel()
+            assert "seed 0." in figures[name].get_supxlabel()
 
     def test_a_control_that_is_the_night_itself_is_not_run_twice(self) -> None:
         nights = Schedule(start_fraction_rem=0.0, end_fraction_rem=0.0).nights()

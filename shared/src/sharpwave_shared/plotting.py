@@ -5,15 +5,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import numpy as np
+import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from sharpwave_shared.files import atomic_path
+from sharpwave_shared.statistics import mean_and_sd
 
 MARGIN: Mapping[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.12}
 """Nothing is cut off, nothing touches the edge, whatever stands outside of the axes."""
@@ -79,6 +83,71 @@ def name_seeds(seeds: Sequence[int]) -> str:
     if len(seeds) > MANY_SEEDS:
         return f"{len(seeds)} seeds"
     return f"seeds {', '.join(map(str, seeds[:-1]))} and {seeds[-1]}"
+
+
+def first_seed(data: xr.Dataset) -> str:
+    """Name the first seed, of which pictures are shown."""
+    return name_seeds(data["seed"].values[:1].tolist())
+
+
+def seeds_in_words(data: xr.Dataset, of: str = "") -> str:
+    """Say what lines, bands and bars sum up."""
+    count = data.sizes["seed"]
+    return first_seed(data) if count == 1 else f"mean and s.d.{of} over {count} seeds"
+
+
+def plot_mean(
+    axes: Axes,
+    x: np.ndarray,
+    values: np.ndarray,
+    label: str | None,
+    colour: str,
+    *,
+    log: bool = False,
+    band: bool = True,
+    **line: Any,
+) -> None:
+    """Plot the mean over the first dimension (seeds) as a line, and the s.d. as a band.
+
+    With `log` both are those of the logarithm, for logarithmic axes.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean, sd = mean_and_sd(np.log10(values) if log else values)
+    shown, low, high = (10**v if log else v for v in (mean, mean - sd, mean + sd))
+    axes.plot(x, shown, color=colour, label=label, **line)
+    if band and len(values) > 1:
+        axes.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0)
+
+
+def plot_points(
+    axes: Axes, x: np.ndarray, values: np.ndarray, label: str, colour: str, **line: Any
+) -> None:
+    """Plot the mean over the first dimension (seeds) as joined points, the s.d. as bars."""
+    mean, sd = mean_and_sd(values)
+    look = {"marker": "o", "markersize": 4, "capsize": 2} | line
+    bars = np.nan_to_num(sd) if len(values) > 1 else None
+    axes.errorbar(x, mean, bars, color=colour, label=label, **look)
+
+
+SEVERAL_DECADES = 300.0
+"""Ratio of the limits from which a logarithmic axis has labels at powers of 10 only."""
+PLAIN = FuncFormatter(lambda value, _: f"{value:,.10g}")
+"""Numbers in full, 10,000 say."""
+
+
+def log_scale(axes: Axes, which: Literal["x", "y"] = "y") -> None:
+    """Make an axis logarithmic if it shows anything."""
+    if not np.isfinite(axes.dataLim.minposy if which == "y" else axes.dataLim.minposx):
+        return
+    axes.set(**{f"{which}scale": "log"})
+    axis = axes.yaxis if which == "y" else axes.xaxis
+    low, high = axes.get_ylim() if which == "y" else axes.get_xlim()
+    if high / low < SEVERAL_DECADES:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
+        axis.set_major_formatter(PLAIN)
+    else:
+        axis.set_major_locator(LogLocator(numticks=9))
+    axis.set_minor_formatter(NullFormatter())
 
 
 CAPTION_SIZE = 8

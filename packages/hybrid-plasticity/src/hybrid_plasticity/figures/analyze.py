@@ -13,13 +13,12 @@ from hybrid_plasticity.experiments.analyze import Analyze
 from hybrid_plasticity.figures.common import (
     FAINT,
     group_axis,
-    log_scale,
     medians,
     nothing,
     plot_groups,
     wide_range,
 )
-from sharpwave_shared.plotting import caption, name_seeds
+from sharpwave_shared.plotting import caption, log_scale, name_seeds
 
 BINS = 40
 SHOWN = 0.999

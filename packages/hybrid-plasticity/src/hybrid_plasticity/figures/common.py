@@ -5,15 +5,10 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 LOG_FROM = 10.0
 """Positive values whose largest is so many times the smallest are shown on a logarithmic axis."""
-SEVERAL_DECADES = 300.0
-"""Ratio of the limits from which a logarithmic axis has labels at powers of 10 only."""
 FAINT = "0.65"
-PLAIN = FuncFormatter(lambda value, _: f"{value:,.10g}")
-"""Numbers in full, 10,000 say."""
 
 
 def medians(values: np.ndarray) -> np.ndarray:
@@ -54,20 +49,6 @@ def group_axis(axes: Axes, labels: Sequence[str]) -> None:
     """Label groups on the horizontal axis."""
     axes.set_xticks(range(len(labels)), labels)
     axes.set_xlim(-0.6, len(labels) - 0.4)
-
-
-def log_scale(axes: Axes) -> None:
-    """Make the vertical axis logarithmic if it shows anything."""
-    if not np.isfinite(axes.dataLim.minposy):
-        return
-    axes.set_yscale("log")
-    low, high = axes.get_ylim()
-    if high / low < SEVERAL_DECADES:
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
-        axes.yaxis.set_major_formatter(PLAIN)
-    else:
-        axes.yaxis.set_major_locator(LogLocator(numticks=9))
-    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def wide_range(values: np.ndarray) -> bool:

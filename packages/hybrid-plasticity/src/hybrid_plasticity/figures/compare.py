@@ -13,8 +13,8 @@ from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 
 from hybrid_plasticity.configuration import NetworkType
 from hybrid_plasticity.experiments.compare import Compare
-from hybrid_plasticity.figures.common import PLAIN, nothing, spread
-from sharpwave_shared.plotting import caption
+from hybrid_plasticity.figures.common import nothing, spread
+from sharpwave_shared.plotting import PLAIN, caption
 
 TYPES = list(get_args(NetworkType))
 

@@ -11,8 +11,8 @@ from matplotlib.ticker import NullLocator
 
 from hybrid_plasticity.claims.evaluate import BEYOND, FALSE_POSITIVE, TRUE_POSITIVE
 from hybrid_plasticity.experiments.evaluate import Evaluate
-from hybrid_plasticity.figures.common import PLAIN, medians
-from sharpwave_shared.plotting import caption, name_seeds
+from hybrid_plasticity.figures.common import medians
+from sharpwave_shared.plotting import PLAIN, caption, name_seeds
 
 SHADE = "0.88"
 

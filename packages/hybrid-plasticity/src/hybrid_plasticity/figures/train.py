@@ -13,15 +13,8 @@ from matplotlib.ticker import MaxNLocator
 
 from hybrid_plasticity.curriculum import LOG_EVERY
 from hybrid_plasticity.experiments.train import Train
-from hybrid_plasticity.figures.common import (
-    FAINT,
-    PLAIN,
-    log_scale,
-    nothing,
-    spread,
-    wide_range,
-)
-from sharpwave_shared.plotting import caption, name_seeds
+from hybrid_plasticity.figures.common import FAINT, nothing, spread, wide_range
+from sharpwave_shared.plotting import PLAIN, caption, log_scale, name_seeds
 
 POINTS = 150
 """Rows of a log, about, above which its curves are smoothed."""

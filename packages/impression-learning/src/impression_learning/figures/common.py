@@ -9,9 +9,9 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocator
+from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator
 
-from sharpwave_shared.plotting import caption
+from sharpwave_shared.plotting import caption, log_scale, plot_mean, seeds_in_words
 from sharpwave_shared.statistics import mean_and_sd
 
 ALGORITHMS = {
@@ -52,50 +52,6 @@ def side_by_side(columns: int, size: tuple[float, float]) -> tuple[Figure, np.nd
     return figure, panels
 
 
-def plot_mean(
-    axes: Axes,
-    x: np.ndarray,
-    values: np.ndarray,
-    label: str,
-    colour: str,
-    *,
-    log: bool = False,
-    band: bool = True,
-    **line: Any,
-) -> None:
-    """Plot the mean over the first dimension (seeds) as a line, and the s.d. as a band.
-
-    With `log` both are those of the logarithm, for logarithmic axes.
-    """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mean, sd = mean_and_sd(np.log10(values) if log else values)
-    shown, low, high = (10**v if log else v for v in (mean, mean - sd, mean + sd))
-    axes.plot(x, shown, color=colour, label=label, **line)
-    if band and len(values) > 1:
-        axes.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0)
-
-
-def plot_points(
-    axes: Axes, x: np.ndarray, values: np.ndarray, label: str, colour: str, **line: Any
-) -> None:
-    """Plot the mean over the first dimension (seeds) as joined points, the s.d. as bars."""
-    mean, sd = mean_and_sd(values)
-    look = {"marker": "o", "markersize": 4, "capsize": 2} | line
-    bars = np.nan_to_num(sd) if len(values) > 1 else None
-    axes.errorbar(x, mean, bars, color=colour, label=label, **look)
-
-
-def seeds_in_words(data: xr.Dataset, of: str = "") -> str:
-    """Say what lines, bands and bars sum up."""
-    count = data.sizes["seed"]
-    return first_seed(data) if count == 1 else f"mean and s.d.{of} over {count} seeds"
-
-
-def first_seed(data: xr.Dataset) -> str:
-    """Name the seed whose activity is shown."""
-    return f"seed {data['seed'].values[0]}"
-
-
 def algorithm_name(data: xr.Dataset) -> str:
     """Name what learnt, in the results of one algorithm."""
     return ALGORITHMS[data["algorithm"].item()]
@@ -113,7 +69,7 @@ def loss_axis(axes: Axes, *losses: np.ndarray, label: str = "loss") -> None:
     means, lowest = means[known], (means - np.nan_to_num(sds))[known].min(initial=np.inf)
     axes.set_ylabel(label)
     if len(means) and lowest > 0 and means.max() >= LOG_FROM * means.min():
-        log_scale(axes, "y")
+        log_scale(axes)
         return
     if len(means) and lowest <= 0 and means.max() >= LOG_FROM * np.median(np.abs(means)) > 0:
         bend(axes, LINEAR_BELOW * means.max())
@@ -121,15 +77,6 @@ def loss_axis(axes: Axes, *losses: np.ndarray, label: str = "loss") -> None:
     if len(means) and means.min() >= 0:
         axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-
-
-def log_scale(axes: Axes, which: str) -> None:
-    """Make an axis logarithmic if it shows anything, with a tick a decade if there is room."""
-    if not np.isfinite(axes.dataLim.minposy if which == "y" else axes.dataLim.minposx):
-        return
-    axis = axes.yaxis if which == "y" else axes.xaxis
-    (axes.set_yscale if which == "y" else axes.set_xscale)("log")
-    axis.set_major_locator(LogLocator(numticks=9))
 
 
 def bend(axes: Axes, least: float) -> None:

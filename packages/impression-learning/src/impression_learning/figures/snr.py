@@ -10,16 +10,13 @@ from impression_learning.experiments.snr import Snr
 from impression_learning.figures.common import (
     COLOURS,
     bend,
-    log_scale,
     loss_figure,
     only_algorithm,
-    plot_mean,
     seeds_first,
-    seeds_in_words,
     side_by_side,
     steps_axis,
 )
-from sharpwave_shared.plotting import caption
+from sharpwave_shared.plotting import caption, log_scale, plot_mean, seeds_in_words
 
 IMPRESSION = ("impression learning", COLOURS["impression"], "o")
 RULES = {

@@ -11,15 +11,13 @@ from matplotlib.figure import Figure
 from impression_learning.experiments.speech import VocalDigits
 from impression_learning.figures.common import (
     algorithm_name,
-    first_seed,
     loss_figure,
     only_algorithm,
     plot_autocorrelation,
     seeds_first,
-    seeds_in_words,
 )
 from impression_learning.speech import FRAME_SECONDS
-from sharpwave_shared.plotting import caption, title
+from sharpwave_shared.plotting import caption, first_seed, seeds_in_words, title
 
 HERTZ = (500, 1000, 2000, 4000, 8000)
 """Where the frequency axes have ticks."""

@@ -9,15 +9,13 @@ from impression_learning.experiments.standard import Standard
 from impression_learning.figures.common import (
     DATA_COLOUR,
     algorithm_name,
-    first_seed,
     loss_figure,
     only_algorithm,
     plot_alternation,
     plot_autocorrelation,
     seeds_first,
-    seeds_in_words,
 )
-from sharpwave_shared.plotting import caption, legend_above
+from sharpwave_shared.plotting import caption, first_seed, legend_above, seeds_in_words
 from sharpwave_shared.statistics import mean_and_sd
 
 CHANNELS = 4

@@ -19,20 +19,23 @@ from impression_learning.figures.common import (
     MARKERS,
     algorithm_name,
     colour_of,
-    first_seed,
-    log_scale,
     loss_axis,
     only_algorithm,
     plot_alternation,
     plot_losses,
-    plot_mean,
-    plot_points,
     seeds_first,
-    seeds_in_words,
     side_by_side,
     steps_axis,
 )
-from sharpwave_shared.plotting import caption, legend_above
+from sharpwave_shared.plotting import (
+    caption,
+    first_seed,
+    legend_above,
+    log_scale,
+    plot_mean,
+    plot_points,
+    seeds_in_words,
+)
 from sharpwave_shared.statistics import mean_and_sd
 
 OFF_SCALE = 10.0

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rnn_reactivation.experiments.analyze import ACTIVE, NOISE_ADDED, QUIESCENT, Analyze
-from sharpwave_shared.plotting import name_seeds
+from sharpwave_shared.plotting import first_seed
 
 CONDITIONS = {ACTIVE: "awake", QUIESCENT: "asleep", NOISE_ADDED: "asleep, noise added"}
 COLOURS = {ACTIVE: "C0", QUIESCENT: "C1", NOISE_ADDED: "C2"}
@@ -251,11 +251,6 @@ def asleep_noise(experiment: Analyze, data: xr.Dataset) -> str:
     if NOISE_ADDED in data["condition"]:
         text += f" (noise added: {NOISE['absolute']})"
     return text
-
-
-def first_seed(data: xr.Dataset) -> str:
-    """Name the seed whose networks the pictures show."""
-    return name_seeds(data["seed"].values[:1].tolist())
 
 
 def pictured(experiment: Analyze, data: xr.Dataset) -> str:

@@ -20,13 +20,12 @@ from rnn_reactivation.figures.common import (
     Picture,
     draw_pages,
     finite_most,
-    first_seed,
     label_panels,
     make_panels,
     pictured,
     row_panels,
 )
-from sharpwave_shared.plotting import caption
+from sharpwave_shared.plotting import caption, first_seed
 
 TRAJECTORIES = 3
 RARE = 1e-4

@@ -23,14 +23,13 @@ from rnn_reactivation.figures.common import (
     draw_pages,
     empty_panel,
     finite_most,
-    first_seed,
     label_panels,
     make_panels,
     networks_of,
     pictured,
     pretty,
 )
-from sharpwave_shared.plotting import caption
+from sharpwave_shared.plotting import caption, first_seed
 
 TRAJECTORIES = 6
 LONG = 0.85

@@ -15,14 +15,13 @@ from rnn_reactivation.figures.common import (
     COLOURS,
     CONDITIONS,
     Network,
-    first_seed,
     networks_of,
     pretty,
     thinned,
 )
 from rnn_reactivation.figures.navigation import set_box
 from sharpwave_shared.files import atomic_path
-from sharpwave_shared.plotting import style
+from sharpwave_shared.plotting import first_seed, style
 
 TRAJECTORIES = 6
 FRAMES = 100

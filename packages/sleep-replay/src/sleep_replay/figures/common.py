@@ -5,13 +5,12 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from sharpwave_shared.plotting import caption
-from sharpwave_shared.statistics import mean_and_sd
+from sharpwave_shared.plotting import caption, plot_mean
 from sleep_replay import quantities
 from sleep_replay.parameters import DATA_SETS, Model
 
@@ -40,17 +39,6 @@ def data_sets(experiment: Model) -> list[tuple[str, str, str]]:
     return list(zip(DATA_SETS, names, COLOURS, strict=True))
 
 
-def seeds_in_words(results: xr.Dataset) -> str:
-    """Say how many seeds lines and bands sum up."""
-    count = results.sizes["seed"]
-    return "1 seed" if count == 1 else f"mean and s.d. over {count} seeds"
-
-
-def first_seed(results: xr.Dataset) -> str:
-    """Name the seed of which pictures are shown."""
-    return f"seed {int(results['seed'].values[0])} only"
-
-
 def mean_and_deviation(
     axes: Axes, values: xr.DataArray, label: str | None, colour: str, **line: object
 ) -> None:
@@ -60,22 +48,7 @@ def mean_and_deviation(
     """
     (dimension,) = set(values.dims) - {"seed"}
     x = values["epoch" if "epoch" in values.coords else dimension].values
-    mean, sd = mean_and_sd(values.transpose("seed", dimension).values)
-    axes.plot(x, mean, color=colour, label=label, **line)  # type: ignore[arg-type]
-    axes.fill_between(x, mean - sd, mean + sd, color=colour, alpha=0.2, linewidth=0)
-
-
-def mean_and_bars(
-    axes: Axes,
-    x: np.ndarray,
-    values: Float[np.ndarray, "samples x"],
-    label: str,
-    colour: str,
-    **look: object,
-) -> None:
-    """Plot the mean over the first dimension as a line, and the s.d. as bars."""
-    mean, sd = mean_and_sd(values)
-    axes.errorbar(x, mean, np.nan_to_num(sd), color=colour, label=label, capsize=3, **look)  # type: ignore[arg-type]
+    plot_mean(axes, x, values.transpose("seed", dimension).values, label, colour, **line)
 
 
 def whole_numbers(axes: Axes) -> None:

@@ -8,16 +8,9 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sharpwave_shared.plotting import caption
+from sharpwave_shared.plotting import caption, first_seed, seeds_in_words
 from sleep_replay.experiments.latent import Latent
-from sleep_replay.figures.common import (
-    data_sets,
-    first_seed,
-    mean_and_deviation,
-    seeds_in_words,
-    sheet,
-    whole_numbers,
-)
+from sleep_replay.figures.common import data_sets, mean_and_deviation, sheet, whole_numbers
 from sleep_replay.latent import GRID_REACH
 from sleep_replay.parameters import DATA_SETS, MOMENTS
 

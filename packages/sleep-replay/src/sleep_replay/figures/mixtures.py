@@ -5,17 +5,9 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from sharpwave_shared.plotting import caption, legend_above
+from sharpwave_shared.plotting import caption, legend_above, plot_points, seeds_in_words
 from sleep_replay.experiments.mixtures import Baselines, Interleave, Samples
-from sleep_replay.figures.common import (
-    CARRIED,
-    ERROR,
-    data_sets,
-    mean_and_bars,
-    mean_and_deviation,
-    seeds_in_words,
-    whole_numbers,
-)
+from sleep_replay.figures.common import CARRIED, ERROR, data_sets, mean_and_deviation, whole_numbers
 
 MODES = {"new": "new images only", "old": "own samples only", "both": "both, shuffled together"}
 
@@ -62,7 +54,7 @@ def _samples(experiment: Samples, results: xr.Dataset) -> Figure:
         values = errors.transpose("model", "sampled").values
         x = counts + apart * (2 * d - 1)
         axes.plot(np.tile(x, models), values.ravel(), ".", color=colour, alpha=0.35, ms=5)
-        mean_and_bars(axes, x, values, name, colour, marker="_", ms=7)
+        plot_points(axes, x, values, name, colour, marker="_", markersize=7)
     axes.set_xlabel(f"own samples beside {experiment.num_new} new images")
     axes.set_ylabel(ERROR)
     axes.set_yscale("log")
@@ -84,7 +76,7 @@ def _interleave(experiment: Interleave, results: xr.Dataset) -> Figure:
     ):
         for data_set, name, colour in data_sets(experiment):
             values = results[measure].sel(data_set=data_set).transpose("seed", "block").values
-            mean_and_bars(axes, blocks, values, name, colour, marker="o", ms=4)
+            plot_points(axes, blocks, values, name, colour)
         axes.set_xscale("log")
         axes.set_xticks(blocks, [str(block) for block in blocks])
         axes.minorticks_off()

@@ -5,17 +5,15 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from sharpwave_shared.plotting import caption, legend_above
+from sharpwave_shared.plotting import caption, first_seed, legend_above, seeds_in_words
 from sleep_replay.experiments.recall import Recall
 from sleep_replay.figures.common import (
     CARRIED,
     ERROR,
     FRAME,
     data_sets,
-    first_seed,
     image_grid,
     mean_and_deviation,
-    seeds_in_words,
 )
 from sleep_replay.parameters import MOMENTS
 

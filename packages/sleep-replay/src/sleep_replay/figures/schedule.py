@@ -8,18 +8,16 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from sharpwave_shared.plotting import caption, legend_above
+from sharpwave_shared.plotting import caption, first_seed, legend_above, seeds_in_words
 from sleep_replay.evaluate import COLLAPSED
 from sleep_replay.experiments.schedule import SLEEP, Schedule, Sweep
 from sleep_replay.figures.common import (
     ERROR,
     constant_lines,
     data_sets,
-    first_seed,
     image_grid,
     kinds,
     mean_and_deviation,
-    seeds_in_words,
     whole_numbers,
 )
 from sleep_replay.parameters import DATA_SETS, MOMENTS, Night

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from sharpwave_shared.plotting import caption
+from sharpwave_shared.plotting import caption, first_seed
 from synaptic_consolidation.experiments.synapses import SynNoise
 from synaptic_consolidation.figures import common
 from synaptic_consolidation.spines import DIRECTIONS, SIMULATED_LAG
@@ -106,7 +106,7 @@ def _noise(data: xr.Dataset, shown: list[_Shown]) -> Figure:
         figure,
         f"Sizes of synapses w and changes |dw| over {times}, with their "
         "distributions, moving averages over 1/20 of the sorted pairs (thick), and lines through "
-        f"the logarithms of these (dashed), of which the slopes are given; {_first_seed(data)}. "
+        f"the logarithms of these (dashed), of which the slopes are given; {first_seed(data)}. "
         f"At most {SHOWN_PAIRS:,} pairs are shown for each direction.",
     )
     return figure
@@ -249,9 +249,7 @@ def _slopes_by_lag(data: xr.Dataset, shown: list[_Shown]) -> Figure:
         axes.set(xlabel="time between sizes (h)", title=direction)
     panels[0].set_ylabel("slope of log |dw| against log w")
     _legend(figure, panels[0])
-    caption(
-        figure, f"Slopes of moving averages over 1/20 of the sorted pairs; {_first_seed(data)}."
-    )
+    caption(figure, f"Slopes of moving averages over 1/20 of the sorted pairs; {first_seed(data)}.")
     return figure
 
 
@@ -279,7 +277,7 @@ def _variation(data: xr.Dataset, shown: list[_Shown]) -> Figure:
     _legend(figure, plain)
     text = (
         "Left: norms of the population over time. Right: means of curves of the data and of "
-        f"resampled populations, rescaled to [0, 1]; {_first_seed(data)}."
+        f"resampled populations, rescaled to [0, 1]; {first_seed(data)}."
     )
     if shown[-1].measured:
         text += (
@@ -320,17 +318,13 @@ def _bootstraps(setup: SynNoise, data: xr.Dataset, shown: list[_Shown]) -> Figur
         f"Left: {data.sizes['curve_shown']} of {setup.bootstraps:,} "
         "curves, of the data and of populations resampled anew at every time and for every $q$; "
         "dots: minima. Right: minima of all, their mean "
-        f"and standard deviation; {_first_seed(data)}.",
+        f"and standard deviation; {first_seed(data)}.",
     )
     return figure
 
 
 def _in_words(hours: float) -> str:
     return f"{hours:g} h" if hours >= 0.5 else f"{60 * hours:.3g} min"
-
-
-def _first_seed(data: xr.Dataset) -> str:
-    return common.seeds_of(data.isel(seed=slice(1)))
 
 
 def _spread(data: xr.Dataset) -> str:
