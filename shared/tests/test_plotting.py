@@ -1,12 +1,25 @@
 """Figures: whole and equal files, one look."""
 
 import re
+import statistics
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
+import xarray as xr
 
-from sharpwave_shared.plotting import caption, name_seeds, save_figures, style
+from sharpwave_shared.plotting import (
+    caption,
+    legend_above,
+    log_scale,
+    name_seeds,
+    plot_mean,
+    plot_points,
+    save_figures,
+    seeds_in_words,
+    style,
+)
 
 FORMATS = ("png", "pdf", "svg")
 pytestmark = pytest.mark.renders
@@ -93,7 +106,50 @@ def test_style_holds_within_the_block_only():
     assert len(set(colours)) == len(colours)
 
 
+def test_on_logarithmic_axes_the_spread_is_of_the_logarithm() -> None:
+    _, axes = plt.subplots()
+    plot_mean(axes, np.arange(2), np.array([[1.0, 2.0], [100.0, 8.0]]), "", "C0", log=True)
+    assert axes.lines[0].get_ydata() == pytest.approx([10, 4])
+    heights = axes.collections[0].get_paths()[0].vertices[:, 1]
+    factor = 10 ** statistics.stdev([0, 2])
+    assert (heights.min(), heights.max()) == pytest.approx((10 / factor, 10 * factor))
+
+
+def test_points_have_bars_where_there_are_several_seeds() -> None:
+    figure, axes = plt.subplots()
+    plot_points(axes, np.arange(2), np.array([[1.0, 2.0], [3.0, 2.0]]), "two", "C0")
+    plot_points(axes, np.arange(2), np.array([[5.0, 6.0]]), "one", "C1")
+    two, one = axes.containers
+    low, high = two.lines[2][0].get_segments()[0][:, 1]
+    assert (low, high) == pytest.approx((2 - 2**0.5, 2 + 2**0.5))
+    assert one.lines[2] == ()
+    legend_above(figure, axes, 2)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["two", "one"]
+
+
+@pytest.mark.parametrize(("values", "labels"), [([3, 40], ["5", "10", "20"]), ([1, 1e6], None)])
+def test_logarithmic_axes_have_labels(values: list[float], labels: list[str] | None) -> None:
+    figure, axes = plt.subplots()
+    axes.plot(values)
+    log_scale(axes)
+    figure.canvas.draw()
+    low, high = axes.get_ylim()
+    ticks = zip(axes.get_yticks(), axes.get_yticklabels(), strict=True)
+    shown = [label.get_text() for at, label in ticks if low <= at <= high]
+    assert len(shown) >= 3
+    if labels is not None:
+        assert set(labels) <= set(shown)
+    _, empty = plt.subplots()
+    log_scale(empty, "x")
+    assert empty.get_xscale() == "linear"
+
+
 def test_seeds_in_words() -> None:
+    data = xr.Dataset(coords={"seed": [3, 4]})
+    assert (
+        seeds_in_words(data, " of the logarithm") == "mean and s.d. of the logarithm over 2 seeds"
+    )
+    assert seeds_in_words(data.isel(seed=[0])) == "seed 3"
     assert name_seeds([3]) == "seed 3"
     assert name_seeds([3, 4, 9]) == "seeds 3, 4 and 9"
     assert name_seeds(list(range(20))) == "20 seeds"

@@ -213,15 +213,6 @@ def test_loss_is_mean_and_standard_deviation(results: Results, drawn: Drawn) -> 
         assert (heights.min(), heights.max()) == pytest.approx((mean - sd, mean + sd))
 
 
-def test_on_logarithmic_axes_the_spread_is_of_the_logarithm() -> None:
-    _, axes = plt.subplots()
-    common.plot_mean(axes, np.arange(2), np.array([[1.0, 2.0], [100.0, 8.0]]), "", "C0", log=True)
-    assert axes.lines[0].get_ydata() == pytest.approx([10, 4])
-    heights = axes.collections[0].get_paths()[0].vertices[:, 1]
-    factor = 10 ** statistics.stdev([0, 2])
-    assert (heights.min(), heights.max()) == pytest.approx((10 / factor, 10 * factor))
-
-
 def test_one_line_of_the_updates_is_said_to_be_the_published_one(
     results: Results, drawn: Drawn
 ) -> None:
