@@ -168,7 +168,8 @@ def test_environments_change_nothing(kind: type[Experiment], jit: bool, tmp_path
     subprocess.run(program, env=environment, cwd=ROOT / "tests", check=True)
     (record,) = (tmp_path / "run").rglob("run.json")
     found, expected = open_run(record.parent).data, kind(**TINY[kind]).run(0)
-    if jit:
+    if jit:  # the networks that are analysed lie in another place for each process
+        found, expected = (data.drop_attrs(deep=False) for data in (found, expected))
         assert found.identical(expected)
     else:  # the compiler reorders sums, which chaotic dynamics make visible; shapes stay
         assert found.sizes == expected.sizes
