@@ -60,7 +60,7 @@ def _compare(
 
     def learn(networks: list[Network]) -> None:
         # A threshold out of reach keeps all of them at R = 1.
-        learning = Learning(acc_num=10**9)
+        learning = Learning(acc_num=1_000_000)
         budget = networks[0].iteration + options.iterations
         train(networks, learning, Limits(max_iterations=budget), device=device)
 
@@ -135,7 +135,7 @@ def _long_stream() -> dict[str, object]:
     """Learn from streams of 400 scenes, and give the peak memory of the process."""
     network = Network.new(EXAMPLE, 0)
     network.interval = 20
-    train([network], Learning(acc_num=10**9), Limits(max_r=20, max_iterations=2))
+    train([network], Learning(acc_num=1_000_000), Limits(max_r=20, max_iterations=2))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {"what": "memory with 400 scenes", "peak_gigabytes": round(peak / 1e9, 2)}
 
