@@ -49,14 +49,16 @@ class Adam:
         fused: bool = True,
     ):
         self.parameters, self.lr, self.weight_decay = list(parameters), lr, weight_decay
-        zeros = [torch.zeros_like(p, requires_grad=False) for p in self.parameters]
-        self.means = zeros if means is None else list(means)
-        self.squares = [z.clone() for z in zeros] if squares is None else list(squares)
+        self.means = self._zeros() if means is None else list(means)
+        self.squares = self._zeros() if squares is None else list(squares)
         self._fused = fused and all(p.device.type in ("cpu", "cuda") for p in self.parameters)
         self._counts = [
             torch.full((), float(steps), device=p.device if self._fused else "cpu")
             for p in self.parameters
         ]
+
+    def _zeros(self) -> list[Tensor]:
+        return [torch.zeros_like(p, requires_grad=False) for p in self.parameters]
 
     @property
     def steps(self) -> int:

@@ -45,12 +45,7 @@ from sharpwave_shared.errors import (
     show,
 )
 from sharpwave_shared.experiment import Experiment, Format, Options
-from sharpwave_shared.parameters import (
-    Parameters,
-    Positional,
-    describe,
-    marker,
-)
+from sharpwave_shared.parameters import Parameters, Positional, describe, marker
 from sharpwave_shared.paths import as_path, reachable
 from sharpwave_shared.reporting import Reporter
 from sharpwave_shared.signals import RESUMABLE, told_at_once

@@ -35,7 +35,7 @@ from sharpwave_shared.downloads import (
     locked_workspace,
 )
 from sharpwave_shared.errors import DataWarning, ParameterError, SharpwaveError
-from sharpwave_shared.paths import PathLike, as_path
+from sharpwave_shared.paths import PathLike, as_path, is_special
 
 # Checksums are of the uncompressed content: mirrors differ in the gzip wrapper.
 MNIST_SHA256: Mapping[str, str] = {
@@ -323,7 +323,7 @@ def _in_cache(
 def _read_verified(path: Path, expected: str) -> bytes:
     """Read a file, decompressed if it ends in `.gz`, whose content has the expected SHA-256."""
     try:
-        _refuse_pipes(path)
+        _refuse_special(path)
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
             content = stream.read(MAXIMUM_BYTES)
     except FileNotFoundError as error:
@@ -340,9 +340,8 @@ def _read_verified(path: Path, expected: str) -> bytes:
     return content
 
 
-def _refuse_pipes(path: Path) -> None:
-    """Refuse what is neither file nor folder: to read it could take for ever."""
-    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+def _refuse_special(path: Path) -> None:
+    if is_special(path):
         raise OSError("no regular file")
 
 
@@ -427,7 +426,7 @@ def _fsdd_keys() -> Iterator[tuple[int, str, int]]:
 
 
 def _read_recording(path: Path) -> bytes:
-    _refuse_pipes(path)
+    _refuse_special(path)
     with path.open("rb") as stream:
         content = stream.read(MAXIMUM_RECORDING_BYTES + 1)
     if len(content) > MAXIMUM_RECORDING_BYTES:

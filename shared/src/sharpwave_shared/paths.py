@@ -66,6 +66,11 @@ def reachable(name: str, path: Path) -> Path:
     return path
 
 
+def is_special(path: Path) -> bool:
+    """Tell whether a pipe or a device lies there: to read or write it could take for ever."""
+    return os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path))
+
+
 def require_regular(
     path: Path, largest: int, refusal: type[SharpwaveError] = SharpwaveError
 ) -> None:

@@ -25,6 +25,7 @@ from sharpwave_shared.files import (
     write_json,
 )
 from sharpwave_shared.journal import CHECKPOINTS, Journal
+from sharpwave_shared.paths import is_special
 from sharpwave_shared.reporting import Reporter
 from sharpwave_shared.signals import RESUMABLE, as_interrupts
 
@@ -247,7 +248,7 @@ def refuse_links(path: Path) -> None:
         for name in (*folders, *files):
             if (found := Path(folder, name)).is_symlink():
                 raise InvalidInputError(f"{found}: a link; a run directory must hold none")
-            if found.exists() and not (found.is_file() or found.is_dir()):
+            if is_special(found):
                 raise InvalidInputError(f"{found}: no regular file; a run directory must hold none")
 
 

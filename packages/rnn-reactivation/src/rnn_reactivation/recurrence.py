@@ -62,7 +62,7 @@ def fill_with_noise(
 ) -> None:
     """Draw noise in place, for each network from its own generator.
 
-    Gaussian with this variance; or `uniform` between 0 and the square root of the variance, which
+    Gaussian with its variance; or `uniform` between 0 and the square root of the variance, which
     is the noise of the original release: its mean is not 0.
     """
     for part, variance, generator in zip(noise, variances, generators, strict=True):

@@ -9,9 +9,9 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator
+from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from sharpwave_shared.plotting import caption, log_scale, plot_mean, seeds_in_words
+from sharpwave_shared.plotting import PLAIN, caption, log_scale, plot_mean, seeds_in_words
 from sharpwave_shared.statistics import mean_and_sd
 
 ALGORITHMS = {
@@ -76,7 +76,7 @@ def loss_axis(axes: Axes, *losses: np.ndarray, label: str = "loss") -> None:
         return
     if len(means) and means.min() >= 0:
         axes.set_ylim(bottom=0)
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axes.yaxis.set_major_formatter(PLAIN)
 
 
 def bend(axes: Axes, least: float) -> None:

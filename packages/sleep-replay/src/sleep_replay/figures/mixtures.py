@@ -5,7 +5,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from sharpwave_shared.plotting import caption, legend_above, plot_points, seeds_in_words
+from sharpwave_shared.plotting import caption, legend_above, log_scale, plot_points, seeds_in_words
 from sleep_replay.experiments.mixtures import Baselines, Interleave, Samples
 from sleep_replay.figures.common import CARRIED, ERROR, data_sets, mean_and_deviation, whole_numbers
 
@@ -57,10 +57,7 @@ def _samples(experiment: Samples, results: xr.Dataset) -> Figure:
         plot_points(axes, x, values, name, colour, marker="_", markersize=7)
     axes.set_xlabel(f"own samples beside {experiment.num_new} new images")
     axes.set_ylabel(ERROR)
-    axes.set_yscale("log")
-    ticks = [t for t in (20, 50, 100, 200, 500) if axes.get_ylim()[0] < t < axes.get_ylim()[1]]
-    axes.set_yticks(ticks, [str(tick) for tick in ticks])
-    axes.minorticks_off()
+    log_scale(axes)
     legend_above(figure, axes, 2)
     bars = "Lines and bars: mean and s.d." if models > 1 else "Line: mean"
     caption(figure, f"{bars} over the trained models ({models} for each number), the dots.")
