@@ -360,6 +360,14 @@ def test_bounds_of_fields():
 def test_help_is_the_docstring_below():
     assert " ".join(FIELDS["n"].description.split()) == "Number of plants."
 
+    class Desert(Garden):
+        n: int = 1
+        wet: bool = False
+        """Never."""
+
+    assert Desert.model_fields["n"].description == FIELDS["n"].description
+    assert Desert.model_fields["wet"].description == "Never."
+
 
 def test_repr_shows_what_differs_and_fits_a_screen():
     assert repr(Garden()) == "Garden()"

@@ -26,14 +26,18 @@ def nights(
     carried: float = 0.7,
     **changes: Any,
 ) -> tuple[Schedule, xr.Dataset]:
-    """Make a run of the night and its controls, from their errors of data sets 1 and 2."""
+    """Make a run of the night and its controls, from their errors of data sets 1 and 2.
+
+    The last of them holds for the last quarter of a night of ten cycles.
+    """
     errors = np.array([sleep, no_rem or sleep, rem_alone or sleep], float)
+    errors = np.concatenate([errors, errors[..., -1:]], -1)
     dims = ("night", "data_set", "seed", "cycle")
     names = ["sleep", "no REM", "REM alone"]
     results = xr.Dataset(
         {
             "error": (dims, errors),
-            "final_carried": (dims[:3], np.full(errors.shape[:3], carried)),
+            "carried": (dims, np.full(errors.shape, carried)),
             "constant_error": ("data_set", [100.0, 100.0]),
         },
         {"night": names, "data_set": ["old", "new"], "cycle": range(errors.shape[-1])},
@@ -115,6 +119,14 @@ def test_both_are_kept_only_where_variance_is_carried() -> None:
     assert verdict("both-kept", nights(KEPT, carried=0.29)) is False
     assert verdict("both-kept", nights(KEPT, setting="published")) is None
     assert verdict("both-kept", nights(KEPT, continue_training=True)) is None
+
+
+@pytest.mark.parametrize(("bad", "expected"), [((3, 4), True), ((2, 3, 4), False)])
+def test_a_night_is_judged_by_the_median_of_its_last_quarter(bad: tuple, expected: bool) -> None:
+    late = [120.0 if cycle in bad else 80.0 for cycle in range(5)]
+    run = nights(([[60.0] * 21], [[620.0] * 16 + late]), num_cycles=20)
+    data = run[1].isel(cycle=slice(21))  # as `nights` makes it one longer
+    assert verdict("both-kept", (run[0], data)) is expected
 
 
 @pytest.mark.parametrize(("without", "expected"), [(401, True), (399, False)])

@@ -4,8 +4,9 @@
         n: Annotated[int, Between(2, 5000)] = 1000
         '''Neurons N.'''
 
-A field's type and bounds say what is allowed, its docstring is its help. Whatever is refused is
-refused with a `ParameterError` that says so in one grammar. Instances do not change.
+A field's type and bounds say what is allowed, its docstring is its help; a field that is declared
+again, for another default, keeps it. Whatever is refused is refused with a `ParameterError` that
+says so in one grammar. Instances do not change.
 """
 
 import math
@@ -107,6 +108,14 @@ class Parameters(BaseModel):
         use_attribute_docstrings=True,
         allow_inf_nan=False,
     )
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Give fields that are declared again without help that of the class above."""
+        for name, field in cls.model_fields.items():
+            for base in cls.__mro__[1:] if field.description is None else ():
+                above = base.model_fields.get(name) if issubclass(base, Parameters) else None
+                field.description = field.description or (above and above.description)
 
     @model_validator(mode="wrap")
     @classmethod

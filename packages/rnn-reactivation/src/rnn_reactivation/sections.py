@@ -157,11 +157,8 @@ class BearingRnn(Rnn):
     """A recurrent network for the head direction task."""
 
     hidden_size: Units = 128
-    """Recurrent units."""
     dt: Seconds = 0.5
-    """Time step; only its ratio to tau matters."""
     sigma2_rec: Variance = 0.01
-    """Variance of the noise of recurrent units."""
 
 
 class Trainer(Parameters):
@@ -185,4 +182,3 @@ class BearingTrainer(Trainer):
     """How a network learns the head direction task."""
 
     n_epochs: Annotated[Epochs, Length()] = 20_000
-    """Iterations; each has a fresh batch."""

@@ -108,16 +108,13 @@ class BatchLearning(Learning):
     """How networks learn that see many images."""
 
     batch_size: Annotated[int, Between(1, MOST_IMAGES)] = 32
-    """Images per step."""
 
 
 class Pretraining(BatchLearning):
     """How an initial model is trained."""
 
     lr: Annotated[float, Above(0, 1e38)] = 1e-3
-    """Learning rate of Adam."""
     kl_weight: Annotated[float, Between(0, 1e6)] = 1.0
-    """Factor of the KL divergence."""
     epochs: Annotated[int, Between(1, 10_000)] = 25
     """At most this many."""
     patience: Annotated[int, Between(1, 10_000)] = 3

@@ -68,22 +68,16 @@ class SmallSizes(Sizes):
     """Those of a small network."""
 
     n_latent: Units = 2
-    """Latents of the data."""
     n_in: Units = 4
-    """Observations."""
     n: Units = 2
-    """Latent units."""
 
 
 class MediumSizes(Sizes):
     """Those of a network of medium size."""
 
     n_latent: Units = 4
-    """Latents of the data."""
     n_in: Units = 10
-    """Observations."""
     n: Units = 4
-    """Latent units."""
 
 
 class Data(Parameters):

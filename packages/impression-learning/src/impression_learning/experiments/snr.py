@@ -42,9 +42,7 @@ class Snr(SmallSizes, Data, Phases, Rules, Latent):
     quick: ClassVar = {**Latent.quick, "episodes": 20_000}
 
     eta: Rate = 1e-4
-    """Learning rate of impression learning."""
     steps: Steps = 600_000
-    """Steps of learning."""
     episodes: Annotated[int, Between(100, 10**12)] = 1_000_000
     """SNR: episodes at every point."""
 

@@ -37,9 +37,7 @@ class Dimensionality(Data, Phases, Rules, Latent):
     quick: ClassVar = {**Latent.quick, "dimensions": (1, 2, 3), "steps_backprop": 50_000}
 
     eta: Rate = 3.2e-3
-    """Learning rate of impression learning."""
     steps: Steps = 3_600_000
-    """Steps of learning."""
     dimensions: Annotated[tuple[Annotated[int, Between(0, 10)], ...], Distinct()] = (1, 2, 3, 4, 5)
     """dimensionality: k, for n_latent = n = 2^k and n_in = 2^(k + 1)."""
     steps_backprop: Steps = 300_000
@@ -73,9 +71,7 @@ class SwitchPeriod(MediumSizes, Data, Rules, Latent):
     quick: ClassVar = {**Latent.quick, "periods": (1, 7, 31)}
 
     eta: Rate = 5e-4
-    """Learning rate of impression learning."""
     steps: Steps = 1_000_000
-    """Steps of learning."""
     periods: Annotated[tuple[Period, ...], Distinct()] = tuple(range(1, 32, 3))
     """switch_period: the periods."""
 
@@ -94,9 +90,7 @@ class TimeConstant(MediumSizes, Phases, Rules, Latent):
     presets: ClassVar = {"geometric": {"dts": GEOMETRIC}}
 
     eta: Rate = 5e-4
-    """Learning rate of impression learning."""
     test_steps: TestSteps = 5_000
-    """Steps of the test."""
     dts: Annotated[tuple[TimeStep, ...], Distinct()] = tuple(
         round(1 - 0.11 * k, 2) for k in range(10)
     )
@@ -116,7 +110,6 @@ class LrOptim(SmallSizes, Data, Phases, Latent):
     quick: ClassVar = {**Latent.quick, "rates": (1e-3, 1e-5, 1e-7)}
 
     steps: Steps = 3_600_000
-    """Steps of learning."""
     algorithm: Literal["impression", "reinforce"] | None = None
     """Only this one. Default: both."""
     rates: Annotated[tuple[Rate, ...], Distinct()] = tuple(

@@ -202,7 +202,6 @@ class TrainNavigation(Train):
     }
 
     task: NavigationTask = NavigationTask()  # pyright: ignore[reportIncompatibleVariableOverride]
-    """What the network learns."""
 
 
 class TrainHeadDirection(Train):
@@ -215,11 +214,8 @@ class TrainHeadDirection(Train):
     }
 
     task: HeadDirectionTask = HeadDirectionTask()  # pyright: ignore[reportIncompatibleVariableOverride]
-    """What the network learns."""
     rnn: BearingRnn = BearingRnn()  # pyright: ignore[reportIncompatibleVariableOverride]
-    """The network."""
     trainer: BearingTrainer = BearingTrainer()  # pyright: ignore[reportIncompatibleVariableOverride]
-    """How it learns."""
 
 
 TASKS: dict[str, type[TrainNavigation] | type[TrainHeadDirection]] = {

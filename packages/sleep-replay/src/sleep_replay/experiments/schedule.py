@@ -130,7 +130,6 @@ class Sweep(Sleeping):
     quick: ClassVar = {"total_eps": 10, "cycles": (5, 2), "num": 10, "eval_images": 200}
 
     num: Annotated[int, Between(1, MOST_IMAGES)] = 50
-    """Images replayed, and dreamt, per cycle."""
     cycles: Annotated[tuple[Annotated[int, Between(1, 1_000_000)], ...], Distinct()] = (
         50,
         20,

@@ -129,8 +129,6 @@ class F50(Networks):
     panel: ClassVar = "Sizes of the paper"
 
     n: Annotated[int, Between(2, MOST_NEURONS)] = PAPER_N
-    """Neurons N."""
     loads: Loads = LOADS
-    """Loads M / N."""
     max_steps: Steps | None = None
     """Limit of steps. Default: the paper's, 12500 to 15000 per pattern."""
