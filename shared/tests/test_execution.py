@@ -355,9 +355,10 @@ def test_cells_are_resumed_by_themselves(tmp_path, monkeypatch, computed):
 def test_claims_and_figures_of_a_sweep(tmp_path):
     Walk(steps=4).run(range(4), sweep={"VAR": [1.0, 100.0]}, out=tmp_path)
     run = open_run(tmp_path)
-    assert set(run.draw()) == {"measures", "map-far", "map-both"}
+    names = {"measures", "measures-distance", "map-far", "map-both"}
+    assert set(run.draw()) == names
     figures = {path.name for path in (tmp_path / "figures").iterdir()}
-    assert figures == {"measures.png", "map-far.png", "map-both.png"}
+    assert figures == {f"{name}.png" for name in names}
     with pytest.raises(InvalidInputError, match="each run of the sweep"):
         run.verify()
 

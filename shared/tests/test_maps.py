@@ -93,6 +93,26 @@ def test_measures_are_means_with_spreads():
     np.testing.assert_allclose(lengths, 2 * run.data["distance"].std("seed", ddof=1))
 
 
+def test_measures_have_a_panel_for_each_of_their_conditions():
+    run = swept(SWEEPS["grid"])
+    shape = (3, 2, 20, 2, 1)
+    values = np.broadcast_to(np.array([1.0, 5.0])[:, None], shape)
+    dims = ("VAR", "drift", "seed", "data_set", "night")
+    run.data["error"] = (dims, values, {"long_name": "error", "units": "m"})
+    run.data["many"] = ((*dims[:3], "load"), np.zeros((3, 2, 20, 30)))
+    run.data.coords["data_set"] = ["old", "new"]
+    figures = sweep_figures(run)
+    assert set(figures) == {"measures", "measures-error", "measures-many", "map-far"}
+    panels = figures["measures-error"].axes
+    assert [panel.get_title() for panel in panels] == ["data_set = old", "data_set = new"]
+    assert panels[0].get_ylabel() == "error (m)"
+    for panel, value in zip(panels, (1, 5), strict=True):
+        drawn = [container[0].get_ydata() for container in panel.containers]
+        np.testing.assert_array_equal(drawn, np.full((2, 3), value))
+    assert len(figures["measures-many"].axes) == 12
+    assert "18 more are in metrics.csv" in figures["measures-many"]._supxlabel.get_text()
+
+
 def test_a_line_of_shares_has_intervals_and_marks_the_default():
     (axes,) = sweep_figures(swept(SWEEPS["line"]))["map-far"].axes
     assert [text.get_text() for text in axes.texts] == ["not\nmeasured"]

@@ -1,5 +1,6 @@
 """Where does a claim hold? Shares of seeds over the values of parameters, as data and figures."""
 
+import itertools
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -20,6 +21,7 @@ from sharpwave_shared.results import Run, labels
 from sharpwave_shared.statistics import mean_and_sd, wilson
 
 WIDTH = 80
+MOST_PANELS = 12
 LONGEST = 24
 """Characters of a value in a figure, at most."""
 HOLDING, MEASURED = "claim_holding", "claim_measured"
@@ -46,14 +48,21 @@ def sweep_figures(run: Run) -> dict[str, Figure]:
     ----------
     run
         A sweep. Its first parameter is on the horizontal axis, its second tells lines or rows
-        apart, others tell panels apart.
+        apart; over others, the mean is drawn. A measure that has conditions of its own has a
+        figure with a panel for each.
     """
     figures: dict[str, Figure] = {}
     data, axes = run.data, list(run.swept)
     measures = [name for name in data.data_vars if name not in (HOLDING, MEASURED)]
-    panels = [name for name in measures if set(axes) <= set(data[name].dims)]
-    if panels:
-        figures["measures"] = _measures(run, panels)
+    plain = []
+    for variable in (data[name] for name in measures if set(axes) <= set(data[name].dims)):
+        panels = _by_condition(run, variable)
+        if len(panels) > 1:
+            figures[f"measures-{variable.name}"] = _measures(run, panels, _named(variable))
+        else:
+            plain.append((_named(variable), panels[0][1]))
+    if plain:
+        figures["measures"] = _measures(run, plain)
     if HOLDING in data:
         statements = {claim.name: claim.statement for claim in run.experiment.claims()}
         for name in data["claim"].values:
@@ -100,48 +109,70 @@ def shares(run: Run) -> list[dict[str, Any]]:
     ]
 
 
-def _measures(run: Run, names: Sequence[object]) -> Figure:
-    """Draw each measure, mean and s.d. over seeds, at the means over all other conditions."""
-    shown = names[:12]
+def _measures(run: Run, panels: Sequence[tuple[str, xr.DataArray]], label: str = "") -> Figure:
+    """Draw the mean and s.d. over seeds in panels: their titles, and arrays of the sweep.
+
+    With a label all have one vertical axis, which it names.
+    """
+    shown = panels[:MOST_PANELS]
     columns = min(3, len(shown))
     rows = -(-len(shown) // columns)
-    figure, panels = plt.subplots(
-        rows, columns, figsize=(3.2 * columns, 2.6 * rows + 0.5), squeeze=False
-    )
-    x = next(iter(run.swept))
-    for name, axes in zip(shown, panels.flat, strict=False):
-        variable = run.data[name]
-        others = [d for d in variable.dims if d not in run.swept and d != "seed"]
-        values = variable.astype(float).mean(others)
-        lines = list(run.swept)[1:2]
+    size = (3.2 * columns, 2.6 * rows + 0.5)
+    figure, axes = plt.subplots(rows, columns, figsize=size, sharey=bool(label), squeeze=False)
+    x, *further = run.swept
+    lines = further[:1]
+    for (text, variable), panel in zip(shown, axes.flat, strict=False):
+        values = variable.astype(float).mean(further[1:])
         for value in run.data[lines[0]].values if lines else [None]:
             line = values if value is None else values.sel({lines[0]: value})
-            line = line.mean([d for d in line.dims if d not in (x, "seed")])
             line = line.transpose("seed", x) if "seed" in line.dims else line.expand_dims("seed")
             mean, sd = mean_and_sd(line.values)
-            text = None if value is None else f"{lines[0]} = {_shown(value)}"
-            axes.errorbar(
-                _places(run, x), mean, np.nan_to_num(sd), marker="o", capsize=2, label=text
+            name = None if value is None else f"{lines[0]} = {_shown(value)}"
+            panel.errorbar(
+                _places(run, x), mean, np.nan_to_num(sd), marker="o", capsize=2, label=name
             )
-        long_name, units = variable.attrs.get("long_name", str(name)), variable.attrs.get("units")
         # Above the panel: along its side, long names would run into the neighbours.
-        axes.set_title(textwrap.fill(f"{long_name} ({units})" if units else long_name, 36))
-        _name_axis(axes, run, x)
-    for axes in list(panels.flat)[len(shown) :]:
-        axes.remove()
-    if len(run.swept) > 1:
-        handles, texts = panels.flat[0].get_legend_handles_labels()
+        panel.set_title(textwrap.fill(text, 36))
+        _name_axis(panel, run, x)
+    for panel in list(axes.flat)[len(shown) :]:
+        panel.remove()
+    for panel in axes[:, 0] if label else ():
+        panel.set_ylabel(textwrap.fill(label, 32))
+    if lines:
+        handles, texts = axes.flat[0].get_legend_handles_labels()
         figure.set_figwidth(figure.get_figwidth() + 0.5 + 0.075 * max(map(len, texts)))
         figure.legend(handles, texts, loc="outside right center")
     seeds = len(run.record.seeds)
-    left = len(names) - len(shown)
-    more = f" {left} more measures are in metrics.csv." if left else ""
+    means = f" Means over {', '.join(further[1:])}." if further[1:] else ""
+    left = len(panels) - len(shown)
+    more = f" {left} more are in metrics.csv." if left else ""
     caption(
         figure,
         f"{run.record.package} {run.record.experiment}: mean and s.d. over {seeds} "
-        f"seed{'s' * (seeds > 1)}.{more}",
+        f"seed{'s' * (seeds > 1)}.{means}{more}",
     )
     return figure
+
+
+def _by_condition(run: Run, variable: xr.DataArray) -> list[tuple[str, xr.DataArray]]:
+    """Give a measure under each of its conditions, and what tells them apart."""
+    own = [d for d in variable.dims if d not in ("seed", *run.swept)]
+    variable = variable.squeeze([d for d in own if variable.sizes[d] == 1], drop=True)
+    names = [str(d) for d in own if d in variable.dims]
+    points = itertools.product(*(variable[name].values for name in names))
+    return [
+        (
+            ", ".join(f"{n} = {_shown(value)}" for n, value in zip(names, point, strict=True)),
+            variable.sel(dict(zip(names, point, strict=True))),
+        )
+        for point in points
+    ]
+
+
+def _named(variable: xr.DataArray) -> str:
+    """Give the long name of a measure, with units."""
+    long_name, units = variable.attrs.get("long_name", str(variable.name)), variable.attrs
+    return f"{long_name} ({units['units']})" if units.get("units") else long_name
 
 
 def _map(run: Run, name: str, statement: str) -> Figure:
