@@ -110,7 +110,16 @@ def test_measures_have_a_panel_for_each_of_their_conditions():
         drawn = [container[0].get_ydata() for container in panel.containers]
         np.testing.assert_array_equal(drawn, np.full((2, 3), value))
     assert len(figures["measures-many"].axes) == 12
-    assert "18 more are in metrics.csv" in figures["measures-many"]._supxlabel.get_text()
+    assert "18 more conditions are in" in figures["measures-many"]._supxlabel.get_text()
+
+
+def test_of_many_measures_the_first_are_drawn():
+    run = swept(SWEEPS["line"])
+    for n in range(20):
+        run.data[f"m{n}"] = run.data["distance"]
+    figure = sweep_figures(run)["measures"]
+    assert len(figure.axes) == 12
+    assert "9 more measures are in metrics.csv" in figure._supxlabel.get_text()
 
 
 def test_a_line_of_shares_has_intervals_and_marks_the_default():

@@ -21,7 +21,8 @@ from sharpwave_shared.results import Run, labels
 from sharpwave_shared.statistics import mean_and_sd, wilson
 
 WIDTH = 80
-MOST_PANELS = 12
+MOST = 12
+"""Measures, and conditions of each, that are drawn."""
 LONGEST = 24
 """Characters of a value in a figure, at most."""
 HOLDING, MEASURED = "claim_holding", "claim_measured"
@@ -54,15 +55,19 @@ def sweep_figures(run: Run) -> dict[str, Figure]:
     figures: dict[str, Figure] = {}
     data, axes = run.data, list(run.swept)
     measures = [name for name in data.data_vars if name not in (HOLDING, MEASURED)]
+    varied = [data[name] for name in measures if set(axes) <= set(data[name].dims)]
+    left = len(varied[MOST:])
+    more = f" {left} more measures are in metrics.csv." if left else ""
     plain = []
-    for variable in (data[name] for name in measures if set(axes) <= set(data[name].dims)):
+    for variable in varied[:MOST]:
         panels = _by_condition(run, variable)
         if len(panels) > 1:
-            figures[f"measures-{variable.name}"] = _measures(run, panels, _named(variable))
+            figure = _measures(run, panels, more, label=_named(variable))
+            figures[f"measures-{variable.name}"] = figure
         else:
             plain.append((_named(variable), panels[0][1]))
     if plain:
-        figures["measures"] = _measures(run, plain)
+        figures["measures"] = _measures(run, plain, more)
     if HOLDING in data:
         statements = {claim.name: claim.statement for claim in run.experiment.claims()}
         for name in data["claim"].values:
@@ -109,12 +114,14 @@ def shares(run: Run) -> list[dict[str, Any]]:
     ]
 
 
-def _measures(run: Run, panels: Sequence[tuple[str, xr.DataArray]], label: str = "") -> Figure:
+def _measures(
+    run: Run, panels: Sequence[tuple[str, xr.DataArray]], more: str, label: str = ""
+) -> Figure:
     """Draw the mean and s.d. over seeds in panels: their titles, and arrays of the sweep.
 
     With a label all have one vertical axis, which it names.
     """
-    shown = panels[:MOST_PANELS]
+    shown = panels[:MOST]
     columns = min(3, len(shown))
     rows = -(-len(shown) // columns)
     size = (3.2 * columns, 2.6 * rows + 0.5)
@@ -145,11 +152,11 @@ def _measures(run: Run, panels: Sequence[tuple[str, xr.DataArray]], label: str =
     seeds = len(run.record.seeds)
     means = f" Means over {', '.join(further[1:])}." if further[1:] else ""
     left = len(panels) - len(shown)
-    more = f" {left} more are in metrics.csv." if left else ""
+    others = f" {left} more conditions are in metrics.csv." if left else ""
     caption(
         figure,
         f"{run.record.package} {run.record.experiment}: mean and s.d. over {seeds} "
-        f"seed{'s' * (seeds > 1)}.{means}{more}",
+        f"seed{'s' * (seeds > 1)}.{means}{others}{more}",
     )
     return figure
 
