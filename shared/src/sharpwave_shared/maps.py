@@ -122,7 +122,7 @@ def _measures(
     With a label all have one vertical axis, which it names.
     """
     shown = panels[:MOST]
-    columns = min(3, len(shown))
+    columns = 2 if len(shown) == 4 else min(3, len(shown))
     rows = -(-len(shown) // columns)
     size = (3.2 * columns, 2.6 * rows + 0.5)
     figure, axes = plt.subplots(rows, columns, figsize=size, sharey=bool(label), squeeze=False)
