@@ -178,8 +178,9 @@ def _by_condition(run: Run, variable: xr.DataArray) -> list[tuple[str, xr.DataAr
 
 def _named(variable: xr.DataArray) -> str:
     """Give the long name of a measure, with units."""
-    long_name, units = variable.attrs.get("long_name", str(variable.name)), variable.attrs
-    return f"{long_name} ({units['units']})" if units.get("units") else long_name
+    long_name, units = (variable.attrs.get(key) for key in ("long_name", "units"))
+    text = str(variable.name if long_name is None else long_name)
+    return f"{text} ({units})" if units else text
 
 
 def _map(run: Run, name: str, statement: str) -> Figure:
