@@ -112,10 +112,11 @@ class Parameters(BaseModel):
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         """Give fields that are declared again without help that of the class above."""
+        above = [base for base in cls.__mro__[1:] if issubclass(base, Parameters)]
         for name, field in cls.model_fields.items():
-            for base in cls.__mro__[1:] if field.description is None else ():
-                above = base.model_fields.get(name) if issubclass(base, Parameters) else None
-                field.description = field.description or (above and above.description)
+            if field.description is None:
+                texts = (b.model_fields[name].description for b in above if name in b.model_fields)
+                field.description = next(texts, None)
 
     @model_validator(mode="wrap")
     @classmethod

@@ -129,9 +129,9 @@ def draw_pages(
     experiment: Analyze, data: xr.Dataset, pictures: Mapping[str, Picture]
 ) -> dict[str, Figure]:
     """Draw pictures of the networks that have what each needs, on as many pages as they take."""
-    figures = {}
+    figures, networks = {}, networks_of(data)
     for name, (quantities, draw) in pictures.items():
-        shown = [network for network in networks_of(data) if network.having(*quantities)]
+        shown = [network for network in networks if network.having(*quantities)]
         for first in range(0, len(shown), NETWORKS_ON_A_PAGE):
             page = f"_{first // NETWORKS_ON_A_PAGE + 1}" if len(shown) > NETWORKS_ON_A_PAGE else ""
             own = shown[first : first + NETWORKS_ON_A_PAGE]

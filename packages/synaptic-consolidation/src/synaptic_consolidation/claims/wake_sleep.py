@@ -112,15 +112,15 @@ def _weak_gain(setup: WakeSleep, data: xr.Dataset) -> Measurement | None:
     last = int(night["cycle"][-1])
     cycles = [*(cycle for cycle in GAINS if cycle in night["cycle"] and cycle < last), last]
     for which, of in (("min", "weakest neuron"), ("mean", "mean of neurons")):
-        slopes = {c: _slope(night, f"robustness_{which}", c)[0] for c in cycles}
-        slope, p = _slope(night, f"robustness_{which}", last)
+        fits = {c: _slope(night, f"robustness_{which}", c) for c in cycles}
+        slope, p = fits[last]
         chance, _ = _slope(night, f"shuffled_{which}", last)
         if math.isnan(slope):
             return None
         holds.append(slope < 1 and p < 0.001)
-        values |= {f"{of}, slope after {c:,} cycles": value for c, value in slopes.items()}
+        values |= {f"{of}, slope after {c:,} cycles": value for c, (value, _) in fits.items()}
         values |= {f"{of}, p": p, f"{of}, slope of shuffled memories": chance}
-        listed = ", ".join(f"{value:.2f} after {c:,}" for c, value in slopes.items())
+        listed = ", ".join(f"{value:.2f} after {c:,}" for c, (value, _) in fits.items())
         shown.append(
             f"{of}: slope {listed} cycles, p = {p:.1g} (memories shuffled between neurons: "
             f"{chance:.2f})"
