@@ -66,7 +66,7 @@ def test_a_new_experiment_is_three_modules_and_a_line(
     capacity = importlib.import_module("synaptic_consolidation.experiments.capacity").Capacity
     app = importlib.import_module("synaptic_consolidation.cli").app
     monkeypatch.setattr(app, "experiments", dict(app.experiments))
-    monkeypatch.setattr(app, "_commands", list(app._commands))
+    monkeypatch.setattr(app, "commands", dict(app.commands))
     app.add(capacity)
     code, out, err = invoke(app, capsys, "capacity", "--out", tmp_path / "run")
     assert code == 0, err

@@ -6,7 +6,7 @@ Commands, options and ranges are read from what the packages declare. No run is 
 import math
 import re
 import string
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType, UnionType
@@ -19,13 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic.fields import FieldInfo
 
-from hybrid_plasticity.cli import Mode
-from hybrid_plasticity.experiments.compare import Batch
-from hybrid_plasticity.experiments.train import Train
 from rnn_reactivation.experiments.analyze import Analyze
 from rnn_reactivation.experiments.train import TrainHeadDirection, TrainNavigation
 from sharpwave_shared.app import installed_apps
-from sharpwave_shared.command_line import option
+from sharpwave_shared.command_line import normalised, option
 from sharpwave_shared.errors import show
 from sharpwave_shared.experiment import Options
 from sharpwave_shared.parameters import (
@@ -40,17 +37,14 @@ from sharpwave_shared.testing import invoke
 
 APPS = installed_apps()
 ONCE = {app.package: typer.main.get_command(app.build()) for app in APPS.values()}
-FUNCTIONS: dict[tuple[str, ...], tuple[type[Parameters], ...]] = {
-    ("hybrid-plasticity",): (Train, Mode),
-    ("hybrid-plasticity", "batch"): (Batch,),
-    ("rnn-reactivation",): (),
-    ("rnn-reactivation", "train"): (TrainNavigation,),
-    ("rnn-reactivation", "train-navigation"): (TrainNavigation,),
-    ("rnn-reactivation", "train-head-direction"): (TrainHeadDirection,),
-    ("rnn-reactivation", "analyze"): (Analyze,),
-    ("rnn-reactivation", "reproduce"): (TrainNavigation,),
+WORDS_SET: dict[str, type[Parameters]] = {
+    "train": TrainNavigation,
+    "train-navigation": TrainNavigation,
+    "train-head-direction": TrainHeadDirection,
+    "analyze": Analyze,
+    "reproduce": TrainNavigation,
 }
-"""What commands are made of that are functions."""
+"""Whose parameters the words of a command of rnn-reactivation set, as NAME=VALUE."""
 MALFORMED = [
     *("1_000", "1e-320", "nan", "inf", "-inf", "0x10", "1e400", "-1e400", "", " ", "٣", "²", "½"),
     *("1e", "e1", "1.5.2", "1 2", "1;2", "1,,2", ",", "1:", "--", "-", "true", "1j", "{}", "$(id)"),
@@ -113,21 +107,16 @@ def commands() -> Iterator[Command]:
     """Give all commands, one for each mode of a package that has modes."""
     for package, app in APPS.items():
         top = ONCE[package]
-        kinds = {kind.name.replace("_", "-").lower(): kind for kind in app.experiments.values()}
-        mains = [kind for name, kind in kinds.items() if name not in top.commands]
-        for name, made in top.commands.items():
-            own = FUNCTIONS.get((package, name), (kinds.get(name, Parameters),))
-            yield command(package, (name,), made, own)
-        if (package,) in FUNCTIONS:
-            yield command(package, (), top, FUNCTIONS[package,])
-        else:
-            for kind in mains:
-                words = ("--mode", kind.name) if len(mains) > 1 else ()
-                others = [other for other in mains if other is not kind]
-                yield command(package, words, top, [*others, kind])
+        for name, kind in app.commands.items():
+            name = normalised(name)
+            yield command(package, (name,), top.commands[name], (kind,))
+        for kind in app.mains:
+            words = ("--mode", kind.name) if len(app.mains) > 1 else ()
+            others = [other for other in app.mains if other is not kind]
+            yield command(package, words, top, (*others, kind))
 
 
-def command(package: str, words: tuple[str, ...], made: Any, own: Any) -> Command:
+def command(package: str, words: tuple[str, ...], made: Any, own: Sequence[type]) -> Command:
     """Find the fields of the options that a command shows."""
     shown = {parameter.opts[0] for parameter in made.params}
     fields = {
@@ -136,13 +125,12 @@ def command(package: str, words: tuple[str, ...], made: Any, own: Any) -> Comman
         for name, field in kind.model_fields.items()
         if option(name) in shown
     }
-    if "settings" in shown:  # they are written as NAME=VALUE
-        fields |= {
-            name: f for kind in own for name, f in all_fields(kind).items() if name != "config"
-        }
     arguments = [p for p in made.params if p.param_type_name == "argument"]
-    needed = tuple("there" for p in arguments if p.name != "settings")
-    return Command(package, words, fields, needed)
+    if [argument.name for argument in arguments] == ["words"]:
+        set_by_words = all_fields(WORDS_SET[words[0]])
+        fields |= {name: field for name, field in set_by_words.items() if name != "config"}
+        return Command(package, words, fields)
+    return Command(package, words, fields, ("there",) * len(arguments))
 
 
 COMMANDS = list(commands())
@@ -151,7 +139,7 @@ OPTIONS = [(command, name) for command in COMMANDS for name in command.fields]
 
 def test_all_options_are_known() -> None:
     """Otherwise they would not be tried."""
-    fixed = {"--help", "--version", "--json", "--debug", "--mode"}
+    fixed = {"--help", "--version", "--mode"}
     for package, app in APPS.items():
         flags = {option(flag) for kind in app.experiments.values() for flag in kind.presets}
         known = {name for c in COMMANDS if c.package == package for name in c.fields}

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -28,9 +29,8 @@ from sharpwave_shared.errors import (
     ParameterError,
     SharpwaveError,
 )
-from sharpwave_shared.experiment import Experiment, Options
+from sharpwave_shared.experiment import Command, Experiment, Options
 from sharpwave_shared.parameters import Between, Parameters, Positional, Repeated, Spelled
-from sharpwave_shared.reporting import Reporter
 from sharpwave_shared.results import open_run
 from sharpwave_shared.testing import invoke
 
@@ -384,7 +384,7 @@ def test_an_unknown_choice(call, started):
     assert (result.code, result.err) == (2, expected)
 
 
-# --- Commands that are functions -----------------------------------------------------------------
+# --- Commands that are no experiments -------------------------------------------------------------
 
 
 class Physics(Parameters):
@@ -394,50 +394,80 @@ class Physics(Parameters):
     """A rate."""
 
 
-def functions() -> tuple[App, list]:
-    app, seen = App("toy-model", "Help."), []
+class Convert(Physics, Command):
+    """Convert something."""
 
-    @app.command("convert", quick={"rate": 0.1, "steps": 3})
-    def convert(
-        word: Annotated[str, typer.Argument()],
-        options: Options,
-        physics: Physics,
-        reporter: Reporter,
-        steps: Annotated[int, typer.Option(help="Steps.")] = 100,
-    ) -> None:
-        """Convert something."""
-        reporter.say("converting")
-        seen.append((word, options.all_seeds, physics.rate, steps))
+    words: Annotated[tuple[str, ...], Positional("WORD..."), Repeated()] = ()
+    """What is converted."""
+    steps: int = 100
+    """Steps."""
 
-    @app.command("plain")
-    def plain(debug: bool = False) -> None:
-        """Do nothing."""
-        seen.append(debug)
+    quick: ClassVar = {"rate": 0.1, "steps": 3}
+    without: ClassVar = ("sweep", "format")
 
-    return app, seen
+    def start(self, options, reporter):
+        reporter.say(f"converting {self.words} {options.all_seeds} {self.rate} {self.steps}")
+
+
+def converter() -> App:
+    app = App("toy-model", "Help.")
+    app.add(Convert)
+    return app
 
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ([], ("w", (0,), 0.5, 100)),
-        (["--rate", "2", "--steps", "7", "--seeds", "0:2"], ("w", (0, 1), 2.0, 7)),
-        (["--quick"], ("w", (0,), 0.1, 3)),
-        (["--quick", "--steps", "100", "--rate", "0.5"], ("w", (0,), 0.5, 100)),
+        ([], "() (0,) 0.5 100"),
+        (["w"], "('w',) (0,) 0.5 100"),
+        (["w", "--rate", "2", "v=1", "--steps", "7"], "('w', 'v=1') (0,) 2.0 7"),
+        (["--seeds", "0:2"], "() (0, 1) 0.5 100"),
+        (["--quick"], "() (0,) 0.1 3"),
+        (["--quick", "--steps", "100", "--rate", "0.5"], "() (0,) 0.5 100"),
     ],
 )
-def test_a_function_as_a_command(arguments, expected, call):
-    app, seen = functions()
-    result = call("convert", "w", *arguments, app=app)
-    assert (result.code, result.err, seen) == (0, "converting\n", [expected])
-    assert call("plain", app=app).code == 0
+def test_a_command_that_is_no_experiment(arguments, expected, call):
+    app = converter()
+    result = call("convert", *arguments, app=app)
+    assert (result.code, result.err) == (0, f"converting {expected}\n")
+    assert app.experiments == {}
 
 
-def test_errors_of_a_functions_options(call):
-    app, seen = functions()
-    result = call("convert", "w", "--rate", "11", app=app)
-    assert (result.code, seen) == (2, [])
+@pytest.mark.parametrize("option", ["--sweep", "--format", "--data-dir"])
+def test_options_that_mean_nothing_to_a_command_are_unknown(option, call):
+    assert option in call("walk", "--help", app=walking_with_data()).out
+    result = call("convert", option, "x", app=converter())
+    assert (result.code, f"No such option: {option}" in result.err) == (2, True)
+
+
+def walking_with_data() -> App:
+    class Reading(Walk):
+        name: ClassVar = "walk"
+        reads_data: ClassVar = True
+
+    app = App("toy-model", "Help.")
+    app.add(Reading)
+    return app
+
+
+def test_errors_of_a_commands_options(call):
+    result = call("convert", "w", "--rate", "11", app=converter())
+    assert (result.code, result.out) == (2, "")
     assert result.err == "error: --rate: got 11.0, expected a number from 0 to 10\n"
+
+
+def command_that(does: Callable[[], object]) -> App:
+    class Does(Command):
+        """Does it."""
+
+        name: ClassVar = "walk"
+
+        def start(self, options, reporter):
+            does()
+
+    app = App("toy-model", "Help.")
+    app.add(Does)
+    return app
 
 
 # --- Errors --------------------------------------------------------------------------------------
@@ -458,28 +488,15 @@ ENDS = [
 
 @pytest.mark.parametrize(("error", "code", "line"), ENDS, ids=lambda value: repr(value)[:30])
 @pytest.mark.parametrize("debug", [True, False])
-@pytest.mark.parametrize("kind", ["experiment", "options", "plain"])
+@pytest.mark.parametrize("kind", ["experiment", "command"])
 def test_errors(error, code, line, debug, kind, call, monkeypatch):
-    app = App("toy-model", "Help.")
-
     def fail(*arguments, **options) -> None:
         raise error
 
+    app = command_that(fail)
     if kind == "experiment":
         app.add(Walk)
         monkeypatch.setattr("sharpwave_shared.execution.run_all", fail)
-    elif kind == "options":
-
-        @app.command("walk")
-        def command(options: Options) -> None:
-            raise error
-
-    else:
-
-        @app.command("walk")
-        def command(debug: bool = False) -> None:
-            raise error
-
     result = call("walk", *(["--debug"] if debug else []), app=app)
     assert result.code == code
     assert result.out == ""
@@ -504,30 +521,28 @@ def test_data_warnings_are_told_and_recorded(call, tmp_path):
 
 
 def test_other_warnings_stay_what_they_are(call):
-    app, told = App("toy-model", "Help."), []
+    told = []
 
-    @app.command("walk")
-    def command(options: Options) -> None:
+    def warn() -> None:
         with warnings.catch_warnings(record=True) as caught:
             warnings.warn("old", DeprecationWarning, stacklevel=1)
         told.extend(caught)
         warnings.warn("the data are odd", DataWarning, stacklevel=1)
 
-    assert call("walk", "-q", app=app).err == "warning: the data are odd\n"
+    assert call("walk", "-q", app=command_that(warn)).err == "warning: the data are odd\n"
+    assert len(told) == 1
 
 
 @pytest.mark.parametrize("quiet", [True, False])
 def test_what_the_library_logs_is_told(quiet, call):
-    app = App("toy-model", "Help.")
     logger = logging.getLogger("sharpwave_shared")
     before = logger.level, list(logger.handlers)
 
-    @app.command("walk")
-    def command(options: Options) -> None:
+    def log() -> None:
         logging.getLogger("sharpwave_shared.data").info("downloading %s", "a file")
         logging.getLogger("sharpwave_shared.data").debug("a detail")
 
-    result = call("walk", *(["--quiet"] if quiet else []), app=app)
+    result = call("walk", *(["--quiet"] if quiet else []), app=command_that(log))
     assert result.err == ("" if quiet else "downloading a file\n")
     assert (logger.level, list(logger.handlers)) == before
 
@@ -691,10 +706,8 @@ def test_hostile_records(changes, message, command, call, finished_copy):
 
 
 def test_a_run_of_another_package(call, finished):
-    app = App("other", "Help.")
-    result = call("verify", finished, app=app)
-    assert (result.code, result.out) == (2, "")
-    assert result.err == f"error: {finished}: a run of toy-model, not of other\n"
+    own, others = (call("verify", finished, app=app) for app in (toy_app, App("other", "Help.")))
+    assert (others.code, others.out, others.err) == (own.code, own.out, own.err)
 
 
 # --- The command `sharpwave` ---------------------------------------------------------------------

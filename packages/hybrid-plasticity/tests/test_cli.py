@@ -11,7 +11,8 @@ import pytest
 from hybrid_made import TINY, check, compared, contents, network, no_figures
 from safetensors.torch import load_file, save_file
 
-from hybrid_plasticity.cli import QUICK, app
+from hybrid_plasticity.cli import app
+from hybrid_plasticity.commands import Batch
 from hybrid_plasticity.comparison import comparison_table
 from hybrid_plasticity.configuration import Configuration, Task
 from hybrid_plasticity.experiments.compare import Plan
@@ -52,8 +53,9 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Train, Options]]:
     """What is trained, without training."""
     runs: list[tuple[Train, Options]] = []
 
-    def run_all(experiments: list, options: Options, *_: object) -> None:
+    def run_all(experiments: list, options: Options, *_: object) -> list:
         runs.extend((experiment, options) for experiment in experiments)
+        return []
 
     monkeypatch.setattr(execution, "run_all", run_all)
     return runs
@@ -367,8 +369,8 @@ def test_a_quick_batch_draws_no_figures_of_its_networks(
     # What was trained is gone on with, what was compared is compared again.
     assert (options.resume, after.force) == (True, True)
     values = trainings[0].experiment.values()
-    assert {name: values[name] for name in QUICK if name in values} == {
-        **{name: QUICK[name] for name in ("lr_rate", "acc_threshold", "acc_num")},
+    assert {name: values[name] for name in Batch.quick if name in values} == {
+        **{name: Batch.quick[name] for name in ("lr_rate", "acc_threshold", "acc_num")},
         "budget": 1,
     }
 

@@ -192,7 +192,7 @@ def test_one_analysis_in_the_originals_spelling(
     capsys: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[tuple[list[Analyze], Options]] = []
-    monkeypatch.setattr(execution, "run_all", lambda *a: started.append(a[:2]))
+    monkeypatch.setattr(execution, "run_all", lambda *a: started.append(a[:2]) or [])
     command = ["analyze", "variance", "batch_size=7", "t_quiescent=40", "t_shift=3", "seed=1"]
     code, _, err = run(capsys, *command)
     assert code == 0, err

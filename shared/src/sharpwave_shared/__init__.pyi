@@ -16,6 +16,7 @@ from .errors import DivergenceError as DivergenceError
 from .errors import InvalidInputError as InvalidInputError
 from .errors import ParameterError as ParameterError
 from .errors import SharpwaveError as SharpwaveError
+from .experiment import Command as Command
 from .experiment import Experiment as Experiment
 from .experiment import Job as Job
 from .experiment import Options as Options

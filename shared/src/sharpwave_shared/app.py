@@ -5,7 +5,8 @@
     app.add(Night, Theory)
 
 gives `synaptic-consolidation [options]`, `synaptic-consolidation night [options]` and so on, with
-options, help and checks from the parameters, and `verify RUN_DIR` and `plot RUN_DIR`. Dashes and
+options, help and checks from the parameters, and `verify RUN_DIR` and `plot RUN_DIR`. A `Command`
+that is no experiment is added in the same way; its `start` says what it does. Dashes and
 underscores, capitals and small letters are the same in names of options and commands. An option
 with a value is given once (`--sweep` once for each parameter): a second one is refused, not taken
 in silence for the first.
@@ -17,11 +18,10 @@ import inspect
 import os
 import sys
 import traceback
-import typing
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import typer
@@ -44,34 +44,13 @@ from sharpwave_shared.errors import (
     SharpwaveError,
     show,
 )
-from sharpwave_shared.experiment import Experiment, Format, Options
-from sharpwave_shared.parameters import Parameters, Positional, describe, marker
-from sharpwave_shared.paths import as_path, reachable
+from sharpwave_shared.experiment import Command, Experiment, Options
+from sharpwave_shared.parameters import Parameters, Positional, Spelled, describe, marker
 from sharpwave_shared.reporting import Reporter
 from sharpwave_shared.signals import RESUMABLE, told_at_once
 
 GROUP = "sharpwave"
 """The entry points that name the packages' apps."""
-RunDirectory = Annotated[
-    str, typer.Argument(metavar="RUN_DIR", help="Directory of a finished run.")
-]
-
-
-class Drawing(Parameters):
-    """How figures are drawn again."""
-
-    panel: ClassVar = "Options"
-
-    format: tuple[Format, ...] = ("png",)
-    """Figure formats: png,pdf,svg."""
-
-
-@dataclass(frozen=True)
-class _Command:
-    """A subcommand: a function of typer's kind, or an experiment."""
-
-    name: str
-    function: Callable[..., None]
 
 
 class App:
@@ -83,61 +62,45 @@ class App:
         Name of the package and the command.
     help
         What it is, in a line.
+
+    Attributes
+    ----------
+    experiments
+        Experiments whose runs can be read, by name.
+    mains
+        The main command, or those among which an option chooses.
+    commands
+        The subcommands, by name.
     """
 
     def __init__(self, package: str, help: str):
         self.package, self.help = package, help
         self.experiments: dict[str, type[Experiment]] = {}
-        self._main: Callable[..., None] | None = None
-        self._commands: list[_Command] = []
+        self.mains: tuple[type[Command], ...] = ()
+        self.commands: dict[str, type[Command]] = {"verify": Verify, "plot": Plot}
+        self._choose: str | None = None
 
-    def main(self, *kinds: type[Experiment], choose: str | None = None) -> None:
-        """Make an experiment the main command; of several, an option chooses.
+    def main(self, *kinds: type[Command], choose: str | None = None) -> None:
+        """Make an experiment, or another command, the main command; of several, an option chooses.
 
         Parameters
         ----------
         kinds
-            The experiments; the first is the default.
+            The commands; the first is the default.
         choose
-            Name of the option, `mode` say; its values are the names of the experiments.
+            Name of the option, `mode` say; its values are the names of the commands.
         """
-        self.experiments |= {kind.name: kind for kind in kinds}
-        self._main = _experiment_command(kinds, choose)
+        self.know(*kinds)
+        self.mains, self._choose = kinds, choose
 
-    def add(self, *kinds: type[Experiment]) -> None:
-        """Make experiments subcommands."""
-        for kind in kinds:
-            self.experiments[kind.name] = kind
-            self._commands.append(_Command(kind.name, _experiment_command([kind], None)))
+    def add(self, *kinds: type[Command]) -> None:
+        """Make experiments, and other commands, subcommands."""
+        self.know(*kinds)
+        self.commands = {kind.name: kind for kind in kinds} | self.commands
 
-    def know(self, *kinds: type[Experiment]) -> None:
-        """Let runs of experiments be read that have no command of their own."""
-        self.experiments |= {kind.name: kind for kind in kinds}
-
-    def command(
-        self,
-        name: str | None = None,
-        *,
-        quick: Mapping[str, Any] | None = None,
-        without: Sequence[str] = (),
-    ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-        """Make a function the subcommand `name`, or the main command.
-
-        Its parameters are options and arguments of typer's; one may be called `options` and be of
-        type `Options`, another `reporter`; parameters whose type is a class of `Parameters` are
-        made of its fields. `quick` says what `--quick` makes of parameters that are not given,
-        `without` which of the common options mean nothing to it.
-        """
-
-        def decorate(function: Callable[..., None]) -> Callable[..., None]:
-            made = _function_command(function, quick or {}, without)
-            if name is None:
-                self._main = made
-            else:
-                self._commands.append(_Command(name, made))
-            return function
-
-        return decorate
+    def know(self, *kinds: type[Command]) -> None:
+        """Let runs of experiments be read, also if they have no command of their own."""
+        self.experiments |= {kind.name: kind for kind in kinds if issubclass(kind, Experiment)}
 
     def __call__(self, arguments: Sequence[str] | None = None) -> None:
         """Run the command line."""
@@ -158,34 +121,54 @@ class App:
             },
             rich_markup_mode="rich",
         )
-        if self._main is not None:
-            help = "\n\n".join(part for part in (self.help, self._main.__doc__) if part)
-            app.callback(invoke_without_command=True, help=help)(self._main)
-        for command in self._commands:
-            app.command(normalised(command.name))(command.function)
-        app.command("verify")(_function_command(self._verify, {}))
-        app.command("plot")(_function_command(self._plot, {}))
+        if self.mains:
+            main = _function_of(self.mains, self._choose)
+            help = "\n\n".join(part for part in (self.help, main.__doc__) if part)
+            app.callback(invoke_without_command=True, help=help)(main)
+        for name, kind in self.commands.items():
+            app.command(normalised(name))(_function_of([kind], None))
         return app
 
-    def _verify(
-        self,
-        run_dir: RunDirectory,
-        json_output: Annotated[
-            bool, typer.Option("--json", help="Print JSON instead of text.")
-        ] = False,
-        debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
-    ) -> None:
-        """Check the paper's claims on a finished run; exit code 1 if one is not reproduced."""
+
+class OfRun(Command):
+    """What is done with a finished run."""
+
+    panel: ClassVar = "Options"
+    without: ClassVar = tuple(name for name in Options.model_fields if name != "debug")
+
+    run_dir: Annotated[Path, Positional("RUN_DIR")]
+    """Directory of a finished run."""
+
+    def open(self) -> Any:
+        """Open the run, which may not be found through links."""
+        from sharpwave_shared.results import open_run
+        from sharpwave_shared.run_directory import refuse_links
+
+        run = open_run(self.run_dir)
+        refuse_links(self.run_dir)
+        if run.all_missing:
+            Reporter().warn(f"{self.run_dir}: every number of its results is missing (NaN)")
+        return run
+
+
+class Verify(OfRun):
+    """Check the paper's claims on a finished run; exit code 1 if one is not reproduced."""
+
+    json_output: Annotated[bool, Spelled("--json")] = False
+    """Print JSON instead of text."""
+
+    def start(self, options: Options, reporter: Reporter) -> None:
+        """Print the verdicts."""
         from sharpwave_shared.claims import verdict_values
         from sharpwave_shared.execution import report_claims
         from sharpwave_shared.files import json_values
         from sharpwave_shared.maps import shares
 
-        run = self._open(run_dir)
-        reproduced = report_claims(run, Reporter(), quiet=json_output)
+        run = self.open()
+        reproduced = report_claims(run, reporter, quiet=self.json_output)
         if reproduced is None:
             raise SharpwaveError(f"no claim speaks about a run of {run.record.experiment!r}")
-        if json_output:
+        if self.json_output:
             import json
 
             found = shares(run) if run.swept else verdict_values(run.verify())
@@ -193,32 +176,18 @@ class App:
         if not reproduced:
             raise typer.Exit(1)
 
-    def _plot(
-        self,
-        run_dir: RunDirectory,
-        drawing: Drawing,
-        debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
-    ) -> None:
-        """Draw the figures of a finished run again, from its stored data."""
+
+class Plot(OfRun):
+    """Draw the figures of a finished run again, from its stored data."""
+
+    without: ClassVar = tuple(name for name in OfRun.without if name != "format")
+
+    def start(self, options: Options, reporter: Reporter) -> None:
+        """Print the paths of the figures."""
         from sharpwave_shared.execution import draw_run
 
-        for path in draw_run(self._open(run_dir), drawing.format):
+        for path in draw_run(self.open(), options.format):
             typer.echo(path)
-
-    def _open(self, run_dir: str) -> Any:
-        from sharpwave_shared.results import open_run
-        from sharpwave_shared.run_directory import refuse_links
-
-        directory = reachable("RUN_DIR", as_path("RUN_DIR", run_dir))
-        run = open_run(directory)
-        refuse_links(directory)
-        if run.record.package != self.package:
-            raise InvalidInputError(
-                f"{directory}: a run of {run.record.package}, not of {self.package}"
-            )
-        if run.all_missing:
-            Reporter().warn(f"{run_dir}: every number of its results is missing (NaN)")
-        return run
 
 
 def installed_apps() -> dict[str, App]:
@@ -247,10 +216,8 @@ def find_experiment(package: str, name: str) -> type[Experiment]:
     return app.experiments[name]
 
 
-def _experiment_command(
-    kinds: Sequence[type[Experiment]], choose: str | None
-) -> Callable[..., None]:
-    """Make typer's command of an experiment, or of several among which an option chooses."""
+def _function_of(kinds: Sequence[type[Command]], choose: str | None) -> Callable[..., None]:
+    """Make typer's function of a command, or of several among which an option chooses."""
     parameters: dict[str, inspect.Parameter] = {}
     if choose is not None:
         names = ", ".join(kind.name for kind in kinds)
@@ -264,8 +231,10 @@ def _experiment_command(
             says = ", ".join(f"{option(name)} {show(value)}" for name, value in preset.items())
             info = typer.Option(option(flag), help=escaped(f"Stands for {says}."))
             parameters.setdefault(flag, keyword(flag, Annotated[bool, info], False))
-    reads_data = any(kind.reads_data for kind in kinds)
-    for parameter in common_options([] if reads_data else ["data_dir"]):
+    without = set(kinds[0].without).intersection(*(kind.without for kind in kinds))
+    if not any(kind.reads_data for kind in kinds):
+        without.add("data_dir")
+    for parameter in common_options(without):
         parameters.setdefault(parameter.name, parameter)
 
     def run(context: Context, **given: Any) -> None:
@@ -283,28 +252,14 @@ def _experiment_command(
                 values = {**preset, **values}
             with _telling(options) as reporter:
                 _warn_of_unused(kind, kinds, given, reporter)
-                _start(kind, values, options, reporter)
+                kind(**values).start(options, reporter)
 
     return _as_command(run, kinds[0].__doc__, list(parameters.values()))
 
 
-def _start(
-    kind: type[Experiment], values: Mapping[str, Any], options: Options, reporter: Reporter
-) -> None:
-    experiment = kind(**values)
-    from sharpwave_shared.execution import parse_sweep, run_all
-
-    for warning in experiment.warnings():
-        reporter.warn(warning)
-    if not kind.uses_device and options.device not in ("auto", "cpu"):
-        reporter.warn(f"--device {options.device}: {kind.name} computes on the CPU")
-    for run in run_all([experiment], options, reporter, parse_sweep(kind, options.sweep)):
-        reporter.say(f"results: {run.directory} ({run.record.wall_time_s:.0f} s)")
-
-
 def _chosen(
-    kinds: Sequence[type[Experiment]], choose: str, texts: Sequence[str] | None
-) -> type[Experiment]:
+    kinds: Sequence[type[Command]], choose: str, texts: Sequence[str] | None
+) -> type[Command]:
     def plain(name: str) -> str:
         return name.strip().casefold().replace("-", "_")
 
@@ -318,17 +273,17 @@ def _chosen(
 
 
 def _warn_of_unused(
-    kind: type[Experiment],
-    kinds: Sequence[type[Experiment]],
+    kind: type[Command],
+    kinds: Sequence[type[Command]],
     given: Mapping[str, Any],
     reporter: Reporter,
 ) -> None:
-    """Tell which of the given options the chosen experiment does not have.
+    """Tell which of the given options the chosen command does not have.
 
     Raises
     ------
     ParameterError
-        If one has a value that no experiment takes.
+        If one has a value that no command takes.
     """
     known = {name: other for other in reversed(kinds) for name in other.model_fields}
     for name in sorted(known.keys() - kind.model_fields.keys()):
@@ -345,57 +300,6 @@ def _check_alone(kind: type[Parameters], name: str, given: Mapping[str, Any]) ->
     except ParameterError as error:
         if error.name == name and describe(kind.model_fields[name]) in error.expected:
             raise
-
-
-def _function_command(
-    function: Callable[..., None], quick: Mapping[str, Any], without: Sequence[str] = ()
-) -> Callable[..., None]:
-    """Make typer's command of a function."""
-    hints = typing.get_type_hints(function, include_extras=True)
-    groups: dict[str, type[Parameters]] = {}
-    parameters: list[inspect.Parameter] = []
-    own = [p for p in inspect.signature(function).parameters.values() if p.name != "reporter"]
-    for parameter in own:
-        hint = hints[parameter.name]
-        if isinstance(hint, type) and issubclass(hint, Parameters):
-            groups[parameter.name] = hint
-            made = common_options(without) if hint is Options else field_parameters(hint)
-            parameters += [p for p in made if p.name not in {q.name for q in parameters}]
-        else:
-            kind = inspect.Parameter.KEYWORD_ONLY
-            parameters.append(parameter.replace(annotation=hint, kind=kind))
-    wants_reporter = "reporter" in inspect.signature(function).parameters
-
-    def run(context: Context, **given: Any) -> None:
-        kinds = list(groups.values())
-        with _errors_as_exit_codes(kinds[0] if kinds else Parameters, given):
-            _refuse_options_before_subcommand(context)
-            if context.invoked_subcommand is not None:
-                return
-            arguments: dict[str, Any] = {}
-            for name, kind in groups.items():
-                values = read_fields(kind, given)
-                if given.get("quick") and kind is not Options:
-                    values = {
-                        **{k: v for k, v in quick.items() if k in kind.model_fields},
-                        **values,
-                    }
-                arguments[name] = kind(**values)
-            plain = {p.name for p in own} - set(groups)
-            arguments |= {name: given[name] for name in plain}
-            if given.get("quick"):
-                arguments |= {
-                    name: value
-                    for name, value in quick.items()
-                    if name in plain and _source(context, name) == "DEFAULT"
-                }
-            options = next((a for a in arguments.values() if isinstance(a, Options)), Options())
-            with _telling(options) as reporter:
-                if wants_reporter:
-                    arguments["reporter"] = reporter
-                function(**arguments)
-
-    return _as_command(run, function.__doc__, parameters)
 
 
 def _as_command(
@@ -484,6 +388,3 @@ def _shown_name(kind: type[Parameters], name: str, given: Mapping[str, Any]) -> 
     if positional is not None:
         return positional.shown
     return option(name) if name in given else name
-
-
-__all__ = ["App", "Format", "RunDirectory", "find_experiment", "installed_apps"]

@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -11,7 +11,7 @@ import typer
 from pydantic.fields import FieldInfo
 
 from sharpwave_shared.errors import ParameterError, show
-from sharpwave_shared.experiment import COMMON, Experiment, Options
+from sharpwave_shared.experiment import COMMON, Command, Options
 from sharpwave_shared.parameters import (
     Parameters,
     Positional,
@@ -40,11 +40,11 @@ def option(way: str) -> str:
 
 
 def field_parameters(
-    kind: type[Parameters], without: Sequence[str] = (), beside: Sequence[type[Experiment]] = ()
+    kind: type[Parameters], without: Collection[str] = (), beside: Sequence[type[Command]] = ()
 ) -> list[inspect.Parameter]:
     """Make typer's parameters of fields: texts, or flags; None where nothing is given.
 
-    The help tells the defaults of the experiments `beside` too, where they are others.
+    The help tells the defaults of the commands `beside` too, where they are others.
     """
     return [
         _field_parameter(kind, name, field, beside)
@@ -54,13 +54,14 @@ def field_parameters(
 
 
 def _field_parameter(
-    kind: type[Parameters], name: str, field: FieldInfo, beside: Sequence[type[Experiment]] = ()
+    kind: type[Parameters], name: str, field: FieldInfo, beside: Sequence[type[Command]] = ()
 ) -> inspect.Parameter:
     flag = field.annotation in (bool, bool | None)
     repeated = marker(field, Repeated) is not None
     positional = marker(field, Positional)
     # A list also where one text is meant, so that an option that is given twice can be refused.
-    annotation: Any = bool | None if flag else str | None if positional else list[str] | None
+    single = positional is not None and not repeated
+    annotation: Any = bool | None if flag else str | None if single else list[str] | None
     help = escaped(" ".join((field.description or "").split()))
     default = field.get_default(call_default_factory=True)
     if positional is None and not flag and not field.is_required():
@@ -88,8 +89,8 @@ def keyword(name: str, annotation: Any, default: Any = None) -> inspect.Paramete
     )
 
 
-def _defaults_in_words(name: str, default: Any, beside: Sequence[type[Experiment]]) -> str:
-    """Tell the default, and which experiments have another."""
+def _defaults_in_words(name: str, default: Any, beside: Sequence[type[Command]]) -> str:
+    """Tell the default, and which commands have another."""
     others: dict[str, list[str]] = {}
     for kind in beside:
         field = kind.model_fields.get(name)
@@ -137,7 +138,7 @@ def _metavar(annotation: Any) -> str:
     return {int: "N", float: "X", str: "TEXT", Path: "PATH"}.get(annotation, "VALUE")
 
 
-def common_options(without: Sequence[str]) -> list[inspect.Parameter]:
+def common_options(without: Collection[str]) -> list[inspect.Parameter]:
     """Make the common options, without those that mean nothing to the command."""
     version = typer.Option(
         "--version",

@@ -93,6 +93,18 @@ def run_experiment(
     return Run.computed(experiment, runs[0].record, unite_seeds([run.data for run in runs]))
 
 
+def start_all(experiments: Sequence[Experiment], options: Options, reporter: Reporter) -> None:
+    """Run experiments of one kind for a user, who is told what to mind and where results lie."""
+    kind = type(experiments[0])
+    for experiment in experiments:
+        for warning in experiment.warnings():
+            reporter.warn(warning)
+    if not kind.uses_device and options.device not in ("auto", "cpu"):
+        reporter.warn(f"--device {options.device}: {kind.name} computes on the CPU")
+    for run in run_all(experiments, options, reporter, parse_sweep(kind, options.sweep)):
+        reporter.say(f"results: {run.directory} ({run.record.wall_time_s:.0f} s)")
+
+
 @own_state()
 def run_all(
     experiments: Sequence[Experiment],
@@ -107,10 +119,12 @@ def run_all(
 
     With `sweep`, each is run for all combinations of these values of parameters.
     """
+    if sweep:
+        if len(experiments) > 1:
+            raise ParameterError("sweep", f"{len(experiments)} experiments", "one of them alone")
+        return [_sweep(experiments[0], dict(sweep), options, reporter, store=store)]
     cells = []
     for experiment in experiments:
-        if sweep:
-            return [_sweep(experiment, dict(sweep), options, reporter, store=store)]
         if experiment.seeds_apart:
             cells += [Cell(experiment, (seed,)) for seed in options.all_seeds]
         elif (options.workers > 1 or options.cluster) and len(options.all_seeds) > 1 and store:

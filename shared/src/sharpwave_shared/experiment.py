@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from sharpwave_shared.claims import Claim
+    from sharpwave_shared.reporting import Reporter
     from sharpwave_shared.results import Run
 else:  # imported when they are used
     torch = lazy.module("torch")
@@ -148,8 +149,8 @@ class Job:
             write_tensors(self.directory / f"{name}.safetensors", tensors)
 
 
-class Experiment(Parameters):
-    """An experiment with parameters; see the module's text.
+class Command(Parameters):
+    """What a command line starts: an experiment, or what runs several of them.
 
     Class attributes
     ----------------
@@ -159,15 +160,10 @@ class Experiment(Parameters):
         What `--quick` makes of parameters that are not given.
     presets
         More flags of the command, and what each makes of parameters that are not given.
-    conditions
-        Dimensions of the results that tell conditions apart; measures, the variables that have no
-        other dimension, are what `metrics.csv` and sweeps hold.
     reads_data
         Whether data sets are read, so that `--data-dir` has a meaning.
-    uses_device
-        Whether `--device` has a meaning; otherwise the CPU computes.
-    seeds_apart
-        Whether each seed has a run, and a directory, of its own.
+    without
+        More of the common options that have none.
     panel
         Heading of a class's parameters in the help.
     """
@@ -175,10 +171,8 @@ class Experiment(Parameters):
     name: ClassVar[str] = ""
     quick: ClassVar[Mapping[str, Any]] = {}
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    conditions: ClassVar[tuple[str, ...]] = ("seed",)
     reads_data: ClassVar[bool] = False
-    uses_device: ClassVar[bool] = True
-    seeds_apart: ClassVar[bool] = False
+    without: ClassVar[tuple[str, ...]] = ()
     panel: ClassVar[str] = "Parameters"
 
     @classmethod
@@ -187,6 +181,29 @@ class Experiment(Parameters):
         super().__pydantic_init_subclass__(**kwargs)
         if "name" not in cls.__dict__:
             cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", cls.__name__).lower()
+
+    @abstractmethod
+    def start(self, options: Options, reporter: Reporter) -> None:
+        """Do what the command is for, and tell about it."""
+
+
+class Experiment(Command):
+    """An experiment with parameters; see the module's text.
+
+    Class attributes
+    ----------------
+    conditions
+        Dimensions of the results that tell conditions apart; measures, the variables that have no
+        other dimension, are what `metrics.csv` and sweeps hold.
+    uses_device
+        Whether `--device` has a meaning; otherwise the CPU computes.
+    seeds_apart
+        Whether each seed has a run, and a directory, of its own.
+    """
+
+    conditions: ClassVar[tuple[str, ...]] = ("seed",)
+    uses_device: ClassVar[bool] = True
+    seeds_apart: ClassVar[bool] = False
 
     # --- what an experiment says of itself ---
 
@@ -245,6 +262,12 @@ class Experiment(Parameters):
         """Do what is left when results are stored and drawn: print a summary, say."""
 
     # --- what follows ---
+
+    def start(self, options: Options, reporter: Reporter) -> None:
+        """Run the experiment as a command does, and say where results lie."""
+        from sharpwave_shared.execution import start_all
+
+        start_all([self], options, reporter)
 
     def scaled_down(self) -> Experiment:
         """Give what `--quick` makes of the experiment: the values of `quick` that are not given."""

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from hybrid_plasticity.configuration import Configuration, Iterations, Learning
-from hybrid_plasticity.experiments.train import Train
+from hybrid_plasticity.configuration import Configuration, Iterations
 from sharpwave_shared import lazy
 from sharpwave_shared.experiment import Experiment, Job, Options
 from sharpwave_shared.parameters import Between, Distinct, Parameters, Positional
@@ -61,16 +60,6 @@ def _wirings(units: int) -> list[tuple[Any, tuple[int, ...], tuple[Any, ...]]]:
         ("Dyn_RO", two, ("M", "M")),
         ("Stack", two, ("M", "A")),
     ]
-
-
-class Batch(Plan, Learning):
-    """Trainings of the networks of a plan."""
-
-    def trainings(self) -> list[Train]:
-        """Give the experiments: equally many iterations for each, whatever they master."""
-        learning = {name: getattr(self, name) for name in Learning.model_fields}
-        limits = dict.fromkeys(("max_r", "max_iterations", "budget"), self.budget)
-        return [Train(**c.values(), **learning, **limits) for c in self.configurations()]
 
 
 class Compare(Plan, Experiment):
