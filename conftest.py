@@ -46,13 +46,14 @@ if sys.dont_write_bytecode and sys.pycache_prefix is None:
 if "NUMBA_CACHE_DIR" not in os.environ:  # the first process; those that it starts have it
     os.environ["NUMBA_CACHE_DIR"] = str(_compiled())
 
+gc.disable()  # until all modules are loaded
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
 
 def pytest_collection_finish() -> None:
     """Look for garbage less often, and not among the modules: it took a tenth of the time."""
-    gc.collect()
+    gc.enable()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
 

@@ -31,6 +31,7 @@ from sleep_replay.evaluate import constant_error
 from sleep_replay.model import VAE
 from sleep_replay.reference import PlainVAE, plain_sleep
 from sleep_replay.sleep import _best, _in_turn, dream_shares, sleep
+from sleep_replay.train import Trainer
 
 
 def night(total_eps: int = 8, num_cycles: int = 2, start=0.25, end=0.5, **more: Any) -> Night:
@@ -43,9 +44,12 @@ def slept(initial: VAE, experience: Experience) -> Callable[..., Slept]:
     """Sleep on the blobs, for seeds 0 and 1 if nothing else is said."""
 
     def run(
-        *nights: Night, seeds: tuple[int, ...] = (0, 1), data: Experience = experience
+        *nights: Night,
+        seeds: tuple[int, ...] = (0, 1),
+        data: Experience = experience,
+        **learning: Any,
     ) -> Slept:
-        return sleep(Journal(), initial, data, nights, Learning(), seeds)
+        return sleep(Journal(), initial, data, nights, Learning(**learning), seeds)
 
     return run
 
@@ -78,21 +82,34 @@ def test_dreams_look_like_the_data_set_of_the_nearest_image() -> None:
     assert dream_shares(dreams, [old, new]).tolist() == [0.75, 0.25]
 
 
-@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize(("own", "kl_warmup"), [(False, 0), (True, 20)])
 def test_sleep_equals_the_plain_transcription(
-    slept, initial: VAE, experience: Experience, own: bool
+    slept, initial: VAE, experience: Experience, own: bool, kl_warmup: int
 ) -> None:
     dreaming = night(continue_training=own)
-    error = slept(dreaming, seeds=(3, 5)).data["error"].sel(data_set="new").isel(night=0)
+    learning = {"kl_weight": 1.0, "kl_warmup": kl_warmup}
+    error = slept(dreaming, seeds=(3, 5), **learning).data["error"]
+    error = error.sel(data_set="new").isel(night=0)
     for seed in (3, 5):
         plain = plain_network(initial)
-        plain_sleep(plain, dreaming, seed, experience.new_train.all_images())
+        images = experience.new_train.all_images()
+        plain_sleep(plain, dreaming, seed, images, **learning)  # type: ignore[arg-type]
         images = experience.new_test.all_images()
         with torch.no_grad():
             expected = (images - plain.decode(plain.encode(images)[0])).abs().sum((1, 2)).mean()
         before, *_, after = error.sel(seed=seed).values
         assert after == pytest.approx(float(expected), rel=1e-3)
         assert before != pytest.approx(float(expected), rel=1e-2)
+
+
+def test_the_kl_divergence_may_come_in_step_by_step(initial: VAE) -> None:
+    trainer = Trainer(initial, Learning(kl_weight=0.6, kl_warmup=3))
+    weights = []
+    for _ in range(5):
+        weights.append(trainer.kl_weight)
+        images = torch.rand(1, 1, 28, 28)
+        trainer.epoch(lambda index, images=images: images, 1, [torch.Generator()])
+    assert weights == pytest.approx([0.2, 0.4, 0.6, 0.6, 0.6])
 
 
 def test_nights_and_seeds_in_a_batch_equal_single_runs(slept) -> None:

@@ -96,6 +96,8 @@ class Learning(Parameters):
     """Images per step."""
     kl_weight: Annotated[float, Between(0, 1e6)] = 0.1
     """Factor of the KL divergence."""
+    kl_warmup: Annotated[int, Between(0, 1_000_000_000)] = 0
+    """Steps over which that factor rises from 0 to its value."""
     reconstruction_loss: ReconstructionLoss = "mae"
     """Absolute difference or binary cross-entropy."""
     input_dropout: Annotated[float, AtLeast(0, below=1)] | None = None

@@ -87,6 +87,7 @@ def plain_sleep(
     new_images: Tensor,
     lr: float = 3e-4,
     kl_weight: float = 0.1,
+    kl_warmup: int = 0,
 ) -> None:
     """Train `vae` in place through a night of sleep, at batch size 1.
 
@@ -102,8 +103,8 @@ def plain_sleep(
         Grey levels (n, 28, 28) of data set 2.
     lr
         Learning rate of Adam.
-    kl_weight
-        Factor of the KL divergence.
+    kl_weight, kl_warmup
+        Factor of the KL divergence, and over how many steps it rises to it from 0.
     """
     num = night.num
     latent_dim = vae.mean.out_features
@@ -111,6 +112,7 @@ def plain_sleep(
     dreamer = vae if night.continue_training else initial
     optimizer = torch.optim.Adam(vae.parameters(), lr=lr)
     streams = Streams(seed)
+    rising = iter([kl_weight * (n + 1) / kl_warmup for n in range(kl_warmup)])
     for index, cycle in enumerate(night.cycles()):
         generator = streams.torch("sleep", index)
         drawn = torch.randperm(len(new_images), generator=streams.torch("recent memories", index))
@@ -127,5 +129,6 @@ def plain_sleep(
                 at = slice(step, step + 1)
                 optimizer.zero_grad()
                 seen = keep[at].to(noise.device)
-                vae.loss(images[i : i + 1], noise[at], seen, kl_weight).backward()
+                weight = next(rising, kl_weight)
+                vae.loss(images[i : i + 1], noise[at], seen, weight).backward()
                 optimizer.step()

@@ -89,10 +89,14 @@ class Trainer:
         self.vae.load_state_dict(state["vae"])
         self.adam.load_state_dict(state["adam"])
 
+    @property
+    def kl_weight(self) -> float:
+        """Factor of the KL divergence in the next step."""
+        weight, warmup = self.learning.kl_weight, self.learning.kl_warmup
+        return weight * min(1, (self.adam.steps + 1) / warmup) if warmup else weight
+
     def _step(self, x: Tensor, noise: Tensor, keep: Tensor) -> Tensor:
-        loss = self.vae.loss(
-            x, noise, keep, self.learning.reconstruction_loss, self.learning.kl_weight
-        )
+        loss = self.vae.loss(x, noise, keep, self.learning.reconstruction_loss, self.kl_weight)
         self.vae.zero_grad()
         loss.sum().backward()
         gradients = [p.grad for p in self.vae.parameters() if p.grad is not None]
