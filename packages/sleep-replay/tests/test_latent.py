@@ -243,12 +243,13 @@ class TestLatent:
         np.testing.assert_allclose(both["latent"], alone["latent"], rtol=0.01, atol=0.01)
         assert both["digit"].equals(alone["digit"])
 
+    @pytest.mark.parametrize("alike", [{}, {"reconstruction_loss": "bce", "input_dropout": 0.3}])
     def test_training_from_scratch_is_the_pretraining_of_that_seed(
-        self, computed: Callable[..., xr.Dataset], experience: Experience
+        self, alike: dict[str, Any], computed: Callable[..., xr.Dataset], experience: Experience
     ) -> None:
-        scratch = latent(from_scratch=True, epochs=2)
+        scratch = latent(from_scratch=True, epochs=2, **alike)
         losses = computed(scratch, 3, 8)["loss_from_scratch"].sel(seed=3).values[1:]
-        how = Pretraining(epochs=2)
+        how = Pretraining(epochs=2, **alike)
         _, record = pretrain(Journal(), scratch, experience, how, 3, accept_collapsed=True)
         np.testing.assert_allclose(losses, record["loss"], rtol=1e-5)
 

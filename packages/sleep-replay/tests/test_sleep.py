@@ -12,7 +12,7 @@ import pytest
 import torch
 import xarray as xr
 
-from sharpwave_shared.errors import ParameterError
+from sharpwave_shared.errors import DataWarning, ParameterError
 from sharpwave_shared.experiment import Job
 from sharpwave_shared.files import read_tensors
 from sharpwave_shared.journal import Journal
@@ -20,6 +20,7 @@ from sharpwave_shared.seeding import Streams
 from sleep_replay import (
     Learning,
     Night,
+    Recall,
     Schedule,
     Slept,
     Sweep,
@@ -208,7 +209,11 @@ class TestSchedule:
         """The best constant image is marked, and pictures say whose they are."""
         data = computed(self.schedule, 0, 1)
         figures = draw(self.schedule, data)
-        assert set(figures) == {"night", "dreams", "reconstructions", "histograms"}
+        dreams = {"dreams", "dreams-by-cycle"}
+        assert set(figures) == {"night", *dreams, "reconstructions", "histograms"}
+        (sheet,) = figures["dreams-by-cycle"].axes
+        labels = [label.get_text() for label in sheet.get_yticklabels()]
+        assert labels == ["before", "cycle 1", "cycle 2", "cycle 3"]
         axes = figures["night"].axes[0]
         dotted = [line.get_ydata() for line in axes.lines if line.get_linestyle() == ":"]
         heights = [values[0] for values in dotted if len(values)]
@@ -223,8 +228,19 @@ class TestSchedule:
         assert list(nights) == ["sleep", "REM alone"]
         assert list(Schedule(controls=False).nights()) == ["sleep"]
 
+    @pytest.mark.parametrize(
+        ("experiment", "advised"),
+        [
+            (Schedule(), False),
+            (Schedule(continue_training=True), True),
+            (Schedule(setting="released"), True),
+            (Recall(setting="published"), True),
+        ],
+    )
     @pytest.mark.parametrize(("carried", "told"), [(0.0, True), (0.05, True), (0.2, False)])
-    def test_collapse_is_told_at_the_end(self, carried: float, told: bool) -> None:
+    def test_collapse_is_told_at_the_end(
+        self, experiment: Schedule | Recall, advised: bool, carried: float, told: bool
+    ) -> None:
         """A network that has forgotten one data set has not collapsed."""
         shares = xr.DataArray(
             [[[0.9, 0.0], [0.0, carried]]],
@@ -233,10 +249,18 @@ class TestSchedule:
         )
         run = SimpleNamespace(data=xr.Dataset({"final_carried": shares}))
         with warnings.catch_warnings(record=True) as caught:
-            self.schedule.finish(run)  # type: ignore[arg-type]
-        assert [("sleep 1" in str(w.message), "working" in str(w.message)) for w in caught] == (
-            [(True, True)] if told else []
-        )
+            experiment.finish(run)  # type: ignore[arg-type]
+        found = [("sleep 1." in str(w.message), "working" in str(w.message)) for w in caught]
+        assert found == ([(True, advised)] if told else [])
+
+    @pytest.mark.parametrize("dims", [("seed", "data_set"), ("lr", "fraction", "seed", "data_set")])
+    def test_collapse_is_told_wherever_networks_sleep(self, dims: tuple[str, ...]) -> None:
+        shares = xr.DataArray(np.zeros([2] * len(dims)), {d: [0, 1] for d in dims}, dims)
+        run = SimpleNamespace(data=xr.Dataset({"final_carried": shares}))
+        with pytest.warns(DataWarning, match="networks that have collapsed") as caught:
+            Sweep().finish(run)  # type: ignore[arg-type]
+        places = ": 2." if len(dims) == 2 else ": 0,0 2, 0,1 2, 1,0 2, 1,1 2."
+        assert places in str(caught[0].message)
 
     def test_num_is_checked_against_the_data(self, experience: Experience) -> None:
         with pytest.raises(ParameterError, match="num: got 61, expected at most 60"):

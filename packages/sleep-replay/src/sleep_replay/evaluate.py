@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+import xarray as xr
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -17,6 +18,15 @@ LARGE_BATCH = 2000
 
 COLLAPSED = 0.1
 """A model whose reconstructions carry less of the images' variance than this has collapsed."""
+
+
+def collapsed(carried: xr.DataArray) -> xr.DataArray:
+    """Tell which networks have collapsed, by the shares of variance that they carry.
+
+    Those do that carry none on any data set: a network that has forgotten one still carries the
+    other.
+    """
+    return (carried < COLLAPSED).all("data_set")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from sharpwave_shared.journal import Journal
 from sharpwave_shared.seeding import Streams
 from sleep_replay.data import Experience
 from sleep_replay.model import VAE, Latents
-from sleep_replay.parameters import DATA_SETS, MOMENTS, Model, Pretraining
+from sleep_replay.parameters import DATA_SETS, MOMENTS, Learning, Model
 from sleep_replay.sleep import as_bytes
 from sleep_replay.train import Recorded, Trainer
 
@@ -240,6 +240,7 @@ class Decoding:
 def decode_from_scratch(
     journal: Journal,
     model: Model,
+    how: Learning,
     experience: Experience,
     decoding: Decoding,
     seeds: Sequence[int],
@@ -251,8 +252,8 @@ def decode_from_scratch(
     ----------
     journal
         Keeps checkpoints and shows the progress.
-    model
-        What to train, a network for each seed.
+    model, how
+        What to train, a network for each seed, and how.
     experience
         The data; their device trains.
     decoding
@@ -270,7 +271,7 @@ def decode_from_scratch(
     streams, train = [Streams(seed) for seed in seeds], experience.old_train
     vae = VAE(len(seeds), model.latent_dim, model.architecture)
     vae.initialise([s.torch("initialisation") for s in streams]).to(train.device)
-    training = Recorded(Trainer(vae, Pretraining()))
+    training = Recorded(Trainer(vae, how))
 
     def measure(loss: Tensor) -> None:
         training.rows.append({"loss": loss.cpu(), "accuracy": decoding.accuracy(vae.eval())})

@@ -35,8 +35,8 @@ class _Slept(NamedTuple):
 
     @property
     def collapsed(self) -> PerSeed:
-        """1 for networks that decode every image of a data set to the same one, 0 for others."""
-        return (self.carried < COLLAPSED).any(1).astype(float)
+        """1 for networks that decode every image to the same one, 0 for others."""
+        return (self.carried < COLLAPSED).all(1).astype(float)
 
 
 class _Nights(NamedTuple):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sharpwave_shared import lazy
-from sharpwave_shared.errors import ParameterError
+from sharpwave_shared.errors import DataWarning, ParameterError, show
 from sharpwave_shared.experiment import Experiment, Job, Options
 from sleep_replay.parameters import Learning, Model, Nights, Pretraining
 
@@ -15,11 +16,13 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from sleep_replay import data, model, quantities, weights
+    from sharpwave_shared.results import Run
+    from sleep_replay import data, evaluate, model, quantities, weights
 else:  # imported when they are used
     pd = lazy.module("pandas")
     xr = lazy.module("xarray")
     data = lazy.module("sleep_replay.data")
+    evaluate = lazy.module("sleep_replay.evaluate")
     model = lazy.module("sleep_replay.model")
     quantities = lazy.module("sleep_replay.quantities")
     weights = lazy.module("sleep_replay.weights")
@@ -59,12 +62,16 @@ class Generative(Experiment, Model):
     def results(self, job: Job) -> xr.Dataset:
         """Compute the results."""
 
+    @property
+    def pretraining(self) -> Pretraining:
+        """How an initial model is trained where there is none, with what is alike in sleep."""
+        alike = {n: getattr(self, n) for n in ("reconstruction_loss", "input_dropout")}
+        return Pretraining(**alike)
+
     def begin(self, job: Job) -> tuple[model.VAE, data.Experience, dict[str, str]]:
         """Give the initial network, the data, and what results say of the network."""
         experience = job.data.to(job.device)
-        alike = {n: getattr(self, n) for n in ("reconstruction_loss", "input_dropout")}
-        how = Pretraining(**alike)
-        found = weights.obtain_weights(job.journal, self, experience, how, job.seed)
+        found = weights.obtain_weights(job.journal, self, experience, self.pretraining, job.seed)
         job.save_tensors("initial", found.state)
         vae = model.VAE(1, self.latent_dim, self.architecture).to(job.device)
         return vae.load_network(found.state), experience, found.attributes()
@@ -76,6 +83,24 @@ class Sleeping(Generative, Learning, Nights):
     def check_data(self, experience: data.Experience) -> None:
         """Check that there are as many new images as are replayed."""
         check_count("num", self.num, len(experience.new_train))
+
+    def finish(self, run: Run) -> None:
+        """Say which networks have collapsed."""
+        counts = evaluate.collapsed(run.data["final_carried"]).sum("seed")
+        if not counts.any():
+            return
+        found = counts.to_series().items() if counts.dims else [("", counts.item())]
+        where = ", ".join(f"{at if isinstance(at, str) else show(at)} {n}" for at, n in found if n)
+        works = self.setting == "working" and not self.continue_training
+        advice = {"setting='working'": "with frozen dreams does not collapse"}
+        warnings.warn(
+            DataWarning(
+                f"networks that have collapsed, of {run.data.sizes['seed']}: {where.strip()}. They "
+                "decode every image to the same one, and their errors say nothing about memory",
+                **({} if works else advice),
+            ),
+            stacklevel=2,
+        )
 
 
 def check_count(name: str, count: int, images: int) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from sharpwave_shared import lazy
-from sharpwave_shared.errors import DataWarning, ParameterError, show
+from sharpwave_shared.errors import ParameterError, show
 from sharpwave_shared.experiment import Job
 from sharpwave_shared.parameters import Above, Between, Distinct
 from sleep_replay.experiments.common import Sleeping, with_finals
@@ -17,13 +16,11 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from sharpwave_shared.results import Run
-    from sleep_replay import data, evaluate, model, sleep
+    from sleep_replay import data, model, sleep
 else:  # imported when they are used
     pd = lazy.module("pandas")
     xr = lazy.module("xarray")
     data = lazy.module("sleep_replay.data")
-    evaluate = lazy.module("sleep_replay.evaluate")
     model = lazy.module("sleep_replay.model")
     sleep = lazy.module("sleep_replay.sleep")
 
@@ -105,21 +102,6 @@ class Schedule(OneNight):
         others = list(nights.values())[1:]
         results = self.sleep(job, initial, experience, others=others)[1]
         return results.assign_coords(night=list(nights)).assign_attrs(attributes)
-
-    def finish(self, run: Run) -> None:
-        """Say which networks have collapsed."""
-        collapsed = (run.data["final_carried"] < evaluate.COLLAPSED).all("data_set")
-        counts = collapsed.sum("seed").to_series()
-        if counts.any():
-            where = ", ".join(f"{night} {count}" for night, count in counts.items() if count)
-            warnings.warn(
-                DataWarning(
-                    f"networks that have collapsed, of {run.data.sizes['seed']}: {where}. They "
-                    "decode every image to the same one, and their errors say nothing about memory",
-                    **{"setting='working'": "with frozen dreams does not collapse"},
-                ),
-                stacklevel=2,
-            )
 
 
 class Sweep(Sleeping):

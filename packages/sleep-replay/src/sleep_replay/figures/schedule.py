@@ -23,8 +23,8 @@ from sleep_replay.figures.common import (
 from sleep_replay.parameters import DATA_SETS, MOMENTS, Night
 
 NREM, REM = "#56B4E9", "#E69F00"
-DREAM_ROWS = 4
-"""Times of each night at which dreams are shown."""
+DREAM_ROWS, MOST_DREAM_ROWS = 4, 25
+"""Times of each night at which dreams are shown, and of the night on a sheet of its own."""
 
 
 def draw(experiment: Schedule | Sweep, results: xr.Dataset) -> dict[str, Figure]:
@@ -34,6 +34,7 @@ def draw(experiment: Schedule | Sweep, results: xr.Dataset) -> dict[str, Figure]
     return {
         "night": _night(experiment, results),
         "dreams": _dreams(results),
+        "dreams-by-cycle": _dreams_by_cycle(results),
         "reconstructions": _reconstructions(experiment, results),
         "histograms": _histograms(experiment, results),
     }
@@ -145,12 +146,30 @@ def _histograms(experiment: Schedule, results: xr.Dataset) -> Figure:
     return figure
 
 
-def _dreams(results: xr.Dataset) -> Figure:
+def _dreamt(results: xr.Dataset, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Give at most so many cycles, and their dreams: nights x cycles x dreams x pixels."""
     last = results.sizes["cycle"] - 1
-    times = np.unique(np.linspace(0, last, DREAM_ROWS).round().astype(int))
-    dreams = results["dream"].isel(cycle=times).transpose("night", "cycle", "dreamt", "y", "x")
+    times = np.unique(np.linspace(0, last, most).round().astype(int))
+    dreams = results["dream"].isel(cycle=times)
+    return times, dreams.transpose("night", "cycle", "dreamt", "y", "x").values
+
+
+def _dreams_by_cycle(results: xr.Dataset) -> Figure:
+    times, dreams = _dreamt(results, MOST_DREAM_ROWS)
+    return image_grid(
+        dreams[0],
+        [f"cycle {time}" if time else "before" for time in times],
+        f"Dreams after every cycle: {results['night'].values[0]}",
+        f"From the same latents at every time; {first_seed(results)}.",
+        first=1,
+        group=len(times) - 1,
+    )
+
+
+def _dreams(results: xr.Dataset) -> Figure:
+    times, dreams = _dreamt(results, DREAM_ROWS)
     nights = [f"{night}, cycle {time}" for night in results["night"].values for time in times[1:]]
-    before, after = dreams.values[0, :1], dreams.values[:, 1:]
+    before, after = dreams[0, :1], dreams[:, 1:]
     return image_grid(
         np.concatenate([before, *after]),
         ["before", *nights],
