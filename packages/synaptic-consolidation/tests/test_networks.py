@@ -193,6 +193,7 @@ def test_claims_of_the_papers_networks() -> None:
     data = xr.Dataset(
         {
             "mean_density": (dims, density),
+            "optimal_density": ((*dims, "row"), np.array(density)[..., None] - [0.004, 0.006]),
             "tolerance_flips": (dims, p),
             "tolerance_surviving": (dims, synaptic),
         }
@@ -222,3 +223,13 @@ def test_claims_of_the_papers_networks() -> None:
         assert not holds(name, changed, large), name
         # Bands of small networks are wider.
         assert holds(name, changed, small) is others, name
+    tied = data.copy(deep=True)
+    tied["tolerance_flips"].loc[{"load": 0.33, "factors": 4}] = tied["tolerance_flips"].sel(
+        load=0.33, factors=3
+    )
+    assert holds("neural-noise", tied, large)
+    tied["tolerance_flips"].loc[{"load": 0.33}] = 0.01
+    assert not holds("neural-noise", tied, large)
+    optimal = claims["density"].measure(large, data)
+    assert optimal is not None
+    assert "z = 2: 0.255 (optimum 0.250)" in optimal.shown

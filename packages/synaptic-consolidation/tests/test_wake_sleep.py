@@ -337,24 +337,42 @@ def test_claims_about_the_papers_network() -> None:
     assert holds("sleep-makes-robust", other, weak) is False
 
 
-def weak_gain(before: np.ndarray, after: np.ndarray) -> Measurement | None:
-    values = np.array([before, after])[None, :, None]  # seed, cycle, day, memory
+def weak_gain(
+    before: np.ndarray, after: np.ndarray, shuffled: np.ndarray | None = None
+) -> Measurement | None:
     dims = ("seed", "cycle", "day", "memory")
-    data = xr.Dataset(
-        dict.fromkeys(ROBUSTNESS, (dims, values)),
-        {"seed": [0], "cycle": [0, 40], "day": [1]},
-    ).assign(replayed=(("seed", "day"), [[len(before)]]))
-    return BY_NAME["weak-gain-most"].measure(WakeSleep(cycles=40), data)
+    values = {
+        name: (dims, np.array([before, end])[None, :, None])
+        for name in ROBUSTNESS
+        for end in [shuffled if shuffled is not None and name.startswith("shuffled") else after]
+    }
+    data = xr.Dataset(values, {"seed": [0], "cycle": [0, 40], "day": [1]})
+    data = data.assign(replayed=(("seed", "day"), [[len(before)]]))
+    of_mean, of_weakest = (BY_NAME[name].measure(WakeSleep(cycles=40), data) for name in GAINS_MOST)
+    assert of_mean == of_weakest
+    return of_mean
 
 
-@pytest.mark.parametrize(("slope", "expected"), [(0.5, True), (-0.5, True), (1.0, False)])
-def test_weak_memories_gain_most_if_the_slope_is_below_one(slope: float, expected: bool) -> None:
+GAINS_MOST = ("weak-gain-most", "weakest-gain-most")
+
+
+@pytest.mark.parametrize(
+    ("slope", "of_shuffled", "expected"),
+    [(0.5, 1.0, True), (-0.5, 0.8, True), (1.0, 1.0, False), (0.2, 0.2, False), (0.2, 0.0, False)],
+)
+def test_weak_memories_gain_most_if_they_do_more_than_by_chance(
+    slope: float, of_shuffled: float, expected: bool
+) -> None:
     generator = np.random.default_rng(0)
     before = generator.random(200)
-    found = weak_gain(before, 2 + slope * before + 0.1 * generator.standard_normal(200))
+    after, shuffled = (
+        2 + one * before + 0.1 * generator.standard_normal(200) for one in (slope, of_shuffled)
+    )
+    found = weak_gain(before, after, shuffled)
     assert found is not None
     assert found.reproduced is expected
-    assert found.values["weakest neuron, slope after 40 cycles"] == pytest.approx(slope, abs=0.1)
+    assert found.values["slope after 40 cycles"] == pytest.approx(slope, abs=0.1)
+    assert found.values["slope of shuffled memories"] == pytest.approx(of_shuffled, abs=0.1)
 
 
 def test_memories_that_are_all_alike_have_no_slope() -> None:
