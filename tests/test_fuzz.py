@@ -139,7 +139,7 @@ OPTIONS = [(command, name) for command in COMMANDS for name in command.fields]
 
 def test_all_options_are_known() -> None:
     """Otherwise they would not be tried."""
-    fixed = {"--help", "--version", "--mode"}
+    fixed = {"--help", "--version", "--mode", "--json"}
     for package, app in APPS.items():
         flags = {option(flag) for kind in app.experiments.values() for flag in kind.presets}
         known = {name for c in COMMANDS if c.package == package for name in c.fields}

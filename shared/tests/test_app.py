@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import typer
 from toy_model.cli import app as toy_app
-from toy_model.experiments.walk import Brittle, Walk
+from toy_model.experiments.walk import Brittle, Herd, Walk
 
 from sharpwave_shared import __main__ as sharpwave
 from sharpwave_shared.app import App, find_experiment, installed_apps
@@ -169,6 +169,17 @@ def test_repeated_options(name, call, started):
     assert started[0][0].many == ("a=1", "b=2,3")
 
 
+def test_a_spelling_may_stand_for_the_name(call, finished):
+    assert "No such option: --json-output" in call("verify", finished, "--json-output").err
+
+
+def test_presets_of_other_modes_are_told(call, started):
+    app = App("toy-model", "Help.")
+    app.main(Walk, Herd, choose="mode")
+    result = call("--mode", "herd", "--far", app=app)
+    assert (result.code, result.err) == (0, "warning: --far: herd does not use it\n")
+
+
 @pytest.mark.parametrize("arguments", [["spelt-here"], ["spelt-here", "--must", "4"]])
 def test_a_required_option(arguments, call, started):
     result = call(*arguments, app=spelt())
@@ -179,7 +190,12 @@ def test_a_required_option(arguments, call, started):
 
 def test_a_positional_parameter_is_named_as_it_is_shown(call, started):
     result = call("spelt-here", "", "--must", "1", app=spelt())
-    assert (result.code, result.err) == (2, "error: FILE: got '', expected a path, or none\n")
+    assert (result.code, result.err) == (2, "error: FILE: got '', expected a path\n")
+
+
+def test_a_path_may_begin_and_end_with_a_space(call, started):
+    assert call("spelt-here", " a b ", "--must", "1", app=spelt()).code == 0
+    assert started[0][0].file == Path(" a b ")
 
 
 @pytest.mark.parametrize(

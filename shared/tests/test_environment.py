@@ -1,5 +1,8 @@
 """Global state that others have set changes nothing, and stays as they have set it."""
 
+import os
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -77,3 +80,17 @@ def test_figures_take_neither_settings_nor_the_backend() -> None:
         assert mpl.get_backend() == "svg"
     plt.switch_backend("agg")
     assert mpl.rcParams["font.size"] == usual
+
+
+def test_the_backend_is_still_to_be_chosen_afterwards() -> None:
+    """In a program of its own: here, one has been chosen."""
+    program = (
+        "import matplotlib as mpl; from sharpwave_shared.plotting import style\n"
+        "before = dict.__getitem__(mpl.rcParams, 'backend')\n"
+        "with style(): assert mpl.get_backend() == 'agg'\n"
+        "assert not isinstance(before, str)\n"
+        "assert dict.__getitem__(mpl.rcParams, 'backend') is before\n"
+        "import matplotlib.pyplot as plt; plt.switch_backend('svg'); plt.figure()\n"
+    )
+    kept = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
+    subprocess.run([sys.executable, "-c", program], env=kept, check=True)

@@ -352,6 +352,60 @@ def test_cells_are_resumed_by_themselves(tmp_path, monkeypatch, computed):
     assert len(computed) == 3
 
 
+@pytest.mark.usefixtures("undrawn")
+def test_a_sweep_can_be_gone_on_with(tmp_path, computed):
+    sweep = {"VAR": [1.0, 4.0]}
+    Walk(steps=2).run(sweep=sweep, out=tmp_path)
+    longer = Walk(steps=5)
+    assert longer.run(sweep=sweep, out=tmp_path).identical(open_run(tmp_path).data)
+    assert len(computed) == 2, "without resume it stays as it is"
+    found = longer.run(sweep=sweep, out=tmp_path, resume=True)
+    assert found["distance"].equals(longer.run(sweep=sweep)["distance"])
+    assert open_run(tmp_path).experiment == longer
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_another_experiment_in_a_directory_is_refused_before_it_is_looked_at(tmp_path):
+    Parts().run(out=tmp_path)
+    with pytest.raises(InvalidInputError, match="another configuration"):
+        Walk().run(out=tmp_path)
+
+
+def test_what_swept_values_warn_of_is_told(capsys):
+    Walk().run(sweep={"loud": [False, True]}, verbose=True)
+    assert capsys.readouterr().err.count("warning: this is loud") == 1
+
+
+def test_seeds_apart_are_all_named(tmp_path):
+    assert Brittle(steps=1).run(SEEDS).attrs["seeds"] == str(list(SEEDS))
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_parameter_named_as_a_dimension_of_the_results_is_swept(tmp_path, monkeypatch):
+    monkeypatch.setattr(Walk, "conditions", ("seed", "scale", "drift"))
+    compute = Walk.compute
+
+    def with_drift(self, job):
+        return compute(self, job).expand_dims(drift=[0.5])
+
+    monkeypatch.setattr(Walk, "compute", with_drift)
+    Walk(kind="biased", drift=0.1).run(sweep={"drift": [0.1, 0.2]}, out=tmp_path)
+    table = open_run(tmp_path).measures()
+    assert set(table["drift"]) == {0.1, 0.2}
+    assert set(table["drift of the results"]) == {0.5}
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_measures_of_an_empty_dimension_are_not_drawn(tmp_path, monkeypatch):
+    compute = Walk.compute
+    monkeypatch.setattr(
+        Walk, "compute", lambda self, job: compute(self, job).isel(scale=slice(0, 0))
+    )
+    monkeypatch.setattr(Walk, "claims", classmethod(lambda cls: ()))
+    Walk().run(sweep={"VAR": [1.0, 2.0]}, out=tmp_path)
+    assert "measures-distance" not in open_run(tmp_path).draw()
+
+
 def test_claims_and_figures_of_a_sweep(tmp_path):
     Walk(steps=4).run(range(4), sweep={"VAR": [1.0, 100.0]}, out=tmp_path)
     run = open_run(tmp_path)

@@ -403,14 +403,35 @@ def test_force_cut_off_while_clearing_is_not_taken_for_finished(tmp_path, monkey
     def stop(*args: object, **options: object) -> None:
         raise KeyboardInterrupt
 
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "state.json").write_text("of another configuration")
+    other = make_record(identity=CHANGES["parameters.rate"])
     with monkeypatch.context() as patch:
         patch.setattr(run_directory.shutil, "rmtree", stop)
         with pytest.raises(KeyboardInterrupt):
-            run_to(tmp_path, force=True)
+            run_to(tmp_path, record=other, force=True)
     assert not (tmp_path / "results.nc").exists()
     with pytest.raises(InvalidInputError, match=r"not finished \(discarded\)"):
-        run_to(tmp_path)
-    assert run_to(tmp_path, resume=True)
+        run_to(tmp_path, record=other)
+
+    def look(run: RunDirectory) -> None:
+        assert not (run.path / "checkpoints" / "state.json").exists()
+
+    assert run_to(tmp_path, look, record=other, resume=True)
+    assert read(tmp_path)["resumed"] == []
+
+
+def test_checkpoints_that_cannot_be_discarded_are_not_gone_on_with(tmp_path, monkeypatch):
+    leave(tmp_path, "interrupted")
+    (tmp_path / "checkpoints").mkdir(exist_ok=True)
+
+    def refuse(*arguments: object, **options: object) -> None:
+        if not options.get("ignore_errors"):
+            raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(run_directory.shutil, "rmtree", refuse)
+    with pytest.raises(PermissionError):
+        run_to(tmp_path, force=True)
 
 
 # --- Refused -------------------------------------------------------------------------------------

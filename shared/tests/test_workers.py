@@ -238,7 +238,7 @@ def test_a_cluster_on_this_machine(tmp_path):
     ("content", "message"),
     [
         ("[1]", "expected a JSON object"),
-        ("{", "cannot be read"),
+        ("{", "cluster_options: .* expected a JSON file"),
         ('{"no_such_option": 1}', "cluster slurm: "),
     ],
 )

@@ -239,6 +239,26 @@ def test_what_cannot_be_evaluated(finished: Path, tmp_path: Path, capsys: Shown)
         assert not (tmp_path / "none").exists()
 
 
+def test_pictures_are_not_drawn_through_links(
+    finished: Path, tmp_path: Path, capsys: Shown
+) -> None:
+    copy = tmp_path / NAME
+    shutil.copytree(finished, copy)
+    outside = tmp_path / "outside"
+    shutil.move(copy / "seed_0" / "R_1", outside)
+    before = {path.name for path in outside.iterdir()}
+    (copy / "seed_0" / "R_1").symlink_to(outside)
+    visualize = [*EASY, "--seeds", "0:2", "--mode", "visualize", "--out", tmp_path]
+    code, _, err = run(capsys, *visualize)
+    assert (code, "R_1: a link" in err) == (2, True)
+    assert {path.name for path in outside.iterdir()} == before
+
+
+def test_a_batch_may_have_any_budget() -> None:
+    (first, *_) = Batch(budget=10**6, units=(25,)).trainings()
+    assert (first.budget, first.max_iterations, first.max_r) == (10**6, 10**6, 100_000)
+
+
 def test_hostile_models(finished: Path, tmp_path: Path, capsys: Shown) -> None:
     copy = tmp_path / NAME
     shutil.copytree(finished, copy)

@@ -154,7 +154,7 @@ class OfRun(Command):
 class Verify(OfRun):
     """Check the paper's claims on a finished run; exit code 1 if one is not reproduced."""
 
-    json_output: Annotated[bool, Spelled("--json")] = False
+    json_output: Annotated[bool, Spelled("--json", alone=True)] = False
     """Print JSON instead of text."""
 
     def start(self, options: Options, reporter: Reporter) -> None:
@@ -290,6 +290,9 @@ def _warn_of_unused(
         if given.get(name) is not None:
             _check_alone(known[name], name, given)
             reporter.warn(f"{option(name)}: {kind.name} does not use it")
+    for flag in sorted({flag for other in kinds for flag in other.presets} - kind.presets.keys()):
+        if given.get(flag):
+            reporter.warn(f"{option(flag)}: {kind.name} does not use it")
 
 
 def _check_alone(kind: type[Parameters], name: str, given: Mapping[str, Any]) -> None:

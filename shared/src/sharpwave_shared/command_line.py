@@ -70,10 +70,11 @@ def _field_parameter(
         info: Any = typer.Argument(metavar=positional.shown, help=help, show_default=False)
     else:
         more = marker(field, Spelled)
+        own = _spellings(
+            name, more.spellings if more else (), flag=flag, opposite=default is not False
+        )
         info = typer.Option(
-            *_spellings(
-                name, more.spellings if more else (), flag=flag, opposite=default is not False
-            ),
+            *(more.spellings if more and more.alone else own),
             help=help,
             show_default=False,
             rich_help_panel=_panel(kind, name),

@@ -90,7 +90,8 @@ def run_experiment(
     )
     if len(runs) == 1:
         return runs[0]
-    return Run.computed(experiment, runs[0].record, unite_seeds([run.data for run in runs]))
+    record = runs[0].record.model_copy(update={"seeds": list(chosen.all_seeds)})
+    return Run.computed(experiment, record, unite_seeds([run.data for run in runs]))
 
 
 def start_all(experiments: Sequence[Experiment], options: Options, reporter: Reporter) -> None:
@@ -387,12 +388,18 @@ def _record(
 
 
 def _wants_more(cell: Cell, directory: Path) -> bool:
-    """Tell whether a finished run lies there that has not gone far enough."""
-    if not cell.experiment.extends() or not os.path.isfile(directory / RECORD):
+    """Tell whether the same run lies there, finished, that has not gone far enough."""
+    experiment = cell.experiment
+    if not experiment.extends() or not os.path.isfile(directory / RECORD):
         return False
-    if read_record(directory).status != "finished":
+    record = read_record(directory)
+    if record.status != "finished" or record.experiment != experiment.name:
         return False
-    return cell.experiment.wants_more(open_run(directory))
+    run = open_run(directory)
+    same = (type(run.experiment), record.seeds) == (type(experiment), list(cell.seeds))
+    if not same or run.experiment.identity() != experiment.identity():
+        return False
+    return experiment.wants_more(run)
 
 
 def _run_in_memory(cell: Cell, options: Options, reporter: Reporter) -> Run:
@@ -472,9 +479,11 @@ def parse_sweep(kind: type[Experiment], texts: Sequence[str]) -> dict[str, tuple
     """
     axes: dict[str, tuple[Any, ...]] = {}
     fields = all_fields(kind)
+    spelled = {name.lower(): name for name in fields}
     for text in texts:
-        name, equals, values = text.partition("=")
-        name = name.strip().replace("-", "_")
+        given, equals, values = text.partition("=")
+        given = given.strip().replace("-", "_")
+        name = spelled.get(given.lower(), given)
         if not equals or not values.strip():
             raise ParameterError("sweep", repr(text), "NAME=V1,V2,..., as in lr=0.001,0.01")
         if name not in fields:
@@ -500,6 +509,9 @@ def _sweep(
     axes = {name: _values(experiment, name, given) for name, given in axes.items()}
     points = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
     kinds = [experiment.replaced(**point) for point in points]
+    told = {warning for kind in kinds for warning in kind.warnings()}
+    for warning in sorted(told - set(experiment.warnings())):
+        reporter.warn(warning)
     device = experiment.device(options, options.all_seeds)
     record = _record(experiment, options.all_seeds, options, device, sweep=axes)
     if not store:
@@ -510,16 +522,19 @@ def _sweep(
     results = Path("results") / record.package
     directory = options.out or results / _default_name(experiment, record)
     reporter.say(f"a sweep of {len(points)} runs, into {directory}")
+    cells = [
+        Cell(kind, options.all_seeds, directory / CELLS / _name(point), draw=False)
+        for kind, point in zip(kinds, points, strict=True)
+    ]
+    more = not options.force and any(
+        _wants_more(cell, place) for cell in cells if (place := cell.directory) is not None
+    )
     with open_directory(
-        directory, record, reporter, resume=options.resume, force=options.force
+        directory, record, reporter, resume=options.resume, force=options.force, extend=more
     ) as opened:
         if opened is None:
-            _say_finished(Cell(experiment, options.all_seeds), directory, reporter)
+            _say_finished(Cell(experiment, options.all_seeds), directory, reporter, more=more)
             return _told(directory, reporter)
-        cells = [
-            Cell(kind, options.all_seeds, directory / CELLS / _name(point), draw=False)
-            for kind, point in zip(kinds, points, strict=True)
-        ]
         inner = options.replaced(resume=True, seeds=options.all_seeds)
         runs = run_cells(cells, inner, reporter, show_claims=False)
         run = _collected(experiment, opened.record, axes, points, runs, directory)

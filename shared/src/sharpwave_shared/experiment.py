@@ -22,6 +22,8 @@ import where it is used.
 from __future__ import annotations
 
 import importlib
+import json
+import operator
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -30,7 +32,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, SupportsIndex
 
 from sharpwave_shared import lazy
-from sharpwave_shared.errors import ParameterError
+from sharpwave_shared.errors import ParameterError, first_line
 from sharpwave_shared.journal import Journal
 from sharpwave_shared.parameters import (
     Between,
@@ -104,6 +106,20 @@ class Options(Parameters):
         """Check how the device is spelled, also where it is not used."""
         if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", self.device, re.ASCII):
             raise ParameterError("device", repr(self.device), "auto, cpu, cuda, cuda:N or mps")
+        self.read_cluster_options()
+
+    def read_cluster_options(self) -> dict[str, Any]:
+        """Read the options of the class of dask-jobqueue."""
+        if self.cluster_options is None:
+            return {}
+        try:
+            found = json.loads(self.cluster_options.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            expected = f"a JSON file ({first_line(error)})"
+            raise ParameterError("cluster_options", self.cluster_options, expected) from None
+        if not isinstance(found, dict):
+            raise ParameterError("cluster_options", self.cluster_options, "a JSON object")
+        return found
 
     @property
     def all_seeds(self) -> tuple[int, ...]:
@@ -346,7 +362,10 @@ def check_seeds(seeds: SupportsIndex | Iterable[SupportsIndex]) -> tuple[int, ..
     ParameterError
         If there is none, or one is no whole number from 0 to 2^32 - 1, or given twice.
     """
-    given: list[Any] = [seeds] if not isinstance(seeds, Iterable) else list(seeds)
+    try:
+        given: list[Any] = [operator.index(seeds)]  # type: ignore[arg-type]
+    except TypeError:
+        given = list(seeds) if isinstance(seeds, Iterable) else [seeds]
     if not given:
         raise ParameterError("seeds", "none", "at least one")
     return Options(seeds=tuple(given)).all_seeds

@@ -55,7 +55,7 @@ def sweep_figures(run: Run) -> dict[str, Figure]:
     figures: dict[str, Figure] = {}
     data, axes = run.data, list(run.swept)
     measures = [name for name in data.data_vars if name not in (HOLDING, MEASURED)]
-    varied = [data[name] for name in measures if set(axes) <= set(data[name].dims)]
+    varied = [v for name in measures if set(axes) <= set((v := data[name]).dims) and v.size]
     left = len(varied[MOST:])
     more = f" {left} more measures are in metrics.csv." if left else ""
     plain = []

@@ -72,12 +72,17 @@ class Length(BaseMetadata):
 
 @dataclass(frozen=True)
 class Spelled(BaseMetadata):
-    """More spellings of a parameter's option, `-q` say; `--a/--b` for a flag and its opposite."""
+    """More spellings of a parameter's option, `-q` say; `--a/--b` for a flag and its opposite.
+
+    With `alone`, they stand for that of its name.
+    """
 
     spellings: tuple[str, ...]
+    alone: bool = False
 
-    def __init__(self, *spellings: str):
+    def __init__(self, *spellings: str, alone: bool = False):
         object.__setattr__(self, "spellings", spellings)
+        object.__setattr__(self, "alone", alone)
 
 
 @dataclass(frozen=True)
@@ -473,6 +478,8 @@ def _parse_any(alternatives: Sequence[Any], text: str) -> Any:
 
 
 def _parse_scalar(kind: Any, text: str) -> Any:
+    if kind is Path:  # whose name may begin or end with a space
+        return reachable("path", as_path("path", text))
     text = text.strip()
     if kind is bool:
         if text.lower() not in ("true", "false"):
@@ -491,10 +498,6 @@ def _parse_scalar(kind: Any, text: str) -> Any:
         if vanished or not math.isfinite(value):
             raise ValueError
         return value
-    if kind is Path:
-        if not text:
-            raise ValueError
-        return reachable("path", as_path("path", text))
     if kind is str:
         return text
     raise ValueError
@@ -523,7 +526,7 @@ def _parse_list(element: Any, text: str) -> tuple[Any, ...]:
             values += range(first, stop)
         else:
             quoted = re.fullmatch(r"""\s*(["'])(.*)\1\s*""", piece)
-            values.append(_parse(element, quoted[2] if quoted else piece))
+            values.append(_parse(element, quoted[2] if quoted else piece.strip()))
         if len(values) > MOST_VALUES:
             raise ValueError
     return tuple(values)

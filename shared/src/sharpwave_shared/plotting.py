@@ -40,6 +40,9 @@ def style() -> Iterator[None]:
         if isinstance(before, str):
             with suppress(ImportError):  # never used, and not there
                 plt.switch_backend(before)
+        else:  # none was chosen yet, which the first window does
+            dict.__setitem__(mpl.rcParams, "backend", before)
+            plt._backend_mod = None  # type: ignore[attr-defined]
 
 
 def save_figures(

@@ -88,7 +88,8 @@ class Run:
 
     def measures(self) -> pd.DataFrame:
         """Give the measures as a tidy table; see `tidy`."""
-        return tidy(self.data, [*self.experiment.conditions, *self.swept])
+        conditions = [beside(n) if n in self.swept else n for n in self.experiment.conditions]
+        return tidy(self.data, [*conditions, *self.swept])
 
     @property
     def all_missing(self) -> bool:
@@ -289,12 +290,16 @@ def combine(cells: Sequence[tuple[Mapping[str, Any], xr.Dataset]]) -> xr.Dataset
     """
     names = list(cells[0][0])
     columns = [labels([values[name] for values, _ in cells]) for name in names]
-    clashing = {name: f"{name} of the results" for name in names}
     renamed = [
-        data.rename({name: other for name, other in clashing.items() if name in data.variables})
+        data.rename({name: beside(name) for name in names if name in data.variables})
         for _, data in cells
     ]
     return _along(names, list(zip(zip(*columns, strict=True), renamed, strict=True)))
+
+
+def beside(name: str) -> str:
+    """Name a dimension of results beside a parameter that varies and has the same name."""
+    return f"{name} of the results"
 
 
 def _along(names: Sequence[str], cells: Sequence[tuple[Sequence[Any], xr.Dataset]]) -> xr.Dataset:

@@ -289,6 +289,9 @@ def _find_record(path: Path, wanted: Record, *, resume: bool, force: bool) -> Re
             resume="goes on with it",
             force="starts again",
         )
+    if record.status == "discarded":  # to be cleared, which was cut off: checkpoints may be left
+        _clear(path, wanted)
+        return None
     return record
 
 
@@ -302,7 +305,8 @@ def _clear(path: Path, record: Record) -> None:
         for file in path.glob(pattern):
             file.unlink()
     for folder in (FIGURES, CELLS, CHECKPOINTS):
-        shutil.rmtree(path / folder, ignore_errors=True)
+        if (path / folder).exists():
+            shutil.rmtree(path / folder)
 
 
 def _difference(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:

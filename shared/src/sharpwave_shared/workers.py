@@ -15,7 +15,6 @@ import torch
 
 from sharpwave_shared.errors import InvalidInputError, ParameterError, SharpwaveError, reason
 from sharpwave_shared.experiment import Options
-from sharpwave_shared.files import read_json
 from sharpwave_shared.reporting import Reporter
 
 CLUSTERS = {
@@ -173,9 +172,7 @@ def open_workers(options: Options) -> Iterator[Executor]:
         raise ParameterError(
             "cluster", options.cluster, "the extra 'cluster' to be installed (dask-jobqueue)"
         ) from None
-    given = {} if options.cluster_options is None else read_json(options.cluster_options)
-    if not isinstance(given, dict):
-        raise ParameterError("cluster_options", options.cluster_options, "a JSON object")
+    given = options.read_cluster_options()
     if options.cluster == "local":
         kind = distributed.LocalCluster
         given = {"n_workers": options.workers, "threads_per_worker": 1, **given}

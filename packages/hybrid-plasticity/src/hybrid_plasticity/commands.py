@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import typer
 
-from hybrid_plasticity.configuration import Configuration, Learning
+from hybrid_plasticity.configuration import LONGEST_INTERVAL, Configuration, Learning
 from hybrid_plasticity.experiments.compare import Compare, Plan
 from hybrid_plasticity.experiments.train import Train
 from sharpwave_shared.experiment import Command, Options
@@ -45,8 +45,12 @@ class Batch(Plan, Learning, Command):
     def trainings(self) -> list[Train]:
         """Give the experiments: equally many iterations for each, whatever they master."""
         learning = {name: getattr(self, name) for name in Learning.model_fields}
-        limits = dict.fromkeys(("max_r", "max_iterations", "budget"), self.budget)
-        return [Train(**c.values(), **learning, **limits) for c in self.configurations()]
+        limits = {"max_iterations": self.budget, "budget": self.budget}
+        # An interval takes an iteration at least.
+        longest = min(self.budget, LONGEST_INTERVAL)
+        return [
+            Train(**c.values(), **learning, **limits, max_r=longest) for c in self.configurations()
+        ]
 
     def start(self, options: Options, reporter: Reporter) -> None:
         """Train as one batch, then compare."""

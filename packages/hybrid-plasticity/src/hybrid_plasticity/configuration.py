@@ -14,7 +14,8 @@ from sharpwave_shared.parameters import Above, Between, Length, Parameters
 NetworkType = Literal["Nonl_RO", "Memo", "Dyn_RO", "Stack"]
 PlasticType = Literal["M", "A"]
 Activation = Literal["tanh", "sigmoid"]
-Interval = Annotated[int, Between(1, 100_000)]
+LONGEST_INTERVAL = 100_000
+Interval = Annotated[int, Between(1, LONGEST_INTERVAL)]
 Iterations = Annotated[int, Between(1, 10**9)]
 FIRST_RATE = -0.5
 """Where a single learning rate starts in the original release."""

@@ -26,6 +26,7 @@ from hybrid_plasticity.folders import (
 )
 from sharpwave_shared.plotting import caption, save_figures, style
 from sharpwave_shared.results import open_run
+from sharpwave_shared.run_directory import refuse_links
 
 DIVERGING = mpl.colormaps["RdBu_r"].resampled(25)
 SEQUENTIAL = mpl.colormaps["viridis"].resampled(25)
@@ -64,6 +65,7 @@ def visualize(directory: Path, formats: Sequence[str]) -> list[Path]:
         If there is no such run, or no network of it has mastered any R.
     """
     run, paths = open_run(directory), []
+    refuse_links(directory)
     for folder, largest in mastered_by(run).values():
         for interval in range(1, largest + 1):
             model = read_model(interval_directory(folder, interval) / MODEL, configuration_of(run))
