@@ -77,8 +77,13 @@ def test_curriculum_needs_a_chance(mastered: list[int], iterations: int, decided
 def test_curriculum_is_about_the_example_configuration() -> None:
     data = learnt([1, 1, 1])
     assert measure("curriculum", Train, data) is not None
-    assert measure("curriculum", Train, data, lr_rate=0.01) is not None
+    assert measure("curriculum", Train, data, max_r=3, budget=5) is not None
     for other in (
+        {"acc_threshold": 0.5},
+        {"acc_num": 1},
+        {"lr_rate": 0.01},
+        {"scene_time": 1},
+        {"VAR": 0.0},
         {"hidden_dims": (50, 50)},
         {"plastic_types": ("M", "M")},
         {"network_type": "Stack"},
@@ -186,6 +191,9 @@ def test_anti_hebbian() -> None:
     assert verdict("anti-hebbian", Analyze, networks(-0.1, 0.4, -0.2))
     assert not verdict("anti-hebbian", Analyze, networks(-0.1, 0.4, 0.2))
     assert not verdict("anti-hebbian", Analyze, networks(0.0))
+    began_so = networks(-0.1)
+    began_so["sign_mean_initial"].values[:] = -0.2
+    assert not verdict("anti-hebbian", Analyze, began_so)
     assert not verdict("anti-hebbian", Analyze, networks(-1.0, -1.0, shares=(0.5, 0.5)))
     found = measure("anti-hebbian", Analyze, networks(-0.1))
     assert found is not None

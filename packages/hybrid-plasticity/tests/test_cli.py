@@ -76,7 +76,7 @@ def test_files_lie_where_the_layout_says(finished: Path) -> None:
         assert {path.name for path in folder.iterdir()} == {"Model", "Training_Log"}
         assert load_file(folder / "Model")["W_1"].shape == (6, 8)
     assert "lr_rate: 0.001\n" in (finished / "metadata.txt").read_text()
-    assert "max_r" not in (finished / "metadata.txt").read_text()
+    assert f"max_r: {TINY['max_r']}\n" in (finished / "metadata.txt").read_text()
 
 
 def test_a_command_trains_and_draws_pictures(tmp_path: Path, capsys: Shown) -> None:

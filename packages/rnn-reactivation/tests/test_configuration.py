@@ -99,7 +99,7 @@ def test_shipped_numbers_are_those_of_the_specification(name: str):
     assert (task.dt, task.turn_mean, task.turn_sd, task.nearest) == (0.02, 0, 11.52, 3)
     assert (task.inputs, task.cells) == (2 if navigation else 1, 512)
     if isinstance(task, NavigationTask):
-        assert task.difference_of_gaussians is sorscher
+        assert task.difference_of_gaussians is False
         speed = 0.2 if name.endswith("paper_speed") else 0.26 * math.pi
         assert task.speed == pytest.approx(speed, rel=1e-12)
         assert (task.box_width, task.box_height, task.anchor) == (2.2, 2.2, (0, 0))

@@ -3,19 +3,19 @@
 import numpy as np
 import xarray as xr
 
+from hybrid_plasticity.configuration import Configuration, Learning
 from hybrid_plasticity.experiments.train import Train
 from sharpwave_shared.claims import Claim, Measurement
 
 WITHIN = (1000, 4000, 10_000)
 """Iterations within which R = 1, 2 and 3 are to be mastered."""
-EXAMPLE = ("network_type", "hidden_dims", "hetero_rates", "plastic_types")
-"""The parameters whose defaults make the example."""
+EXAMPLE = Configuration.model_fields | Learning.model_fields
+"""The parameters whose defaults make the example, and what it means to master an interval."""
 
 
 def curriculum(experiment: Train, data: xr.Dataset) -> Measurement | None:
     """Tell how soon the example masters the first intervals."""
-    fields = Train.model_fields
-    if any(getattr(experiment, name) != fields[name].default for name in EXAMPLE):
+    if any(getattr(experiment, name) != field.default for name, field in EXAMPLE.items()):
         return None
     mastered = data["mastered"].reindex(interval=range(1, len(WITHIN) + 1))
     iterations = data["iterations"].values

@@ -116,7 +116,7 @@ class _Run:
         if job.directory is not None:
             if kept is None:
                 folders.clear_results(job.directory)
-            folders.write_metadata(job.directory, experiment.identity() | {"seeds": job.seeds})
+            folders.write_metadata(job.directory, experiment.values() | {"seeds": job.seeds})
             self.logs = [folders.TrainingLogs(self.folder(network)) for network in self.networks]
 
     def folder(self, network: curriculum.Network) -> Path:
