@@ -1,5 +1,7 @@
 """Figures of the mode SNR: bias and variance of the rules' updates (Figure 2 a-c)."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -42,11 +44,12 @@ def draw(experiment: Snr, data: xr.Dataset) -> dict[str, Figure]:
 
 def _direction(data: xr.Dataset, episodes: int) -> Figure:
     figure, (cosine, of_all, product) = side_by_side(3, (8.6, 3.3))
-    for axes, quantity, heading in (
-        (cosine, "cosine", "input weights"),
-        (of_all, "cosine_all", "all parameters"),
+    for axes, quantity, heading, third_factors in (
+        (cosine, "cosine", "input weights", ("gradient", "released")),
+        # The release's traces of the output weights are others, and are not measured.
+        (of_all, "cosine_all", "all parameters", ("gradient",)),
     ):
-        _plot(axes, data, quantity)
+        _plot(axes, data, quantity, third_factors)
         axes.set_ylim(-1.05, 1.05)
         axes.set_ylabel("cosine similarity")
         axes.set_title(heading)
@@ -95,10 +98,17 @@ def _measured(episodes: int) -> str:
     )
 
 
-def _plot(axes: Axes, data: xr.Dataset, quantity: str, **how: bool) -> None:
+def _plot(
+    axes: Axes,
+    data: xr.Dataset,
+    quantity: str,
+    third_factors: Sequence[str] = ("gradient", "released"),
+    **how: bool,
+) -> None:
     for (third, traces), look in RULES.items():
-        values = data[quantity].sel(third_factor=third, traces=traces)
-        _plot_rule(axes, data, values, look, **how)
+        if third in third_factors:
+            values = data[quantity].sel(third_factor=third, traces=traces)
+            _plot_rule(axes, data, values, look, **how)
 
 
 def _plot_rule(
