@@ -6,7 +6,7 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -123,7 +123,10 @@ def run_all(
     if sweep:
         if len(experiments) > 1:
             raise ParameterError("sweep", f"{len(experiments)} experiments", "one of them alone")
-        return [_sweep(experiments[0], dict(sweep), options, reporter, store=store)]
+        (experiment,) = experiments
+        return [
+            _sweep(experiment, dict(sweep), options, reporter, store=store, show_claims=show_claims)
+        ]
     cells = []
     for experiment in experiments:
         if experiment.seeds_apart:
@@ -281,7 +284,7 @@ def _run_group(cells: Sequence[Cell], options: Options, reporter: Reporter) -> l
                 )
             )
             if opened is None:
-                _say_finished(cell, directory, reporter, more=more)
+                _say_finished(directory, reporter, more=more, part=cell.directory is not None)
                 continue
             open_cells.append(prepared)
             directories.append(opened)
@@ -312,13 +315,13 @@ def _run_group(cells: Sequence[Cell], options: Options, reporter: Reporter) -> l
     return [_Done(directory, data) for directory, data in places.items()]
 
 
-def _say_finished(cell: Cell, directory: Path, reporter: Reporter, *, more: bool = False) -> None:
+def _say_finished(
+    directory: Path, reporter: Reporter, *, more: bool = False, part: bool = False
+) -> None:
+    """Say that a run is there; parts of one are run again with the whole run only."""
     hint = f"{reporter.spelled('resume')} goes on, " if more else ""
-    # Parts of a run are run again with the whole run only.
-    hint = (
-        "" if cell.directory is not None else f"; {hint}{reporter.spelled('force')} runs it again"
-    )
-    reporter.say(f"{directory} holds this run already, finished{hint}")
+    again = "" if part else f"; {hint}{reporter.spelled('force')} runs it again"
+    reporter.say(f"{directory} holds this run already, finished{again}")
 
 
 def _prepare(cell: Cell, options: Options) -> _Prepared:
@@ -504,6 +507,7 @@ def _sweep(
     reporter: Reporter,
     *,
     store: bool,
+    show_claims: bool,
 ) -> Run:
     """Run an experiment for all combinations of values; take their measures together."""
     axes = {name: _values(experiment, name, given) for name, given in axes.items()}
@@ -516,16 +520,36 @@ def _sweep(
     record = _record(experiment, options.all_seeds, options, device, sweep=axes)
     if not store:
         cells = [Cell(kind, options.all_seeds) for kind in kinds]
-        return _collected(
-            experiment, record, axes, points, run_cells(cells, options, reporter, store=False)
-        )
-    results = Path("results") / record.package
-    directory = options.out or results / _default_name(experiment, record)
+        runs = run_cells(cells, options, reporter, store=False)
+        return _collected(experiment, record, axes, points, runs)
+    default = Path("results") / record.package / _default_name(experiment, record)
+    directory = options.out or default
     reporter.say(f"a sweep of {len(points)} runs, into {directory}")
     cells = [
         Cell(kind, options.all_seeds, directory / CELLS / _name(point), draw=False)
         for kind, point in zip(kinds, points, strict=True)
     ]
+    run = _united(
+        directory,
+        record,
+        cells,
+        lambda runs, record: _collected(experiment, record, axes, points, runs, directory),
+        options,
+        reporter,
+    )
+    report_claims(run, reporter, quiet=not show_claims)
+    return run
+
+
+def _united(
+    directory: Path,
+    record: Record,
+    cells: Sequence[Cell],
+    unite: Callable[[Sequence[Run], Record], Run],
+    options: Options,
+    reporter: Reporter,
+) -> Run:
+    """Run cells that lie in a directory, and put their results together there."""
     more = not options.force and any(
         _wants_more(cell, place) for cell in cells if (place := cell.directory) is not None
     )
@@ -533,15 +557,14 @@ def _sweep(
         directory, record, reporter, resume=options.resume, force=options.force, extend=more
     ) as opened:
         if opened is None:
-            _say_finished(Cell(experiment, options.all_seeds), directory, reporter, more=more)
-            return _told(directory, reporter)
-        inner = options.replaced(resume=True, seeds=options.all_seeds)
-        runs = run_cells(cells, inner, reporter, show_claims=False)
-        run = _collected(experiment, opened.record, axes, points, runs, directory)
-        write_results(directory, run)
-        reporter.say("drawing figures")
-        draw_run(run, options.format, reporter)
-    return _told(directory, reporter)
+            _say_finished(directory, reporter, more=more)
+        else:
+            inner = options.replaced(resume=True, seeds=options.all_seeds)
+            run = unite(run_cells(cells, inner, reporter, show_claims=False), opened.record)
+            write_results(directory, run)
+            reporter.say("drawing figures")
+            draw_run(run, options.format, reporter)
+    return open_run(directory)
 
 
 def _values(experiment: Experiment, name: str, given: Sequence[Any]) -> tuple[Any, ...]:
@@ -553,12 +576,6 @@ def _values(experiment: Experiment, name: str, given: Sequence[Any]) -> tuple[An
     if not values or any(value in values[:i] for i, value in enumerate(values)):
         raise ParameterError("sweep", f"{name}={show(values)}", "different values")
     return values
-
-
-def _told(directory: Path, reporter: Reporter) -> Run:
-    run = open_run(directory)
-    report_claims(run, reporter, quiet=reporter.quiet)
-    return run
 
 
 def _collected(
@@ -601,36 +618,22 @@ def _spread_seeds(
 ) -> Run:
     """Let workers run the seeds one by one; take their results together as one run."""
     seeds = options.all_seeds
-    whole = Cell(experiment, seeds)
-    prepared = _prepare(whole, options)
+    prepared = _prepare(Cell(experiment, seeds), options)
     directory = prepared.directory
     reporter.say(f"{len(seeds)} seeds side by side, into {directory}")
-    more = not options.force and _wants_more(whole, directory)
-    with open_directory(
+    cells = [
+        Cell(experiment, (seed,), directory / CELLS / f"seed={seed}", draw=False) for seed in seeds
+    ]
+    run = _united(
         directory,
         prepared.record,
+        cells,
+        lambda runs, record: Run.computed(
+            experiment, record, unite_seeds([run.data for run in runs]), directory
+        ),
+        options,
         reporter,
-        resume=options.resume,
-        force=options.force,
-        extend=more,
-    ) as opened:
-        if opened is None:
-            _say_finished(whole, directory, reporter, more=more)
-            run = open_run(directory)
-            report_claims(run, reporter, quiet=not show_claims)
-            return run
-        cells = [
-            Cell(experiment, (seed,), directory / CELLS / f"seed={seed}", draw=False)
-            for seed in seeds
-        ]
-        inner = options.replaced(resume=True, seeds=seeds)
-        runs = run_cells(cells, inner, reporter, show_claims=False)
-        parts: list[xr.Dataset] = [run.data for run in runs]
-        run = Run.computed(experiment, opened.record, unite_seeds(parts), directory)
-        write_results(directory, run)
-        reporter.say("drawing figures")
-        draw_run(run, options.format, reporter)
-    run = open_run(directory)
+    )
     report_claims(run, reporter, quiet=not show_claims)
     experiment.finish(run)
     return run
