@@ -101,7 +101,6 @@ def test_what_is_no_path(value):
 
 SEEDED: dict[str, Callable[[Any], object]] = {
     "Streams": lambda seed: sharpwave_shared.Streams(seed).numpy("x").random(),
-    "seed_everything": lambda seed: sharpwave_shared.seed_everything(seed).numpy("x").random(),
     "Network": lambda seed: (
         hybrid_plasticity.Network.new(hybrid_plasticity.Configuration(), seed).seed
     ),

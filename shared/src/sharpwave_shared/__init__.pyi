@@ -29,4 +29,3 @@ from .reporting import Reporter as Reporter
 from .results import Run as Run
 from .results import open_run as open_run
 from .seeding import Streams as Streams
-from .seeding import seed_everything as seed_everything

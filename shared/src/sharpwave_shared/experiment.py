@@ -31,9 +31,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, SupportsIndex
 
-from sharpwave_shared import lazy
 from sharpwave_shared.errors import ParameterError, first_line
 from sharpwave_shared.journal import Journal
+from sharpwave_shared.lazy import torch, xr
 from sharpwave_shared.parameters import (
     Between,
     Distinct,
@@ -47,16 +47,11 @@ from sharpwave_shared.parameters import (
 from sharpwave_shared.paths import PathLike
 
 if TYPE_CHECKING:
-    import torch
-    import xarray as xr
     from matplotlib.figure import Figure
 
     from sharpwave_shared.claims import Claim
     from sharpwave_shared.reporting import Reporter
     from sharpwave_shared.results import Run
-else:  # imported when they are used
-    torch = lazy.module("torch")
-    xr = lazy.module("xarray")
 
 COMMON = "Common options"
 LARGEST_SEED = 2**32 - 1

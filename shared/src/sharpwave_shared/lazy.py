@@ -1,16 +1,21 @@
 """Modules that are imported when something of them is first used.
 
-    if TYPE_CHECKING:
-        import xarray as xr
-    else:
-        xr = lazy.module("xarray")
+For modules that are imported to print help: annotations may name `xr.Dataset` (with
+`from __future__ import annotations`), functions use it, and importing costs nothing before. What
+many need is here:
 
-for modules that are imported to print help: annotations may name `xr.Dataset` (with
-`from __future__ import annotations`), functions use it, and importing costs nothing before.
+    from sharpwave_shared.lazy import torch, xr
+
+A package's own modules are named twice, once for those who check types:
+
+    if TYPE_CHECKING:
+        from synaptic_consolidation import theory
+    else:
+        theory = lazy.module("synaptic_consolidation.theory")
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 
 class module:  # noqa: N801 - stands for a module
@@ -25,3 +30,13 @@ class module:  # noqa: N801 - stands for a module
 
     def __getattr__(self, attribute: str) -> Any:
         return getattr(importlib.import_module(self._name), attribute)
+
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch as torch
+    import xarray as xr
+else:
+    pd, torch, xr = map(module, ("pandas", "torch", "xarray"))
+
+__all__ = ["module", "pd", "torch", "xr"]

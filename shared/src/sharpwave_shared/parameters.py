@@ -172,7 +172,7 @@ class Parameters(BaseModel):
             own = getattr(self, name)
             if isinstance(own, Parameters):
                 identity[name] = own.identity()
-            elif not _has(field, Length) and not _is_path(field.annotation):
+            elif marker(field, Length) is None and not _is_path(field.annotation):
                 identity[name] = values[name]
         return identity
 
@@ -273,10 +273,6 @@ def _is_path(annotation: Any) -> bool:
     return Path in _alternatives(annotation) or Path in _alternatives(_element(annotation))
 
 
-def _has(field: FieldInfo, marker: type) -> bool:
-    return any(isinstance(part, marker) for part in field.metadata)
-
-
 def marker(field: FieldInfo, kind: type) -> Any:
     """Give the marker of a kind that a field carries, or None."""
     return next((part for part in field.metadata if isinstance(part, kind)), None)
@@ -290,7 +286,11 @@ def _check_field(name: str, field: FieldInfo, value: Any) -> None:
             raise ParameterError(name, part, f"{describe(field)}, not nearly 0")
     if value == () and field.get_default(call_default_factory=True) != ():
         raise ParameterError(name, value, describe(field))
-    if _has(field, Distinct) and isinstance(value, tuple) and len(set(value)) < len(value):
+    if (
+        marker(field, Distinct) is not None
+        and isinstance(value, tuple)
+        and len(set(value)) < len(value)
+    ):
         twice = next(part for i, part in enumerate(value) if part in value[:i])
         raise ParameterError(name, f"{show(twice)} twice", f"different values: {describe(field)}")
 

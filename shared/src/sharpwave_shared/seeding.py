@@ -2,7 +2,6 @@
 
 import hashlib
 import operator
-import random
 from dataclasses import dataclass
 from typing import SupportsIndex
 
@@ -72,30 +71,3 @@ class Streams:
         state = self.sequence(*purpose).generate_state(1, np.uint64)[0]
         # torch takes seeds below 2^63 on every device.
         return torch.Generator(device).manual_seed(int(state) >> 1)
-
-
-def seed_everything(seed: SupportsIndex) -> Streams:
-    """Seed Python, NumPy and torch, and give the streams derived from the seed.
-
-    Parameters
-    ----------
-    seed
-        A whole number from 0 to 2^32 - 1.
-
-    Returns
-    -------
-    Streams
-        What library code draws from. The global generators are seeded only for code that is not
-        ours (scikit-learn's t-SNE, say): nothing in these packages depends on them.
-
-    Raises
-    ------
-    ParameterError
-        If the seed is out of range.
-    """
-    streams = Streams(seed)
-    number = check_seed(seed)
-    random.seed(number)
-    np.random.seed(number)  # noqa: NPY002
-    torch.manual_seed(number)
-    return streams

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import xarray as xr
-else:
-    from sharpwave_shared import lazy
-
-    xr = lazy.module("xarray")
+from sharpwave_shared.lazy import xr
 
 ERROR = "summed absolute grey level"
 GREY = "grey level (0 to 255)"

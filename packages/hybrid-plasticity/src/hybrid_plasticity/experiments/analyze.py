@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, ClassVar
 from hybrid_plasticity.experiments.models import OfModels
 from sharpwave_shared import lazy
 from sharpwave_shared.experiment import Job
+from sharpwave_shared.lazy import xr
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from hybrid_plasticity import analysis
 else:
-    xr = lazy.module("xarray")
     analysis = lazy.module("hybrid_plasticity.analysis")
 
 

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from hybrid_plasticity.configuration import Configuration, Iterations
 from sharpwave_shared import lazy
 from sharpwave_shared.experiment import Experiment, Job, Options
+from sharpwave_shared.lazy import xr
 from sharpwave_shared.parameters import Between, Distinct, Parameters, Positional
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from hybrid_plasticity import comparison
     from sharpwave_shared import results
 else:
-    xr = lazy.module("xarray")
     comparison = lazy.module("hybrid_plasticity.comparison")
     results = lazy.module("sharpwave_shared.results")
 

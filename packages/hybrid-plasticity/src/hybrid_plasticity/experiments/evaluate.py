@@ -8,14 +8,12 @@ from hybrid_plasticity.configuration import Interval
 from hybrid_plasticity.experiments.models import OfModels
 from sharpwave_shared import lazy
 from sharpwave_shared.experiment import Job
+from sharpwave_shared.lazy import xr
 from sharpwave_shared.parameters import Distinct
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from hybrid_plasticity import analysis
 else:
-    xr = lazy.module("xarray")
     analysis = lazy.module("hybrid_plasticity.analysis")
 
 

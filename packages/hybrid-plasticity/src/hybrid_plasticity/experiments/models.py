@@ -10,15 +10,13 @@ from hybrid_plasticity.configuration import Interval
 from sharpwave_shared import lazy
 from sharpwave_shared.errors import ParameterError
 from sharpwave_shared.experiment import Experiment, Job, Options
+from sharpwave_shared.lazy import xr
 from sharpwave_shared.parameters import Between, Positional
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from hybrid_plasticity import folders
     from sharpwave_shared import results
 else:
-    xr = lazy.module("xarray")
     folders = lazy.module("hybrid_plasticity.folders")
     results = lazy.module("sharpwave_shared.results")
 

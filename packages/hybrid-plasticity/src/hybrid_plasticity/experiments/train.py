@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 from hybrid_plasticity.configuration import Configuration, Learning, Limits
 from sharpwave_shared import lazy
 from sharpwave_shared.experiment import Experiment, Job, Options
+from sharpwave_shared.lazy import xr
 from sharpwave_shared.parameters import Parameters
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from hybrid_plasticity import curriculum, folders
     from hybrid_plasticity.figures import pictures
     from sharpwave_shared import results
 else:
-    xr = lazy.module("xarray")
     curriculum = lazy.module("hybrid_plasticity.curriculum")
     folders = lazy.module("hybrid_plasticity.folders")
     pictures = lazy.module("hybrid_plasticity.figures.pictures")

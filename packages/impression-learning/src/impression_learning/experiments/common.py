@@ -13,18 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from impression_learning.kinds import NOISE, TIME_STEP, Algorithm, ThirdFactor
 from sharpwave_shared import lazy
 from sharpwave_shared.experiment import Experiment, Job, Options
+from sharpwave_shared.lazy import torch, xr
 from sharpwave_shared.parameters import Above, Between, Parameters
 
 if TYPE_CHECKING:
-    import torch
-    import xarray as xr
-
     from impression_learning import analysis, model, simulate, stimuli
     from sharpwave_shared import results
     from sharpwave_shared.journal import Journal
 else:
-    torch = lazy.module("torch")
-    xr = lazy.module("xarray")
     analysis = lazy.module("impression_learning.analysis")
     model = lazy.module("impression_learning.model")
     simulate = lazy.module("impression_learning.simulate")

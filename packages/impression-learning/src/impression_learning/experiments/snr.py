@@ -16,16 +16,12 @@ from impression_learning.experiments.common import (
 )
 from sharpwave_shared import lazy
 from sharpwave_shared.experiment import Job
+from sharpwave_shared.lazy import torch, xr
 from sharpwave_shared.parameters import Between
 
 if TYPE_CHECKING:
-    import torch
-    import xarray as xr
-
     from impression_learning import simulate, updates
 else:
-    torch = lazy.module("torch")
-    xr = lazy.module("xarray")
     simulate = lazy.module("impression_learning.simulate")
     updates = lazy.module("impression_learning.updates")
 

@@ -9,17 +9,13 @@ from impression_learning.kinds import SPEECH_SIZES, TAKES, TEST_TAKES, Algorithm
 from sharpwave_shared import lazy
 from sharpwave_shared.errors import ParameterError
 from sharpwave_shared.experiment import Job, Options
+from sharpwave_shared.lazy import torch, xr
 from sharpwave_shared.parameters import Between
 
 if TYPE_CHECKING:
-    import torch
-    import xarray as xr
-
     from impression_learning import analysis, model, simulate, speech, stimuli
     from sharpwave_shared import reporting, seeding
 else:
-    torch = lazy.module("torch")
-    xr = lazy.module("xarray")
     analysis = lazy.module("impression_learning.analysis")
     model = lazy.module("impression_learning.model")
     simulate = lazy.module("impression_learning.simulate")

@@ -10,18 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from rnn_reactivation.experiments.train import TASKS, Train, check_folder_name, root_of
-from sharpwave_shared import lazy
 from sharpwave_shared.errors import InvalidInputError, ParameterError
 from sharpwave_shared.experiment import Experiment, Job, Options
+from sharpwave_shared.lazy import xr
 from sharpwave_shared.parameters import Between, Distinct
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from rnn_reactivation.networks import Model, Networks
     from sharpwave_shared.results import Run
-else:
-    xr = lazy.module("xarray")
 
 Kind = Literal["kl", "variance", "distance", "dimensionality"]
 KINDS: tuple[Kind, ...] = ("kl", "variance", "distance", "dimensionality")

@@ -16,19 +16,15 @@ from rnn_reactivation.sections import (
     Task,
     Trainer,
 )
-from sharpwave_shared import lazy
 from sharpwave_shared.errors import ParameterError
 from sharpwave_shared.experiment import Experiment, Job, Options
+from sharpwave_shared.lazy import xr
 from sharpwave_shared.parameters import Parameters
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from rnn_reactivation.train import Learner
     from sharpwave_shared.journal import Journal
     from sharpwave_shared.results import Run
-else:
-    xr = lazy.module("xarray")
 
 FORBIDDEN = '/\\:*?"<>|'
 """Characters that a folder's name cannot have everywhere."""

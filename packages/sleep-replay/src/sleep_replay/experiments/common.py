@@ -10,17 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sharpwave_shared import lazy
 from sharpwave_shared.errors import DataWarning, ParameterError, show
 from sharpwave_shared.experiment import Experiment, Job, Options
+from sharpwave_shared.lazy import pd, xr
 from sleep_replay.parameters import Learning, Model, Nights, Pretraining
 
 if TYPE_CHECKING:
-    import pandas as pd
-    import xarray as xr
-
     from sharpwave_shared.results import Run
     from sleep_replay import data, evaluate, model, quantities, weights
 else:  # imported when they are used
-    pd = lazy.module("pandas")
-    xr = lazy.module("xarray")
     data = lazy.module("sleep_replay.data")
     evaluate = lazy.module("sleep_replay.evaluate")
     model = lazy.module("sleep_replay.model")

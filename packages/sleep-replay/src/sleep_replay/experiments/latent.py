@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from sharpwave_shared import lazy
 from sharpwave_shared.errors import ParameterError
 from sharpwave_shared.experiment import Job
+from sharpwave_shared.lazy import xr
 from sharpwave_shared.parameters import Between
 from sleep_replay.experiments.common import with_finals
 from sleep_replay.experiments.schedule import NAP, OneNight
 from sleep_replay.parameters import MOST_TEST_IMAGES
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from sleep_replay import data, latent
 else:  # imported when they are used
-    xr = lazy.module("xarray")
     data = lazy.module("sleep_replay.data")
     latent = lazy.module("sleep_replay.latent")
 

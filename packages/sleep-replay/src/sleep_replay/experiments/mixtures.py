@@ -7,21 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from sharpwave_shared import lazy
 from sharpwave_shared.errors import ParameterError
 from sharpwave_shared.experiment import Job
+from sharpwave_shared.lazy import pd, torch, xr
 from sharpwave_shared.parameters import Between, Distinct
 from sleep_replay.experiments.common import Generative, check_count, unfold, with_finals
 from sleep_replay.parameters import MOST_IMAGES, BatchLearning, Learning
 
 if TYPE_CHECKING:
-    import pandas as pd
-    import torch
-    import xarray as xr
-
     from sharpwave_shared import seeding
     from sleep_replay import data, mixtures, model
 else:  # imported when they are used
-    pd = lazy.module("pandas")
-    torch = lazy.module("torch")
-    xr = lazy.module("xarray")
     seeding = lazy.module("sharpwave_shared.seeding")
     data = lazy.module("sleep_replay.data")
     mixtures = lazy.module("sleep_replay.mixtures")

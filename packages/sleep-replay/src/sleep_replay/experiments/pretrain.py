@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sharpwave_shared import lazy
 from sharpwave_shared.errors import SharpwaveError
 from sharpwave_shared.experiment import Job
+from sharpwave_shared.lazy import xr
 from sleep_replay.experiments.common import Generative, with_finals
 from sleep_replay.parameters import Pretraining
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from sleep_replay import weights
 else:  # imported when they are used
-    xr = lazy.module("xarray")
     weights = lazy.module("sleep_replay.weights")
 
 

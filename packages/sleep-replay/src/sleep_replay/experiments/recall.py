@@ -6,16 +6,14 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from sharpwave_shared import lazy
 from sharpwave_shared.experiment import Job
+from sharpwave_shared.lazy import xr
 from sharpwave_shared.parameters import Distinct
 from sleep_replay.experiments.schedule import NAP, OneNight
 from sleep_replay.parameters import Corruption, Fraction
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from sleep_replay import recall
 else:  # imported when they are used
-    xr = lazy.module("xarray")
     recall = lazy.module("sleep_replay.recall")
 
 

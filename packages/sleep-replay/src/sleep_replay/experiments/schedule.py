@@ -8,18 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from sharpwave_shared import lazy
 from sharpwave_shared.errors import ParameterError, show
 from sharpwave_shared.experiment import Job
+from sharpwave_shared.lazy import pd, xr
 from sharpwave_shared.parameters import Above, Between, Distinct
 from sleep_replay.experiments.common import Sleeping, with_finals
 from sleep_replay.parameters import MOST_IMAGES, Fraction, Night, Nights
 
 if TYPE_CHECKING:
-    import pandas as pd
-    import xarray as xr
-
     from sleep_replay import data, model, sleep
 else:  # imported when they are used
-    pd = lazy.module("pandas")
-    xr = lazy.module("xarray")
     data = lazy.module("sleep_replay.data")
     model = lazy.module("sleep_replay.model")
     sleep = lazy.module("sleep_replay.sleep")

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
-from sharpwave_shared import lazy
 from sharpwave_shared.errors import ParameterError
 from sharpwave_shared.experiment import Experiment, Job
+from sharpwave_shared.lazy import xr
 from sharpwave_shared.parameters import Between, Distinct
 from synaptic_consolidation.experiments.networks import Activity, Loads, loads_above_critical
 from synaptic_consolidation.limits import LOADS, MOST_NEURONS, check_load
-
-if TYPE_CHECKING:
-    import xarray as xr
-else:
-    xr = lazy.module("xarray")
 
 MOST_PATTERNS = 20_000
 

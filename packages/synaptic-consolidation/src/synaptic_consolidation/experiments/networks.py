@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from sharpwave_shared import lazy
 from sharpwave_shared.errors import ParameterError
 from sharpwave_shared.experiment import Experiment, Job
+from sharpwave_shared.lazy import xr
 from sharpwave_shared.parameters import Above, Between, Distinct
 from synaptic_consolidation.limits import (
     LOADS,
@@ -16,11 +16,6 @@ from synaptic_consolidation.limits import (
     PAPER_N,
     check_load,
 )
-
-if TYPE_CHECKING:
-    import xarray as xr
-else:
-    xr = lazy.module("xarray")
 
 Activity = Annotated[float, Between(LOWEST_ACTIVITY, 1 - LOWEST_ACTIVITY)]
 HIGHEST_LOAD = 100

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from sharpwave_shared import lazy
 from sharpwave_shared.errors import InvalidInputError, ParameterError, SharpwaveError
 from sharpwave_shared.experiment import Experiment, Job, Options
+from sharpwave_shared.lazy import xr
 from sharpwave_shared.parameters import Above, Between, Distinct, Parameters, Positional
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from synaptic_consolidation import synapses
 else:
-    xr = lazy.module("xarray")
     synapses = lazy.module("synaptic_consolidation.synapses")
 
 MOST_FACTORS = 100

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
-from sharpwave_shared import lazy
 from sharpwave_shared.experiment import Experiment, Job
+from sharpwave_shared.lazy import xr
 from sharpwave_shared.parameters import Between
 from synaptic_consolidation.experiments.networks import Activity
-
-if TYPE_CHECKING:
-    import xarray as xr
-else:
-    xr = lazy.module("xarray")
 
 
 class Theory(Experiment):

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
-from sharpwave_shared import lazy
 from sharpwave_shared.experiment import Experiment, Job
+from sharpwave_shared.lazy import xr
 from sharpwave_shared.parameters import Between, Spelled
 from synaptic_consolidation.experiments.networks import Activity, Tests
 from synaptic_consolidation.limits import MOST_NEURONS, PAPER_N, check_patterns
-
-if TYPE_CHECKING:
-    import xarray as xr
-else:
-    xr = lazy.module("xarray")
 
 
 class WakeSleep(Experiment):
