@@ -15,13 +15,14 @@ datasets (see `files.write_tree`).
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, TypeVar
 
 from sharpwave_shared.errors import SharpwaveError
 from sharpwave_shared.paths import PathLike, as_path
 from sharpwave_shared.reporting import Reporter
+from sharpwave_shared.stateful import Stateful
 
 CHECKPOINT_INTERVAL = 10.0
 """Seconds of work, at most, that a kill may cost between two points where a run can stop."""
@@ -29,19 +30,6 @@ CHECKPOINTS = "checkpoints"
 NEXT = "+next"
 """Ends the name of a loop's state until those of all runs of its batch are written."""
 T = TypeVar("T")
-
-
-@runtime_checkable
-class Stateful(Protocol):
-    """What can be kept and restored, as torch's modules and optimisers can."""
-
-    def state_dict(self) -> Mapping[str, Any]:
-        """Give all that is needed to go on, as a tree."""
-        ...
-
-    def load_state_dict(self, state: Any, /) -> Any:
-        """Take back what `state_dict` gave; tensors are on the CPU."""
-        ...
 
 
 class Journal:

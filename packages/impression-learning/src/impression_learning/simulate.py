@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from sharpwave_shared.devices import resolve_device
 from sharpwave_shared.errors import DivergenceError
 from sharpwave_shared.journal import Journal
 from sharpwave_shared.seeding import Streams
+from sharpwave_shared.stateful import Kept
 
 MANY = 500
 """Networks from which on `--device auto` takes an accelerator: an estimate, not a measurement."""
@@ -94,8 +95,10 @@ class Piece:
     states: Float[Tensor, "_ networks units"]
 
 
-class Group:
+class Group(Kept):
     """Networks that are computed together: on the CPU one, elsewhere all of equal sizes."""
+
+    kept: ClassVar = ("circuits", "diverged")
 
     def __init__(self, members: Sequence[Member], device: torch.device):
         self.members = list(members)
@@ -108,15 +111,6 @@ class Group:
         ]
         self.diverged = np.full(len(members), -1)
         """Step at which the loss of a network was not finite, or -1."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Give all that learning changes."""
-        return {"circuits": self.circuits.state_dict(), "diverged": self.diverged}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` gave."""
-        self.circuits.load_state_dict(state["circuits"])
-        self.diverged = state["diverged"]
 
     def start(self, name: str) -> Passage:
         """Begin a passage of the data, at rest."""
@@ -270,8 +264,10 @@ Measure = Callable[[int, Group], list[dict[str, Tensor]]]
 """Measures more at a point, given its number, a row for each network of a group."""
 
 
-class _Course:
+class _Course(Kept):
     """Networks on their way through learning: what a checkpoint keeps."""
+
+    kept: ClassVar = ("groups", "passages", "losses", "measured")
 
     def __init__(
         self, members: Sequence[Member], device: torch.device, points: int, *, may_diverge: bool
@@ -281,21 +277,6 @@ class _Course:
         self.passages = [g.start("training") for g in self.groups]
         self.losses = torch.full((len(members), points), torch.nan, dtype=torch.float64)
         self.measured: list[dict[str, Tensor]] = []
-
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "groups": [g.state_dict() for g in self.groups],
-            "passages": [passage.state_dict() for passage in self.passages],
-            "losses": self.losses,
-            "measured": self.measured,
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        for own, kept in zip(
-            [*self.groups, *self.passages], [*state["groups"], *state["passages"]], strict=True
-        ):
-            own.load_state_dict(kept)
-        self.losses, self.measured = state["losses"], state["measured"]
 
     def go(self, steps: int, in_parallel: Callable) -> None:
         """Learn from some more steps."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
 import torch
 import xarray as xr
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sharpwave_shared.journal import Journal
 from sharpwave_shared.seeding import Streams
+from sharpwave_shared.stateful import Kept
 from sleep_replay.data import Experience
 from sleep_replay.evaluate import evaluate
 from sleep_replay.model import VAE
@@ -72,22 +73,18 @@ def draw_damage(
     return Damage(rank, replacement)
 
 
-class _Recalled:
+class _Recalled(Kept):
     """What has been recalled so far.
 
     `scores` holds error, share of variance carried, and error of the corrupted image itself;
     `pictures` what is seen (0) and the first seed's recall before (1) and after (2) sleep.
     """
 
+    kept: ClassVar = ("scores", "pictures")
+
     def __init__(self, fractions: int, seeds: int, pictured: int, size: int):
         self.scores = torch.zeros(3, 2, fractions, seeds, 2)
         self.pictures = torch.zeros(2, fractions, 3, pictured, size, size, dtype=torch.uint8)
-
-    def state_dict(self) -> dict[str, Any]:
-        return vars(self)
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.scores, self.pictures = state["scores"], state["pictures"]
 
 
 def recall(

@@ -1,7 +1,7 @@
 """A night of sleep: schedules of NREM and REM, for several nights and seeds at once."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 import xarray as xr
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sharpwave_shared.journal import Journal
 from sharpwave_shared.seeding import Streams
+from sharpwave_shared.stateful import Kept
 from sleep_replay.data import Experience, ImageSet
 from sleep_replay.evaluate import constant_error, evaluate, single
 from sleep_replay.model import VAE
@@ -170,7 +171,7 @@ def _choose(first: Bool[Tensor, " networks"], images: Images, others: Images) ->
     return torch.where(first.to(images.device)[:, None, None, None], images, others)
 
 
-class _Recorder:
+class _Recorder(Kept):
     """Evaluates the networks at every time and collects what the figures show.
 
     Its state is all that a night changes: networks, optimiser, and what is recorded.
@@ -182,6 +183,8 @@ class _Recorder:
     moments
         What is kept of the first and of the last time.
     """
+
+    kept: ClassVar = ("trainer", "series", "moments")
 
     def __init__(
         self,
@@ -198,17 +201,6 @@ class _Recorder:
         """The networks of the first seed."""
         self.series: dict[str, list[Tensor]] = {}
         self.moments: dict[str, dict[str, Tensor]] = {}
-
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "trainer": self.trainer.state_dict(),
-            "series": self.series,
-            "moments": self.moments,
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.trainer.load_state_dict(state["trainer"])
-        self.series, self.moments = state["series"], state["moments"]
 
     def record(self) -> None:
         """Evaluate all networks on both data sets, and let them dream for the record."""

@@ -1,7 +1,7 @@
 """Training several networks at once, each on its own images with its own random numbers."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sharpwave_shared.adam import Adam
 from sharpwave_shared.errors import DivergenceError
+from sharpwave_shared.stateful import Kept
 from sleep_replay.model import VAE
 from sleep_replay.parameters import Learning
 
@@ -19,7 +20,7 @@ ImageSource = Callable[[Int[Tensor, "networks batch"]], Float[Tensor, "networks 
 """Gives each network the images at its own indices."""
 
 
-class Trainer:
+class Trainer(Kept):
     """Adam on the summed losses of independent networks.
 
     The gradient of the sum with respect to a network's parameters is that of its own loss, and
@@ -32,6 +33,8 @@ class Trainer:
     learning
         How they learn.
     """
+
+    kept: ClassVar = ("vae", "adam")
 
     def __init__(self, vae: VAE, learning: Learning):
         self.vae, self.learning = vae, learning
@@ -79,15 +82,6 @@ class Trainer:
                 f"{self.adam.steps}; try a smaller lr or clip_norm"
             )
         return total / count
-
-    def state_dict(self) -> dict[str, Any]:
-        """Collect parameters, buffers and Adam's moments, for a checkpoint."""
-        return {"vae": self.vae.state_dict(), "adam": self.adam.state_dict()}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` returned."""
-        self.vae.load_state_dict(state["vae"])
-        self.adam.load_state_dict(state["adam"])
 
     @property
     def kl_weight(self) -> float:
@@ -139,7 +133,7 @@ def _clip(gradients: Sequence[Tensor], largest: float) -> None:
         gradient *= scale.view(-1, *[1] * (gradient.dim() - 1))
 
 
-class Recorded:
+class Recorded(Kept):
     """A trainer, and what is measured along its training: all that a checkpoint keeps.
 
     Attributes
@@ -150,18 +144,11 @@ class Recorded:
         One tree of numbers or tensors for each time at which something was measured.
     """
 
+    kept: ClassVar = ("trainer", "rows")
+
     def __init__(self, trainer: Trainer):
         self.trainer = trainer
         self.rows: list[Any] = []
-
-    def state_dict(self) -> dict[str, Any]:
-        """Give all that changes."""
-        return {"trainer": self.trainer.state_dict(), "rows": self.rows}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` gave."""
-        self.trainer.load_state_dict(state["trainer"])
-        self.rows = state["rows"]
 
 
 def own_images(images: Float[Tensor, "networks n size size"]) -> ImageSource:

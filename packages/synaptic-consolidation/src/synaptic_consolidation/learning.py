@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 from sharpwave_shared.compiled import workers
 from sharpwave_shared.errors import DivergenceError
 from sharpwave_shared.journal import Journal
+from sharpwave_shared.stateful import Kept
 from synaptic_consolidation import batched, fused
 from synaptic_consolidation.measures import density, smallest_margins
 from synaptic_consolidation.model import Advance, Labels, Patterns, Rows, Rule
@@ -39,7 +40,7 @@ all factors of a synapse are equal."""
 
 
 @dataclass
-class Progress:
+class Progress(Kept):
     """Where the learning of some rows stands.
 
     Attributes
@@ -53,6 +54,8 @@ class Progress:
     density, margin
         Those at the last look.
     """
+
+    kept: ClassVar = ("rows", "steps", "still", "density", "margin")
 
     rows: Rows
     steps: Int[np.ndarray, " rows"]
@@ -71,16 +74,6 @@ class Progress:
     def converged(self) -> Bool[np.ndarray, " rows"]:
         """Tell which rows have converged, and take no steps any more."""
         return self.still >= PATIENCE
-
-    def state_dict(self) -> dict[str, Any]:
-        """Give everything, for a checkpoint."""
-        return {**vars(self), "rows": self.rows.state_dict()}
-
-    def load_state_dict(self, state: Any) -> None:
-        """Take back what `state_dict` gave."""
-        self.rows.load_state_dict(state["rows"])
-        for name in ("steps", "still", "density", "margin"):
-            setattr(self, name, state[name])
 
 
 @contextmanager

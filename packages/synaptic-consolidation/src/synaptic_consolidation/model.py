@@ -22,13 +22,14 @@ any device, and `reference`, the plain one.
 
 import math
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from scipy.special import erfinv
 
 from sharpwave_shared.errors import ParameterError
+from sharpwave_shared.stateful import Kept
 from synaptic_consolidation.limits import MOST_FACTORS
 
 PRUNED = 1e-10
@@ -83,7 +84,7 @@ class Rule:
 
 
 @dataclass
-class Rows:
+class Rows(Kept):
     """The state of some neurons of a network, changed in place by learning.
 
     Attributes
@@ -99,6 +100,8 @@ class Rows:
     mean
         Mean of |h| over patterns in the last step; 0 before the first.
     """
+
+    kept: ClassVar = ("neurons", "factors", "living", "theta", "mean")
 
     neurons: Int[np.ndarray, " rows"]
     factors: Float[np.ndarray, "rows factors inputs"]
@@ -126,15 +129,6 @@ class Rows:
         """Overwrite some of the rows."""
         for name in ("factors", "living", "theta", "mean"):
             getattr(self, name)[which] = getattr(rows, name)
-
-    def state_dict(self) -> dict[str, np.ndarray]:
-        """Give everything, for a checkpoint."""
-        return dict(vars(self))
-
-    def load_state_dict(self, state: Any) -> None:
-        """Take back what `state_dict` gave."""
-        for name, values in state.items():
-            setattr(self, name, values)
 
 
 @runtime_checkable

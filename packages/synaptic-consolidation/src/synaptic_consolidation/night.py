@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 
 from sharpwave_shared.journal import Journal
 from sharpwave_shared.seeding import Streams
+from sharpwave_shared.stateful import Kept
 from synaptic_consolidation.learning import BLOCK, advance, engine_on
 from synaptic_consolidation.limits import PAPER_N
 from synaptic_consolidation.measures import ROW_MEASURES, labelled, measure_rows
@@ -53,7 +54,7 @@ def replay_rates(first: int, count: int) -> Float[np.ndarray, " cycles"]:
 
 
 @dataclass
-class Night:
+class Night(Kept):
     """The course of a night.
 
     Attributes
@@ -67,18 +68,11 @@ class Night:
         Which synapses are not pruned, by the cycle of a look.
     """
 
+    kept: ClassVar = ("rows", "course", "living")
+
     rows: Rows
     course: list[dict[str, np.ndarray]] = field(default_factory=list)
     living: dict[str, Bool[np.ndarray, "rows inputs"]] = field(default_factory=dict)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Give everything, for a checkpoint."""
-        return {**vars(self), "rows": self.rows.state_dict()}
-
-    def load_state_dict(self, state: Any) -> None:
-        """Take back what `state_dict` gave."""
-        self.rows.load_state_dict(state["rows"])
-        self.course, self.living = state["course"], state["living"]
 
     def describe(self, cycles: int) -> xr.Dataset:
         """Give the course: `ROW_MEASURES`, `ROBUSTNESS` and `examples` by cycle."""
