@@ -193,6 +193,12 @@ def test_a_positional_parameter_is_named_as_it_is_shown(call, started):
     assert (result.code, result.err) == (2, "error: FILE: got '', expected a path\n")
 
 
+def test_a_positional_parameter_that_is_needed_is_said_to_be(call):
+    missing = call("verify")
+    assert (missing.code, "Missing argument 'RUN_DIR'" in missing.err) == (2, True)
+    assert "verify [OPTIONS] {RUN_DIR}" in call("verify", "--help").out
+
+
 def test_a_path_may_begin_and_end_with_a_space(call, started):
     assert call("spelt-here", " a b ", "--must", "1", app=spelt()).code == 0
     assert started[0][0].file == Path(" a b ")

@@ -80,6 +80,8 @@ def _field_parameter(
             rich_help_panel=_panel(kind, name),
             metavar=None if flag else "NAME=V1,..." if repeated else _metavar(field.annotation),
         )
+    if positional is not None and field.is_required():
+        return keyword(name, Annotated[str, info], inspect.Parameter.empty)
     return keyword(name, Annotated[annotation, info])
 
 
