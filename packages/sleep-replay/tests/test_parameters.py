@@ -80,6 +80,13 @@ class TestSettings:
         for one in (published, released):
             assert (one.lr, one.kl_weight, one.input_dropout) == (1e-3, 1.0, 0.0)
 
+    def test_initial_models_see_no_more_images_than_is_good_for_sleep(self) -> None:
+        working, published = Schedule(), Schedule(setting="published")
+        for images, epochs in ((60_000, 1), (30_000, 3), (4000, 25), (10, 25), (200_000, 1)):
+            assert working.pretraining(images).epochs == epochs
+            assert published.pretraining(images).epochs == 25
+        assert published.pretraining(10).reconstruction_loss == "bce"
+
     def test_what_is_given_wins(self) -> None:
         given = Schedule(setting="published", latent_dim=20, lr=3e-4)
         assert (given.latent_dim, given.lr, given.kl_weight) == (20, 3e-4, 1.0)

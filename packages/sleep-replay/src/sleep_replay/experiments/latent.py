@@ -63,7 +63,13 @@ class Latent(OneNight):
         results = results.isel(night=0)
         if self.from_scratch:
             scratch = latent.decode_from_scratch(
-                job.journal, self, self.pretraining, experience, decoding, job.seeds, self.epochs
+                job.journal,
+                self,
+                self.pretraining(len(experience.old_train)),
+                experience,
+                decoding,
+                job.seeds,
+                self.epochs,
             )
             results = results.merge(scratch)
         job.journal.reporter.say("t-SNE, grids and interpolations")
