@@ -304,8 +304,15 @@ def of_paper(
 ) -> xr.Dataset:
     """Make results of a day and a night of the paper's network, tolerances in its units."""
     of_sleep = ("seed", "day", "sleep")
+    recall = {
+        name: (("seed", "day", "sleep", "level"), [[[[1.0, 0.0], [1.0, np.nan]]]])
+        for name in ("recall_balanced", "recall_one_factor")
+    }
+    levels = {name: ("level", [0.0, 0.784]) for name in ("level_balanced", "level_one_factor")}
     return xr.Dataset(
-        {
+        recall
+        | levels
+        | {
             "replayed": (("seed", "day"), [[memories]]),
             "mean_density": (of_sleep, [[[1.0, density]]]),
             "tolerance_balanced": (of_sleep, [[[p * 0.05 / 2 for p in neural]]]),
@@ -330,6 +337,17 @@ def test_claims_about_the_papers_network() -> None:
     assert [holds(name, many, edges) for name in names] == [True] * 3
     beyond = of_paper(419, 0.121, (0.13, 0.331), (0.25, 0.59))
     assert [holds(name, many, beyond) for name in names] == [False] * 3
+    # Recall that noise of the highest level does not halve.
+    strong = of_paper(200, 0.05, (0.18, 0.43), (0.20, np.nan))
+    robust = BY_NAME["sleep-makes-robust"]
+    unknown = robust.measure(few, strong)
+    assert unknown is not None
+    assert "synaptic" not in unknown.shown
+    strong["recall_one_factor"].loc[{"sleep": "after"}] = 1.0
+    known = robust.measure(few, strong)
+    assert known is not None
+    assert known.reproduced
+    assert "synaptic: 0.200 to 0.784 or more" in known.shown
     # Of other networks, only that they gain is claimed.
     other = WakeSleep(n=900, patterns=200)
     assert [holds(name, other, published) for name in names] == [None, None, True]

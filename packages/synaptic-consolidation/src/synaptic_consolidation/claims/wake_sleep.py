@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
 from scipy import stats
 
 from sharpwave_shared.claims import Claim, Measurement
@@ -67,6 +68,18 @@ def _prunes(setup: WakeSleep, data: xr.Dataset) -> Measurement | None:
     return Measurement(f"{found:.3f}", abs(found - expected) <= band, {"density": found})
 
 
+def _tolerance(night: xr.Dataset, kind: str) -> tuple[Float[np.ndarray, "seeds 2"], bool]:
+    """Give tolerances before and after sleep, and whether one lies beyond the highest level.
+
+    That level stands for it then. NaN where recall is below 1/2 at any level.
+    """
+    found = night[f"tolerance_{kind}"].transpose("seed", "sleep")
+    recalled = night[f"recall_{kind}"].isel(level=-1) >= 0.5
+    beyond = found.isnull() & recalled.transpose("seed", "sleep")
+    highest = float(night[f"level_{kind}"].max())
+    return found.where(~beyond, highest).values, bool(beyond.any())
+
+
 def _robust(setup: WakeSleep, data: xr.Dataset) -> Measurement | None:
     published = _published(setup)
     shown, values, holds = [], {}, []
@@ -75,13 +88,13 @@ def _robust(setup: WakeSleep, data: xr.Dataset) -> Measurement | None:
         "synaptic": ("one_factor", 1.0),
     }
     for name, (kind, unit) in kinds.items():
-        tolerance = unit * _first_night(data)[f"tolerance_{kind}"].transpose("seed", "sleep").values
-        # Tolerances beyond the highest level are not known.
-        known = tolerance[np.isfinite(tolerance).all(1)]
+        tolerance, beyond = _tolerance(_first_night(data), kind)
+        known = unit * tolerance[np.isfinite(tolerance).all(1)]
         if not len(known):
             continue
         found = known.mean(0).tolist()
-        shown.append(f"{name}: {found[0]:.3f} to {found[1]:.3f}")
+        more = " or more (the highest level tried)" if beyond else ""
+        shown.append(f"{name}: {found[0]:.3f} to {found[1]:.3f}{more}")
         values |= {f"{name}, {when}": v for when, v in zip(("before", "after"), found, strict=True)}
         if published is None:
             holds.append(found[1] >= 1.7 * found[0])
