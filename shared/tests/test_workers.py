@@ -144,8 +144,9 @@ def test_seeds_side_by_side_give_the_same(forked, tmp_path):
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_a_run_side_by_side_can_be_extended(forked, tmp_path):
-    Walk(steps=3).run((0, 1), out=tmp_path, workers=2)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_run_can_be_extended_side_by_side(workers, forked, tmp_path):
+    Walk(steps=3).run((0, 1), out=tmp_path, workers=workers)
     longer = Walk(steps=5).run((0, 1), out=tmp_path, workers=2, resume=True)
     assert longer.identical(Walk(steps=5).run((0, 1)))
     assert open_run(tmp_path).experiment.steps == 5

@@ -536,6 +536,9 @@ def _sweep(
         lambda runs, record: _collected(experiment, record, axes, points, runs, directory),
         options,
         reporter,
+        more=any(
+            _wants_more(cell, place) for cell in cells if (place := cell.directory) is not None
+        ),
     )
     report_claims(run, reporter, quiet=not show_claims)
     return run
@@ -548,11 +551,14 @@ def _united(
     unite: Callable[[Sequence[Run], Record], Run],
     options: Options,
     reporter: Reporter,
+    *,
+    more: bool,
 ) -> Run:
-    """Run cells that lie in a directory, and put their results together there."""
-    more = not options.force and any(
-        _wants_more(cell, place) for cell in cells if (place := cell.directory) is not None
-    )
+    """Run cells that lie in a directory, and put their results together there.
+
+    `more` tells whether a finished whole is to be gone on with.
+    """
+    more = more and not options.force
     with open_directory(
         directory, record, reporter, resume=options.resume, force=options.force, extend=more
     ) as opened:
@@ -633,6 +639,7 @@ def _spread_seeds(
         ),
         options,
         reporter,
+        more=_wants_more(prepared.cell, directory),
     )
     report_claims(run, reporter, quiet=not show_claims)
     experiment.finish(run)
