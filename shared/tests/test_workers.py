@@ -251,6 +251,12 @@ def test_bad_options_of_a_cluster(content, message, tmp_path):
         run(double, [1], cluster="slurm", cluster_options=path)
 
 
+def test_options_of_a_cluster_are_no_pipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InvalidInputError, match=r"cluster_options: got .*pipe"):
+        Options(cluster_options=tmp_path / "pipe")
+
+
 def test_a_cluster_without_its_packages(monkeypatch):
     def missing(name):
         raise ImportError(name)

@@ -22,7 +22,6 @@ import where it is used.
 from __future__ import annotations
 
 import importlib
-import json
 import operator
 import re
 from abc import abstractmethod
@@ -31,7 +30,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, SupportsIndex
 
-from sharpwave_shared.errors import ParameterError, first_line
+from sharpwave_shared.errors import ParameterError, SharpwaveError, first_line
 from sharpwave_shared.journal import Journal
 from sharpwave_shared.lazy import torch, xr
 from sharpwave_shared.parameters import (
@@ -107,9 +106,11 @@ class Options(Parameters):
         """Read the options of the class of dask-jobqueue."""
         if self.cluster_options is None:
             return {}
+        from sharpwave_shared.files import read_json
+
         try:
-            found = json.loads(self.cluster_options.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
+            found = read_json(self.cluster_options)
+        except SharpwaveError as error:
             expected = f"a JSON file ({first_line(error)})"
             raise ParameterError("cluster_options", self.cluster_options, expected) from None
         if not isinstance(found, dict):

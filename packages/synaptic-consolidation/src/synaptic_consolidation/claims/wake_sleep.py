@@ -187,7 +187,6 @@ def _align(setup: WakeSleep, data: xr.Dataset) -> Measurement | None:
 
 
 SIZES = "N = 1000, f = 0.05, 35 passes, 100,000 cycles"
-GAIN_SOURCE = "Figure 3, gain against initial robustness"
 GAIN_BAND = (
     "slope of robustness after the night on robustness before below 1, and, with p < 0.001, below "
     "that of memories shuffled between neurons, which falls by regression to the mean alone"
@@ -220,21 +219,19 @@ CLAIMS = [
         "mean surviving one",
         measure=_robust,
     ),
-    Claim(
-        name="weak-gain-most",
-        statement="Weak memories gain most, by the mean of their neurons",
-        source=GAIN_SOURCE,
-        published="negative slope of the gain, from the second cycle on",
-        band=GAIN_BAND,
-        measure=_weak_gain("mean"),
-    ),
-    Claim(
-        name="weakest-gain-most",
-        statement="Weak memories gain most, by their weakest neuron",
-        source=GAIN_SOURCE,
-        published="negative slope of the gain, from the second cycle on",
-        band=GAIN_BAND,
-        measure=_weak_gain("min"),
+    *(
+        Claim(
+            name=name,
+            statement=f"Weak memories gain most, by {of}",
+            source="Figure 3, gain against initial robustness",
+            published="negative slope of the gain, from the second cycle on",
+            band=GAIN_BAND,
+            measure=_weak_gain(which),
+        )
+        for name, of, which in (
+            ("weak-gain-most", "the mean of their neurons", "mean"),
+            ("weakest-gain-most", "their weakest neuron", "min"),
+        )
     ),
     Claim(
         name="familiar-is-selective",
