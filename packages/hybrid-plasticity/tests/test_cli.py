@@ -439,6 +439,7 @@ def test_edges_of_all_parameters() -> None:
         (["--time-limit", "nan"], "--time-limit: got 'nan'"),
         (["--mode", "draw"], "--mode: got 'draw', expected one of train, visualize"),
         (["--mode", "visualize"], "no run there"),
+        (["--mode", "visualize", "--sweep", "vec_len=5,9"], "expected none with visualize"),
         (["batch", "--budget", "0"], "--budget: got 0, expected a whole number from 1 to "),
         (["batch", "--cluster", "cray"], "--cluster: got 'cray', expected one of slurm"),
     ],

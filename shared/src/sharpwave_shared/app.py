@@ -245,6 +245,7 @@ def _function_of(kinds: Sequence[type[Command]], choose: str | None) -> Callable
             if context.invoked_subcommand is not None:
                 return
             options = Options(**read_fields(Options, given))
+            _refuse_meaningless(kind, options)
             values = read_fields(kind, given)
             flags = [flag for flag in kind.presets if given.get(flag)]
             presets = [kind.presets[flag] for flag in flags] + [kind.quick] * options.quick
@@ -270,6 +271,14 @@ def _chosen(
         if plain(kind.name) == plain(text):
             return kind
     raise ParameterError(choose, repr(text), f"one of {', '.join(k.name for k in kinds)}")
+
+
+def _refuse_meaningless(kind: type[Command], options: Options) -> None:
+    """Refuse common options that others have among which the command was chosen."""
+    for name in kind.without:
+        value = getattr(options, name)
+        if value != Options.model_fields[name].get_default():
+            raise ParameterError(name, value, f"none with {kind.name}")
 
 
 def _warn_of_unused(

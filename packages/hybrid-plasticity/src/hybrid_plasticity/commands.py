@@ -15,6 +15,7 @@ class Visualize(Configuration, Command):
     """Draw the pictures of a trained network again."""
 
     quick: ClassVar = {"hidden_dims": Train.quick["hidden_dims"]}
+    without: ClassVar = ("sweep", "workers", "cluster", "cluster_options", "resume", "force")
 
     def start(self, options: Options, reporter: Reporter) -> None:
         """Print the paths of the pictures."""
