@@ -11,7 +11,7 @@ import xarray as xr
 
 from sharpwave_shared.plotting import (
     caption,
-    legend_above,
+    legend,
     log_scale,
     name_seeds,
     plot_mean,
@@ -116,15 +116,26 @@ def test_on_logarithmic_axes_the_spread_is_of_the_logarithm() -> None:
 
 
 def test_points_have_bars_where_there_are_several_seeds() -> None:
-    figure, axes = plt.subplots()
+    _, axes = plt.subplots()
     plot_points(axes, np.arange(2), np.array([[1.0, 2.0], [3.0, 2.0]]), "two", "C0")
     plot_points(axes, np.arange(2), np.array([[5.0, 6.0]]), "one", "C1")
     two, one = axes.containers
     low, high = two.lines[2][0].get_segments()[0][:, 1]
     assert (low, high) == pytest.approx((2 - 2**0.5, 2 + 2**0.5))
     assert one.lines[2] == ()
-    legend_above(figure, axes, 2)
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["two", "one"]
+
+
+def test_a_legend_names_what_all_panels_show_once():
+    figure, (left, right) = plt.subplots(1, 2)
+    left.plot([1], label="a")
+    right.plot([1], label="b")
+    right.plot([2], label="a")
+    left.plot([3])
+    legend(figure)
+    legend(figure, {"other": left.lines[0]}, beside=True)
+    above, beside = ([t.get_text() for t in found.get_texts()] for found in figure.legends)
+    assert (above, beside) == (["a", "b"], ["other"])
+    assert figure.legends[0].legend_handles[0].get_color() == left.lines[0].get_color()
 
 
 @pytest.mark.parametrize(("values", "labels"), [([3, 40], ["5", "10", "20"]), ([1, 1e6], None)])

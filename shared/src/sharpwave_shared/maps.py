@@ -16,7 +16,7 @@ from rich.text import Text
 from sharpwave_shared.claims import Verdict
 from sharpwave_shared.errors import show
 from sharpwave_shared.parameters import all_fields
-from sharpwave_shared.plotting import caption, title
+from sharpwave_shared.plotting import caption, legend, named_in, title
 from sharpwave_shared.results import Run, labels
 from sharpwave_shared.statistics import mean_and_sd, wilson
 
@@ -146,9 +146,9 @@ def _measures(
     for panel in axes[:, 0] if label else ():
         panel.set_ylabel(textwrap.fill(label, 32))
     if lines:
-        handles, texts = axes.flat[0].get_legend_handles_labels()
-        figure.set_figwidth(figure.get_figwidth() + 0.5 + 0.075 * max(map(len, texts)))
-        figure.legend(handles, texts, loc="outside right center")
+        longest = max(map(len, named_in(axes.flat[0])))
+        figure.set_figwidth(figure.get_figwidth() + 0.5 + 0.075 * longest)
+        legend(figure, beside=True)
     seeds = len(run.record.seeds)
     means = f" Means over {', '.join(further[1:])}." if further[1:] else ""
     left = len(panels) - len(shown)

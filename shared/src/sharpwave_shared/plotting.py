@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_pdf import PdfPages
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from sharpwave_shared.files import atomic_path
@@ -138,8 +138,8 @@ PLAIN = FuncFormatter(lambda value, _: f"{value:,.10g}")
 """Numbers in full, 10,000 say."""
 
 
-def log_scale(axes: Axes, which: Literal["x", "y"] = "y") -> None:
-    """Make an axis logarithmic if it shows anything."""
+def log_scale(axes: Axes, which: Literal["x", "y"] = "y", *, most: int = 9) -> None:
+    """Make an axis logarithmic if it shows anything, with so many powers of 10 at most."""
     if not np.isfinite(axes.dataLim.minposy if which == "y" else axes.dataLim.minposx):
         return
     axes.set(**{f"{which}scale": "log"})
@@ -149,7 +149,7 @@ def log_scale(axes: Axes, which: Literal["x", "y"] = "y") -> None:
         axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
         axis.set_major_formatter(PLAIN)
     else:
-        axis.set_major_locator(LogLocator(numticks=9))
+        axis.set_major_locator(LogLocator(numticks=most))
     axis.set_minor_formatter(NullFormatter())
 
 
@@ -165,10 +165,30 @@ def caption(figure: Figure, text: str) -> None:
     )
 
 
-def legend_above(figure: Figure, axes: Axes, columns: int = 3, **look: Any) -> None:
-    """Explain above all panels what is drawn in one of them."""
-    handles = axes.get_legend_handles_labels()
-    figure.legend(*handles, loc="outside upper center", ncols=columns, **look)
+def named_in(*panels: Axes) -> dict[str, Any]:
+    """Give what is drawn under a name in some panels, each name once."""
+    found: dict[str, Any] = {}
+    for axes in panels:
+        for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
+            found.setdefault(name, handle)
+    return found
+
+
+def legend(
+    figure: Figure | SubFigure,
+    named: Mapping[str, Any] | None = None,
+    columns: int = 3,
+    *,
+    beside: bool = False,
+    **look: Any,
+) -> None:
+    """Explain what panels show, once for all of them: above them, or beside.
+
+    `named` gives what is drawn by its name; by default all that has one in any panel.
+    """
+    named = named_in(*figure.axes) if named is None else named
+    look |= {"loc": "outside right center"} if beside else {"loc": "outside upper center"}
+    figure.legend(named.values(), named, ncols=1 if beside else columns, **look)
 
 
 def title(figure: Figure, text: str) -> None:

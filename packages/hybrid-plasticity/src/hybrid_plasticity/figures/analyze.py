@@ -18,7 +18,7 @@ from hybrid_plasticity.figures.common import (
     plot_groups,
     wide_range,
 )
-from sharpwave_shared.plotting import caption, log_scale, name_seeds
+from sharpwave_shared.plotting import caption, legend, log_scale, name_seeds
 
 BINS = 40
 SHOWN = 0.999
@@ -194,11 +194,11 @@ def _signs(data: xr.Dataset) -> Figure:
     share.set_ylim(-0.04, 1.04)
     share.set_ylabel("share of units with $s_i < 0$")
     look = {"linestyle": "", "markersize": 4}
-    lines = [
-        Line2D([], [], color=FAINT, marker="D", markerfacecolor="white", label="before", **look),
-        Line2D([], [], color="0.3", marker="o", label="after training", **look),
-    ]
-    figure.legend(handles=lines, loc="outside upper center", ncols=2)
+    lines = {
+        "before": Line2D([], [], color=FAINT, marker="D", markerfacecolor="white", **look),
+        "after training": Line2D([], [], color="0.3", marker="o", **look),
+    }
+    legend(figure, lines)
     single = (
         f" A single rate began at {data.attrs['initial_rate']:g}."
         if (_plastic(data)["rate"] == 0).any()
@@ -225,12 +225,12 @@ def _responses(data: xr.Dataset) -> Figure:
         _courses(panels[1, k], layer)
     panels[0, 0].set_ylabel("mean activity, repeated scene")
     panels[1, 0].set_ylabel("mean size of activity")
-    lines = [
-        Line2D([], [], color="C0", marker="o", markersize=4, label="new scene"),
-        Line2D([], [], color="C1", marker="s", markersize=4, linestyle="--", label="repeated"),
-        Line2D([], [], color="0.4", linewidth=0.8, label="identity"),
-    ]
-    figure.legend(handles=lines, loc="outside upper center", ncols=3)
+    lines = {
+        "new scene": Line2D([], [], color="C0", marker="o", markersize=4),
+        "repeated": Line2D([], [], color="C1", marker="s", markersize=4, linestyle="--"),
+        "identity": Line2D([], [], color="0.4", linewidth=0.8),
+    }
+    legend(figure, lines)
     several = _several(data)
     caption(
         figure,
@@ -308,11 +308,11 @@ def _memory(data: xr.Dataset) -> Figure:
     size.axhline(0, color="0.5", linewidth=0.8)
     size.set_ylabel("effective rate $E$")
     look = {"color": "0.3", "linestyle": "", "markersize": 4}
-    lines = [
-        Line2D([], [], **look, marker="o", label="mean of $E$"),
-        Line2D([], [], **look, marker="D", markerfacecolor="white", label="mean of $|E|$"),
-    ]
-    figure.legend(handles=lines, loc="outside upper right", ncols=2)
+    lines = {
+        "mean of $E$": Line2D([], [], **look, marker="o"),
+        "mean of $|E|$": Line2D([], [], **look, marker="D", markerfacecolor="white"),
+    }
+    figure.legend(lines.values(), lines, loc="outside upper right", ncols=2)
     for axes in (decay, time, size):
         group_axis(axes, names)
         axes.set_xlabel("plastic layer")

@@ -14,7 +14,7 @@ from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 from hybrid_plasticity.configuration import NetworkType
 from hybrid_plasticity.experiments.compare import Compare
 from hybrid_plasticity.figures.common import nothing, spread
-from sharpwave_shared.plotting import PLAIN, caption
+from sharpwave_shared.plotting import PLAIN, caption, legend
 
 TYPES = list(get_args(NetworkType))
 
@@ -74,14 +74,12 @@ def _largest(data: xr.Dataset) -> Figure:
     axes.set_xlim(-0.15, max(1, data.sizes["interval"]) + 0.4)
     axes.xaxis.set_major_locator(MaxNLocator(12, integer=True))
     axes.set_xlabel("largest R mastered (scenes)")
-    look = {"color": "0.15", "linestyle": "", "markersize": 4}
-    bar = Line2D([], [], color="0.3", marker="|", linestyle="", markersize=9, markeredgewidth=2.5)
-    bar.set_label("median")
-    figure.legend(
-        handles=[Line2D([], [], **look, marker="o", label="seed"), bar],
-        loc="outside upper center",
-        ncols=2,
-    )
+    bar = {"marker": "|", "markersize": 9, "markeredgewidth": 2.5}
+    lines = {
+        "seed": Line2D([], [], color="0.15", linestyle="", marker="o", markersize=4),
+        "median": Line2D([], [], color="0.3", linestyle="", **bar),
+    }
+    legend(figure, lines)
     caption(figure, f"{_words(data)}.")
     return figure
 

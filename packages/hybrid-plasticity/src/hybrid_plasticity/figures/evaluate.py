@@ -12,7 +12,7 @@ from matplotlib.ticker import NullLocator
 from hybrid_plasticity.claims.evaluate import BEYOND, FALSE_POSITIVE, TRUE_POSITIVE
 from hybrid_plasticity.experiments.evaluate import Evaluate
 from hybrid_plasticity.figures.common import medians
-from sharpwave_shared.plotting import PLAIN, caption, name_seeds
+from sharpwave_shared.plotting import PLAIN, caption, legend, name_seeds
 
 SHADE = "0.88"
 
@@ -111,17 +111,14 @@ def _interval_axis(axes: Axes, intervals: np.ndarray, trained: list[int]) -> Non
 
 
 def _key(figure: Figure, trained: list[int], *, several: bool, marked: bool) -> None:
-    lines: list[Line2D | Patch] = [
-        Line2D([], [], color="C0", linewidth=2, label="median" if several else "network")
-    ]
+    lines: dict[str, Line2D | Patch] = {
+        "median" if several else "network": Line2D([], [], color="C0", linewidth=2)
+    }
     if several:
-        lines.append(Line2D([], [], color="C0", linewidth=0.7, alpha=0.5, label="each seed"))
+        lines["each seed"] = Line2D([], [], color="C0", linewidth=0.7, alpha=0.5)
     which = ", ".join(map(str, trained))
-    lines += [
-        Line2D([], [], color="C2", linestyle=":", label=f"trained to R = {which}"),
-        Patch(color=SHADE, linewidth=0, label=f"R + {BEYOND}"),
-    ]
+    lines[f"trained to R = {which}"] = Line2D([], [], color="C2", linestyle=":")
+    lines[f"R + {BEYOND}"] = Patch(color=SHADE, linewidth=0)
     if marked:
-        look = {"marker": "D", "color": "C1", "linestyle": "", "markersize": 5}
-        lines.append(Line2D([], [], **look, label="half-life"))
-    figure.legend(handles=lines, loc="outside upper center", ncols=5)
+        lines["half-life"] = Line2D([], [], marker="D", color="C1", linestyle="", markersize=5)
+    legend(figure, lines, 5)

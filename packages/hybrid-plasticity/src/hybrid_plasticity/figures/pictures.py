@@ -24,7 +24,7 @@ from hybrid_plasticity.folders import (
     mastered_by,
     read_model,
 )
-from sharpwave_shared.plotting import caption, save_figures, style
+from sharpwave_shared.plotting import caption, legend, save_figures, style
 from sharpwave_shared.results import open_run
 from sharpwave_shared.run_directory import refuse_links
 
@@ -314,16 +314,13 @@ def _activity(configuration: Configuration, picture: Picture, network: str) -> F
     last.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     for row, i in enumerate(plastic, 1 + len(layers)):
         _plastic_matrices(figure, grid, row, configuration, picture, i)
-    figure.legend(
-        handles=[
-            Line2D([], [], color="C0", marker="o", linestyle="", label="right answer"),
-            Line2D([], [], color="C1", marker="X", linestyle="", label="wrong answer"),
-            Patch(color=REPEATED, linewidth=0, label="repeated scene"),
-            Line2D([], [], color="black", linestyle=":", linewidth=1, label="moment of $P_i$"),
-        ],
-        loc="outside upper center",
-        ncols=4,
-    )
+    named = {
+        "right answer": Line2D([], [], color="C0", marker="o", linestyle=""),
+        "wrong answer": Line2D([], [], color="C1", marker="X", linestyle=""),
+        "repeated scene": Patch(color=REPEATED, linewidth=0),
+        "moment of $P_i$": Line2D([], [], color="black", linestyle=":", linewidth=1),
+    }
+    legend(figure, named, 4)
     caption(
         figure,
         f"{network}, and a test stream at this interval. Answers are read at the "

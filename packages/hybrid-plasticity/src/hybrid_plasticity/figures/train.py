@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from hybrid_plasticity.curriculum import LOG_EVERY
 from hybrid_plasticity.experiments.train import Train
 from hybrid_plasticity.figures.common import FAINT, nothing, spread, wide_range
-from sharpwave_shared.plotting import PLAIN, caption, log_scale, name_seeds
+from sharpwave_shared.plotting import PLAIN, caption, legend, log_scale, name_seeds, named_in
 
 POINTS = 150
 """Rows of a log, about, above which its curves are smoothed."""
@@ -169,14 +169,13 @@ def _plot_logs(axes: Axes, networks: list[Learned], name: str) -> None:
 
 def _key(figure: Figure, networks: list[Learned]) -> None:
     mastered = any(len(network.mastered) for network in networks)
-    lines = [Line2D([], [], color="C0", label=f"seed {networks[0].seed}")]
+    lines = {f"seed {networks[0].seed}": Line2D([], [], color="C0")}
     if len(networks) > 1:
         others = name_seeds([network.seed for network in networks[1:]])
-        lines.append(Line2D([], [], color=FAINT, linewidth=0.7, label=others))
+        lines[others] = Line2D([], [], color=FAINT, linewidth=0.7)
     if mastered:
-        mark = {"marker": "o", "color": "C0", "linestyle": "", "markersize": 4}
-        lines.append(Line2D([], [], **mark, label="R mastered"))
-    figure.legend(handles=lines, loc="outside upper center", ncols=3)
+        lines["R mastered"] = Line2D([], [], marker="o", color="C0", linestyle="", markersize=4)
+    legend(figure, lines)
 
 
 def _explanation(experiment: Train, networks: list[Learned]) -> str:
@@ -272,9 +271,9 @@ def _curriculum(experiment: Train, networks: list[Learned]) -> Figure:
         axes.set_ylim(axes.dataLim.minposy / 2.2, 2.2 * axes.dataLim.y1)
         log_scale(axes)
     axes.set_ylabel("iterations at R")
-    found = dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
-    order = [k for k in ("R mastered", "median", "not mastered within") if k in found]
-    figure.legend([found[k] for k in order], order, loc="outside upper center", ncols=3)
+    found = named_in(axes)
+    order = ("R mastered", "median", "not mastered within")
+    legend(figure, {name: found[name] for name in order if name in found})
     seeds = name_seeds([network.seed for network in networks])
     text = f"{experiment.short_name}; {seeds}."
     if several:

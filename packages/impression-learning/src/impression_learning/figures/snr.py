@@ -18,7 +18,7 @@ from impression_learning.figures.common import (
     side_by_side,
     steps_axis,
 )
-from sharpwave_shared.plotting import caption, log_scale, plot_mean, seeds_in_words
+from sharpwave_shared.plotting import caption, legend, log_scale, plot_mean, seeds_in_words
 
 IMPRESSION = ("impression learning", COLOURS["impression"], "o")
 RULES = {
@@ -128,8 +128,8 @@ def _bend(axes: Axes, products: np.ndarray) -> None:
 
 def _legend(figure: Figure, looks: list[tuple[str, str, str]]) -> None:
     """Explain the lines of all panels."""
-    lines = [
-        Line2D([], [], color=colour, marker=marker, markersize=3.5, label=label)
+    lines = {
+        label: Line2D([], [], color=colour, marker=marker, markersize=3.5)
         for label, colour, marker in looks
-    ]
-    figure.legend(handles=lines, loc="outside upper center", ncols=2)
+    }
+    legend(figure, lines, 2)

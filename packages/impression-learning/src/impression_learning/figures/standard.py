@@ -15,7 +15,7 @@ from impression_learning.figures.common import (
     plot_autocorrelation,
     seeds_first,
 )
-from sharpwave_shared.plotting import caption, first_seed, legend_above, seeds_in_words
+from sharpwave_shared.plotting import caption, first_seed, legend, seeds_in_words
 from sharpwave_shared.statistics import mean_and_sd
 
 CHANNELS = 4
@@ -57,7 +57,7 @@ def _reconstruction(data: xr.Dataset) -> Figure:
         axes.set_xlim(0, shown.sizes["time"] - 1)
     panels[-1, 0].set_xlabel("step of the test passage")
     figure.supylabel("stimulus", fontsize=9)
-    legend_above(figure, panels[0, 0], 2)
+    legend(figure, columns=2)
     caption(
         figure,
         f"Channels of {of}, evenly chosen, and what the generative weights make of the latents "
@@ -114,7 +114,7 @@ def _latents(data: xr.Dataset, period: int) -> Figure:
     for unit, axes in enumerate(panels[:, 0]):
         plot_alternation(axes, data, period, unit)
     panels[-1, 0].set_xlabel("step of the test passage")
-    legend_above(figure, panels[0, 0])
+    legend(figure)
     correlation = seeds_first(data["alternation_correlation"])[0]
     caption(
         figure,

@@ -30,8 +30,9 @@ from impression_learning.figures.common import (
 from sharpwave_shared.plotting import (
     caption,
     first_seed,
-    legend_above,
+    legend,
     log_scale,
+    named_in,
     plot_mean,
     plot_points,
     seeds_in_words,
@@ -105,7 +106,7 @@ def _dimensions(data: xr.Dataset, names: Mapping[str, str]) -> Figure:
         loss_axis(axes, *shown, before, label="final loss")
         _dimension_axis(axes, data)
         axes.set_title(f"test passage: {heading}")
-    legend_above(figure, panels[0], fontsize=8)
+    legend(figure, fontsize=8)
     caption(
         figure,
         f"Loss at the end of learning; {seeds_in_words(data)}. The claims judge the one awake.",
@@ -141,8 +142,7 @@ def _falls(data: xr.Dataset, names: Mapping[str, str]) -> Figure:
     far.set_ylabel("fall by REINFORCE\nas a share of impression learning's")
     for axes in (near, far):
         _dimension_axis(axes, data)
-    handles = [h for axes in (near, far) for h in axes.get_legend_handles_labels()[0]]
-    figure.legend(handles=handles, loc="outside upper center", ncols=2)
+    legend(figure, columns=2)
     caption(
         figure,
         "How far the loss of the test passage, awake throughout, has fallen at the end of "
@@ -183,7 +183,7 @@ def _learning_by_dimension(data: xr.Dataset, names: Mapping[str, str]) -> Figure
         axes.set_xlabel("steps of learning done")
     for row in panels:
         loss_axis(row[0], *shown)
-    legend_above(figure, panels[0, 0], 2)
+    legend(figure, columns=2)
     in_steps = EngFormatter(sep=" ")
     lengths = ", ".join(f"{names[name]} {in_steps(n)}" for name, n in steps.items())
     caption(
@@ -228,7 +228,7 @@ def _latents_at_ends(experiment: Learning, data: xr.Dataset, axis: str) -> Figur
         correlation = seeds_first(one["alternation_correlation"])[0]
         axes.set_title(f"{_named(axis, value)}: correlation {correlation:.2f}", fontsize=9)
     panels[-1, 0].set_xlabel("step of the test passage")
-    legend_above(figure, panels[0, 0])
+    legend(figure)
     caption(
         figure,
         "A latent unit awake and while wake and sleep alternate, with the same data and noise; "
@@ -306,15 +306,14 @@ def _rates(data: xr.Dataset) -> Figure:
         _mark(axes, rates, away, COLOURS[name], 0.975 - 0.1 * row)
     _scale_losses(axes, np.concatenate(shown), rows=data.sizes["algorithm"])
     axes.set_xscale("log")
-    handles = axes.get_legend_handles_labels()[0]
+    named = named_in(axes)
     if np.isfinite(before):
-        label = "before learning"
-        handles.append(axes.axhline(before, color="0.4", linestyle=":", linewidth=1, label=label))
+        named["before learning"] = axes.axhline(before, color="0.4", linestyle=":", linewidth=1)
     label = f"diverged, or above {OFF_SCALE:g} × before"
-    handles.append(Line2D([], [], marker="x", linestyle="none", color="0.3", label=label))
+    named[label] = Line2D([], [], marker="x", linestyle="none", color="0.3")
     axes.set_xlabel("learning rate")
     axes.set_ylabel("final loss")
-    figure.legend(handles=handles, loc="outside upper center", ncols=4)
+    legend(figure, named, 4)
     caption(
         figure,
         "Loss at the end of learning of the seeds that did not diverge; "

@@ -25,7 +25,7 @@ from rnn_reactivation.figures.common import (
     short,
     simulations,
 )
-from sharpwave_shared.plotting import caption, name_seeds
+from sharpwave_shared.plotting import caption, legend, name_seeds
 from sharpwave_shared.statistics import mean_and_sd
 
 DIMMEST = 1e-3
@@ -248,16 +248,14 @@ def _bar(axes: Axes, values: np.ndarray, y: float, colour: str) -> None:
 
 
 def _legend(figure: Figure, data: xr.Dataset, conditions: set[str]) -> None:
-    handles: list[Patch | Line2D] = [
-        Patch(color=COLOURS[condition], linewidth=0, label=label)
+    named: dict[str, Patch | Line2D] = {
+        label: Patch(color=COLOURS[condition], linewidth=0)
         for condition, label in CONDITIONS.items()
         if condition in conditions
-    ]
+    }
     if data.sizes["seed"] > 1:
-        handles.append(
-            Line2D([], [], color="0.1", marker="o", markersize=3.5, linestyle="", label="seed")
-        )
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+        named["seed"] = Line2D([], [], color="0.1", marker="o", markersize=3.5, linestyle="")
+    legend(figure, named, len(named))
 
 
 def _lines(axes: Axes, x: np.ndarray, values: np.ndarray, condition: str, **look: Any) -> Line2D:
@@ -269,8 +267,8 @@ def _lines(axes: Axes, x: np.ndarray, values: np.ndarray, condition: str, **look
 
 
 def _legend_of_lines(figure: Figure, lines: Mapping[str, Line2D]) -> None:
-    handles = [lines[condition] for condition in CONDITIONS if condition in lines]
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    named = {label: lines[c] for c, label in CONDITIONS.items() if c in lines}
+    legend(figure, named, len(named))
 
 
 def _shared_panels(networks: Sequence[Network]) -> tuple[Figure, np.ndarray]:

@@ -25,7 +25,7 @@ from rnn_reactivation.figures.common import (
     pictured,
     row_panels,
 )
-from sharpwave_shared.plotting import caption, first_seed
+from sharpwave_shared.plotting import caption, first_seed, legend
 
 TRAJECTORIES = 3
 RARE = 1e-4
@@ -51,14 +51,14 @@ def direction_figures(experiment: Analyze, data: xr.Dataset) -> dict[str, Figure
 
 def _legend(figure: Figure, networks: Sequence[Network], quantity: str, even: str = "") -> None:
     held = {condition for network in networks for condition in network.having(quantity)}
-    handles = [
-        Line2D([], [], color=COLOURS[condition], label=label)
+    lines = {
+        label: Line2D([], [], color=COLOURS[condition])
         for condition, label in CONDITIONS.items()
         if condition in held
-    ]
+    }
     if even:
-        handles.append(Line2D([], [], color="0.4", linestyle=":", label=even))
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+        lines[even] = Line2D([], [], color="0.4", linestyle=":")
+    legend(figure, lines, len(lines))
 
 
 def _histograms(experiment: Analyze, data: xr.Dataset, networks: list[Network]) -> Figure:

@@ -29,7 +29,7 @@ from rnn_reactivation.figures.common import (
     pictured,
     pretty,
 )
-from sharpwave_shared.plotting import caption, first_seed
+from sharpwave_shared.plotting import caption, first_seed, legend
 
 TRAJECTORIES = 6
 LONG = 0.85
@@ -90,14 +90,11 @@ def _trajectories(experiment: Analyze, data: xr.Dataset, networks: list[Network]
             set_box(axes, network)
     label_panels(panels, "x (m)", "y (m)", shared=_same_box(networks))
     look = {"color": "0.3", "linestyle": "", "markersize": 3.5}
-    figure.legend(
-        handles=[
-            Line2D([], [], **look, marker="o", markerfacecolor="white", label="start"),
-            Line2D([], [], **look, marker="s", label="end"),
-        ],
-        loc="outside upper center",
-        ncols=2,
-    )
+    lines = {
+        "start": Line2D([], [], **look, marker="o", markerfacecolor="white"),
+        "end": Line2D([], [], **look, marker="s"),
+    }
+    legend(figure, lines)
     dt, trial = networks[0].dt, networks[0].trial
     asleep = max((n for condition, n in steps.items() if condition != ACTIVE), default=0)
     awake = steps.get(ACTIVE, 0)

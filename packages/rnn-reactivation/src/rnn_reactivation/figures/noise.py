@@ -1,7 +1,7 @@
 """The published figures with Gaussian noise, and with the released code's."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 
 from rnn_reactivation.experiments.analyze import ACTIVE, NAVIGATION, QUIESCENT, Analyze
 from rnn_reactivation.figures.common import short, simulations
-from sharpwave_shared.plotting import caption, name_seeds
+from sharpwave_shared.plotting import caption, legend, name_seeds
 from sharpwave_shared.statistics import mean_and_sd
 
 BIASES = "unbiased", "biased"
@@ -73,12 +73,11 @@ def noise_figures(experiment: Analyze, data: xr.Dataset) -> dict[str, Figure]:
         _bars(axes, data, measure, pairs)
     for axes in panels.flat[len(measures) :]:
         axes.remove()
-    handles = [Patch(color=colour, label=words) for words, colour in KINDS.values()]
+    named: dict[str, Any] = {words: Patch(color=colour) for words, colour in KINDS.values()}
     seeds = data["seed"].values.tolist()
     if len(seeds) > 1:
-        look = {"marker": "o", "markersize": 3.5, "linestyle": ""}
-        handles.append(Line2D([], [], color="0.1", label="seed", **look))  # type: ignore[arg-type]
-    figure.legend(handles=handles, loc="outside upper center", ncols=3, title="noise in training")
+        named["seed"] = Line2D([], [], color="0.1", marker="o", markersize=3.5, linestyle="")
+    legend(figure, named, title="noise in training")
     each = ": bars are means over them, points each" if len(seeds) > 1 else ""
     caption(
         figure,

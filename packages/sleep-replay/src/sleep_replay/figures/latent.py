@@ -8,7 +8,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sharpwave_shared.plotting import caption, first_seed, seeds_in_words
+from sharpwave_shared.plotting import caption, first_seed, legend, seeds_in_words
 from sleep_replay.experiments.latent import Latent
 from sleep_replay.figures.common import data_sets, mean_and_deviation, sheet, whole_numbers
 from sleep_replay.latent import GRID_REACH
@@ -51,7 +51,7 @@ def _decoding(experiment: Latent, results: xr.Dataset, measure: str, time: str) 
     whole_numbers(axes)
     axes.set_xlabel(time)
     axes.set_ylabel("decoding accuracy\n(fraction of held-out images)")
-    figure.legend(loc="outside upper center", ncols=3)
+    legend(figure)
     others = results.sizes["image"] - experiment.labelled
     caption(
         figure,

@@ -5,7 +5,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from sharpwave_shared.plotting import caption, legend_above, log_scale, plot_points, seeds_in_words
+from sharpwave_shared.plotting import caption, legend, log_scale, plot_points, seeds_in_words
 from sleep_replay.experiments.mixtures import Baselines, Interleave, Samples
 from sleep_replay.figures.common import CARRIED, ERROR, data_sets, mean_and_deviation, whole_numbers
 
@@ -38,7 +38,7 @@ def _baselines(experiment: Baselines, results: xr.Dataset) -> Figure:
         whole_numbers(axes)
     panels[0, 0].set_ylabel(ERROR)
     panels[0, 0].set_ylim(bottom=0)
-    legend_above(figure, panels[0, 0], 2)
+    legend(figure, columns=2)
     caption(figure, f"Learning without sleep; {seeds_in_words(results)}.")
     return figure
 
@@ -58,7 +58,7 @@ def _samples(experiment: Samples, results: xr.Dataset) -> Figure:
     axes.set_xlabel(f"own samples beside {experiment.num_new} new images")
     axes.set_ylabel(ERROR)
     log_scale(axes)
-    legend_above(figure, axes, 2)
+    legend(figure, columns=2)
     bars = "Lines and bars: mean and s.d." if models > 1 else "Line: mean"
     caption(figure, f"{bars} over the trained models ({models} for each number), the dots.")
     return figure
@@ -80,6 +80,6 @@ def _interleave(experiment: Interleave, results: xr.Dataset) -> Figure:
         axes.set_xlabel("images of one data set in a row")
         axes.set_ylabel(label)
         axes.set_ylim(bottom=0)
-    legend_above(figure, panels[0], 2)
+    legend(figure, columns=2)
     caption(figure, f"One epoch from scratch in alternating blocks; {seeds_in_words(results)}.")
     return figure

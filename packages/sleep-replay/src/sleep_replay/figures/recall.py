@@ -5,7 +5,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from sharpwave_shared.plotting import caption, first_seed, legend_above, seeds_in_words
+from sharpwave_shared.plotting import caption, first_seed, legend, seeds_in_words
 from sleep_replay.experiments.recall import Recall
 from sleep_replay.figures.common import (
     CARRIED,
@@ -50,7 +50,7 @@ def _error(experiment: Recall, results: xr.Dataset) -> Figure:
         row[0].set_ylim(bottom=0)
     axes[0, 0].set_ylabel(ERROR.replace(" absolute ", " absolute\n"))
     axes[1, 0].set_ylabel(CARRIED)
-    legend_above(figure, axes[0, 0])
+    legend(figure)
     caption(
         figure,
         f"Recall of {results.sizes['image']} test images of each data set from partial input "

@@ -8,7 +8,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from sharpwave_shared.plotting import caption, first_seed, legend_above, seeds_in_words
+from sharpwave_shared.plotting import caption, first_seed, legend, seeds_in_words
 from sleep_replay.evaluate import COLLAPSED
 from sleep_replay.experiments.schedule import SLEEP, Schedule, Sweep
 from sleep_replay.figures.common import (
@@ -99,11 +99,7 @@ def _night(experiment: Schedule, results: xr.Dataset) -> Figure:
     error.set_ylim(bottom=0)
     carried.set_ylim(0, None)
     dreamt.set_ylim(-0.03, 1.03)
-    handles, labels = error.get_legend_handles_labels()
-    for axes in (carried, panels[-1, 0]):
-        more = axes.get_legend_handles_labels()
-        handles, labels = handles + more[0], labels + more[1]
-    figure.legend(handles, labels, loc="outside upper center", ncols=3)
+    legend(figure)
     largest = float(results["standard_error"].max())
     caption(
         figure,
@@ -136,7 +132,7 @@ def _histograms(experiment: Schedule, results: xr.Dataset) -> Figure:
         axes.set_title(label)
         axes.set_xlabel(ERROR)
     panels[0].set_ylabel("density of test images")
-    legend_above(figure, panels[0], 4)
+    legend(figure, columns=4)
     seeds = results.sizes["seed"]
     caption(
         figure,
@@ -258,7 +254,7 @@ def _courses(experiment: Sweep, results: xr.Dataset) -> Figure:
     for axes in panels[-1]:
         axes.set_xlabel("epoch")
     panels[0, 0].set_ylim(bottom=0)
-    legend_above(figure, panels[0, 0])
+    legend(figure)
     figure.supylabel(ERROR, fontsize=9)
     caption(figure, f"Errors of both data sets over the night; {seeds_in_words(results)}.")
     return figure

@@ -51,15 +51,6 @@ def subplots(*arguments: Any, **options: Any) -> tuple[Figure, Any]:
     return figure, panels
 
 
-def legend_of_all(figure: Figure) -> None:
-    """Name what the panels show, each once, beside them."""
-    handles: dict[str, Any] = {}
-    for axes in figure.axes:
-        found, labels = axes.get_legend_handles_labels()
-        handles |= dict(zip(labels, found, strict=True))
-    figure.legend(list(handles.values()), list(handles), loc="outside right center")
-
-
 def under(prefix: str, data: xr.Dataset) -> xr.Dataset:
     """Give the variables whose names begin like this, without the beginning; maybe none."""
     names = [str(name) for name in data.variables if str(name).startswith(prefix)]

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 from scipy.stats import norm as normal
 
-from sharpwave_shared.plotting import caption
+from sharpwave_shared.plotting import caption, legend
 from sharpwave_shared.statistics import bootstrap_mean
 from synaptic_consolidation.experiments.exact import Exact
 from synaptic_consolidation.figures import common
@@ -60,7 +60,11 @@ def _plot_points(axes: Axes, setup: Exact, data: xr.Dataset, factors: int, quant
         mean, sd = common.over_rows(data[quantity].sel(n=n, factors=factors))
         points: dict[str, Any] = common.POINTS | {"marker": marker, "color": COLOURS[factors]}
         axes.errorbar(
-            data["load"].values + shift, mean, np.nan_to_num(sd), **points, label=f"$N$ = {n}"
+            data["load"].values + shift,
+            mean,
+            np.nan_to_num(sd),
+            **points,
+            label=f"$N$ = {n}, $z$ = {factors}",
         )
         highest = max(highest, float(np.nanmax(mean + np.nan_to_num(sd), initial=0.0)))
     return highest
@@ -123,7 +127,7 @@ def _density(setup: Exact, data: xr.Dataset) -> Figure:
     critical = float(curves["load"][-1])
     axes.fill_between([critical, right], 0, 1, color=NO_SOLUTION, linewidth=0, zorder=0)
     axes.set_title("Density of the optimal weights")
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside right center", handlelength=1.8)
+    legend(figure, beside=True, handlelength=1.8)
     caption(figure, f"{_about_rows(setup, data)}; lines and grey region: {LIMIT}.")
     return figure
 
@@ -213,7 +217,7 @@ def _finite_size(setup: Exact, data: xr.Dataset) -> Figure:
         axes.xaxis.set_minor_formatter(NullFormatter())
     panels[0, 0].set_ylabel("margin / theory $-$ 1")
     panels[1, 0].set_ylabel("density $-$ theory")
-    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside right center")
+    legend(figure, beside=True)
     caption(
         figure,
         f"Mean over rows with its bootstrap interval of 95 %, {common.seeds_of(data)}, against the "

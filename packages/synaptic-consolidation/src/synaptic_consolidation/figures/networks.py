@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sharpwave_shared.plotting import caption
+from sharpwave_shared.plotting import caption, legend
 from synaptic_consolidation.experiments.networks import Networks
 from synaptic_consolidation.figures import common
 from synaptic_consolidation.figures.noise import noise_figures
@@ -161,7 +161,7 @@ def _margin(setup: Networks, data: xr.Dataset) -> Figure:
         synaptic.axhline(0, color="0.6", linewidth=0.8, zorder=0)
     for axes in (neural, synaptic):
         axes.set_xlim(0, _load_limit(setup))
-    common.legend_of_all(figure)
+    legend(figure, beside=True)
     caption(
         figure,
         f"Margins relative to what {FLIPPED:.0%} of flipped bits, or noise on weights, change h "
@@ -178,7 +178,7 @@ def _density(setup: Networks, data: xr.Dataset) -> Figure:
     critical = float(curves["load"][-1])
     axes.fill_between([critical, right], 0, 2, color=NO_SOLUTION, linewidth=0, zorder=0)
     axes.set(xlim=(0, right), ylim=(0, max(0.62, 1.05 * high)), title="Surviving synapses")
-    common.legend_of_all(figure)
+    legend(figure, beside=True)
     caption(
         figure,
         f"Points: {_about_rows(setup, data)} Lines and grey region (no weights $w$ ≥ 0 of this "
@@ -206,7 +206,7 @@ def _weights(setup: Networks, data: xr.Dataset) -> Figure:
         weight_axes(surviving, everything)
     panels[0, 0].set_ylabel("probability density of\n$\\log_{10} w$, surviving")
     panels[1, 0].set_ylabel("share of all synapses")
-    common.legend_of_all(figure)
+    legend(figure, beside=True)
     caption(
         figure,
         "Weights that survive (top), and all (bottom), in bins of a tenth of a decade; pruned "
@@ -258,7 +258,7 @@ def _optimality(setup: Networks, data: xr.Dataset) -> Figure:
     axes.axhline(1, color="0.5", linewidth=0.9, linestyle="--", zorder=0, label="optimum")
     axes.set(xlim=(0, _load_limit(setup)), ylim=(1.1 * low, max(1.08, 1.05 * high)), xlabel=LOAD)
     axes.set_ylabel("margin / largest possible margin")
-    common.legend_of_all(figure)
+    legend(figure, beside=True)
     rows = min(setup.optima, data.sizes["row"])
     caption(
         figure,
@@ -288,7 +288,7 @@ def _structure(setup: Networks, data: xr.Dataset) -> Figure:
         axes.axhline(0, color="0.6", linewidth=0.8, zorder=0)
         axes.set(xlim=(0, _load_limit(setup)), ylabel=labels[name][0], title=labels[name][1])
         axes.set_xlabel(LOAD.split(" (")[0])
-    common.legend_of_all(figure)
+    legend(figure, beside=True)
     texts = {
         "symmetry": "Symmetry: a point for each network.",
         "within": "Factors of surviving synapses: mean and s.d. over neurons.",

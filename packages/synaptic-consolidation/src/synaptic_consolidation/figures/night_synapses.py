@@ -10,7 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from sharpwave_shared.plotting import caption, legend_above
+from sharpwave_shared.plotting import caption, legend, named_in
 from synaptic_consolidation.experiments.wake_sleep import WakeSleep
 from synaptic_consolidation.figures import common
 from synaptic_consolidation.figures.networks import EXPONENTS, draw_weights, weight_axes
@@ -145,18 +145,12 @@ def _factors(setup: WakeSleep, night: xr.Dataset) -> Figure:
         survives = np.isfinite(line[-1])
         look = {"color": "C1", "linewidth": 1.0} if survives else {"color": "0.6", "linewidth": 0.6}
         label = "surviving" if survives else "pruned"
-        known = weights.get_legend_handles_labels()[1]
-        weights.plot(
-            night["cycle"],
-            line,
-            zorder=2 + survives,
-            label="_" * (label in known) + label,
-            **look,
-        )
+        weights.plot(night["cycle"], line, zorder=2 + survives, label=label, **look)
     weights.set_yscale("log")
     weights.set_ylim(bottom=SMALLEST_SHOWN)
     weights.set_ylabel("$w$ / mean $w$ in the evening")
-    weights.legend()
+    named = named_in(weights)
+    weights.legend(named.values(), named)
     for axes in (correlation, weights):
         _cycle_axis(axes, setup.cycles)
     caption(
@@ -203,7 +197,7 @@ def _weights(setup: WakeSleep, night: xr.Dataset) -> Figure:
     weight_axes(surviving, everything)
     surviving.set_ylabel("probability density of\n$\\log_{10} w$, surviving")
     everything.set_ylabel("share of all synapses")
-    common.legend_of_all(figure)
+    legend(figure, beside=True)
     caption(
         figure,
         "Weights that survive (left), and all (right), in bins of a tenth of a decade; pruned "
@@ -226,7 +220,7 @@ def _pruning(setup: WakeSleep, night: xr.Dataset) -> Figure:
         )
     axes.set(ylim=(-0.03, 1.05), xlabel=r"initial $\log_{10} w$ (s.d. from its mean)")
     axes.set_ylabel("probability of being pruned")
-    legend_above(figure, axes)
+    legend(figure)
     caption(
         figure,
         "Synapses in bins of equal width, by their weight in the evening. "
@@ -247,7 +241,7 @@ def _connectivity(setup: WakeSleep, night: xr.Dataset) -> Figure:
         axes.set(xlabel="correlation of input currents", ylabel=label)
     panels[0].set_ylim(-0.03, 1.05)
     panels[1].set_ylim(bottom=0)
-    common.legend_of_all(figure)
+    legend(figure, beside=True)
     caption(
         figure,
         "Pairs of neurons by how their inputs, in replayed patterns, are correlated; in bins of "

@@ -10,7 +10,7 @@ from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from sharpwave_shared.plotting import caption
+from sharpwave_shared.plotting import caption, legend
 from synaptic_consolidation.experiments.networks import Networks
 from synaptic_consolidation.figures import common
 from synaptic_consolidation.figures.theory import LOAD
@@ -86,16 +86,13 @@ def _noise(setup: Networks, data: xr.Dataset, kinds: Sequence[str]) -> Figure:
 
 def _legend(figure: Figure, factors: Sequence[int], kinds: Sequence[str]) -> None:
     """Name colours, and what lines and bars of each kind of noise look like."""
-    handles: list[Any] = [Patch(color=common.look(z)["color"]) for z in factors]
-    labels = [f"$z$ = {z}" for z in factors]
+    named: dict[str, Any] = {f"$z$ = {z}": Patch(color=common.look(z)["color"]) for z in factors}
     for j, kind in enumerate(kinds):
         opacity = common.LIGHT if j else 1.0
         line = Line2D([], [], color="black", alpha=opacity, linestyle=LINES[j], linewidth=1.2)
         bar = Patch(facecolor="black", alpha=opacity, hatch=HATCHES[j], edgecolor="white")
-        handles.append((line, bar))
-        labels.append(common.KINDS[kind])
-    side_by_side = {tuple: HandlerTuple(ndivide=None)}
-    figure.legend(handles, labels, loc="outside right center", handler_map=side_by_side)
+        named[common.KINDS[kind]] = line, bar
+    legend(figure, named, beside=True, handler_map={tuple: HandlerTuple(ndivide=None)})
 
 
 def _about(setup: Networks, data: xr.Dataset) -> str:
@@ -123,7 +120,7 @@ def _tolerance(setup: Networks, data: xr.Dataset) -> Figure:
         axes.margins(y=0.12)
         axes.set(xlim=(0, 1.06 * max(loads)), ylim=(0, None), xlabel=LOAD)
         axes.set(ylabel=f"maximal noise\n({common.noise_axis(kind)})", title=common.KINDS[kind])
-    common.legend_of_all(figure)
+    legend(figure, beside=True)
     caption(
         figure,
         "The noise at which recall is nearest to 1/2: left, bits of the cue are flipped; right, "

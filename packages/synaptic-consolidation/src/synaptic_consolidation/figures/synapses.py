@@ -10,9 +10,9 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
-from sharpwave_shared.plotting import caption, first_seed
+from sharpwave_shared.plotting import caption, first_seed, legend, log_scale
 from synaptic_consolidation.experiments.synapses import SynNoise
 from synaptic_consolidation.figures import common
 from synaptic_consolidation.spines import DIRECTIONS, SIMULATED_LAG
@@ -21,8 +21,6 @@ from synaptic_consolidation.synapses import SHOWN_PAIRS, SIMULATED_HOURS
 COLOURS = {"growth": "C0", "shrinkage": "C1"}
 MARKERS = {"growth": "o", "shrinkage": "s"}
 LINES = ("-", "--", "-.", ":")
-NARROW = 200.0
-"""On a logarithmic axis that spans less than this factor, decades alone are too few labels."""
 Q_MIN = r"$q_{\mathrm{min}}$"
 
 
@@ -81,19 +79,6 @@ def _measured(data: xr.Dataset) -> xr.Dataset | None:
     return common.under("measured_", data) if "recording" in data.attrs else None
 
 
-def _logarithmic(axes: Axes, which: str) -> None:
-    """Make an axis logarithmic, with few labels, but more than one."""
-    (axes.set_xscale if which == "x" else axes.set_yscale)("log")
-    axis = axes.xaxis if which == "x" else axes.yaxis
-    low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
-    if high < NARROW * low:
-        axis.set_major_locator(LogLocator(subs=(1, 3)))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    else:
-        axis.set_major_locator(LogLocator(numticks=4))
-    axis.set_minor_formatter(NullFormatter())
-
-
 def _noise(data: xr.Dataset, shown: list[_Shown]) -> Figure:
     columns = min(4, math.ceil(len(shown) / 2))
     rows = -(-len(shown) // columns)
@@ -142,8 +127,8 @@ def _pairs(cell: SubFigure, recording: _Shown) -> None:
         ends = np.array([x.min(), x.max()])
         line = np.exp(y.mean() + slope * (ends - x.mean()))
         main.plot(np.exp(ends), line, color="black", linewidth=1, linestyle="--")
-    _logarithmic(main, "x")
-    _logarithmic(main, "y")
+    log_scale(main, "x", most=4)
+    log_scale(main, "y", most=4)
     low, high = np.quantile(everything[1], [0.002, 1])
     main.set_ylim(low, 1.5 * high)
     top.set_xscale("log")
@@ -235,7 +220,7 @@ def _finish(
     """Name factors and what is drawn."""
     axes.set_xticks(sorted(data["factors"].values))
     axes.set_xlabel("factors z of a synapse")
-    figure.legend(handles.values(), handles, loc="outside upper center", ncols=columns)
+    legend(figure, handles, columns)
 
 
 def _slopes_by_lag(data: xr.Dataset, shown: list[_Shown]) -> Figure:
@@ -244,18 +229,12 @@ def _slopes_by_lag(data: xr.Dataset, shown: list[_Shown]) -> Figure:
         for recording in shown:
             slopes = recording.data["slope_by_lag"].sel(direction=direction)
             axes.plot(slopes["lag"], slopes, label=recording.name, **recording.line)
-        _logarithmic(axes, "x")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        log_scale(axes, "x")
         axes.set(xlabel="time between sizes (h)", title=direction)
     panels[0].set_ylabel("slope of log |dw| against log w")
-    _legend(figure, panels[0])
+    legend(figure, columns=4)
     caption(figure, f"Slopes of moving averages over 1/20 of the sorted pairs; {first_seed(data)}.")
     return figure
-
-
-def _legend(figure: Figure, axes: Axes) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=min(len(labels), 4))
 
 
 def _variation(data: xr.Dataset, shown: list[_Shown]) -> Figure:
@@ -274,7 +253,7 @@ def _variation(data: xr.Dataset, shown: list[_Shown]) -> Figure:
     rescaled.set(ylabel="rescaled coefficient of variation", ylim=(-0.02, 1.05))
     for axes in (plain, rescaled):
         axes.set_xlabel("exponent q of the norm")
-    _legend(figure, plain)
+    legend(figure, columns=4)
     text = (
         "Left: norms of the population over time. Right: means of curves of the data and of "
         f"resampled populations, rescaled to [0, 1]; {first_seed(data)}."

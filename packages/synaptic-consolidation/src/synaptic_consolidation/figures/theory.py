@@ -10,9 +10,8 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from sharpwave_shared.plotting import caption
+from sharpwave_shared.plotting import caption, log_scale
 from synaptic_consolidation.experiments.theory import Theory
 from synaptic_consolidation.figures import common
 from synaptic_consolidation.optima import NORMS
@@ -130,11 +129,8 @@ def _critical_load(setup: Theory, data: xr.Dataset) -> Figure:
     f, critical = setup.f, float(data["critical_load"])
     axes.plot(data["activity"], data["critical_loads"], color="C0")
     axes.plot(min(f, 1 - f), critical, "o", color="C1", label=f"$f$ = {f:g}: {critical:.3g}")
-    axes.set(xscale="log", yscale="log")
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if axis is axes.yaxis else (1,)))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axis.set_minor_formatter(NullFormatter())
+    log_scale(axes, "x")
+    log_scale(axes, "y")
     axes.set(xlabel="activity $f$ (or $1 - f$)", ylabel="critical load (patterns per neuron)")
     axes.set_title("More patterns can be stored if they are sparse")
     axes.legend()

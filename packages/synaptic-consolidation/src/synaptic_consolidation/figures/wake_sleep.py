@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from scipy.stats import linregress
 
-from sharpwave_shared.plotting import caption, legend_above
+from sharpwave_shared.plotting import caption, legend
 from sharpwave_shared.statistics import mean_and_sd
 from synaptic_consolidation.comparison import KINDS as NOISE
 from synaptic_consolidation.comparison import (
@@ -95,7 +95,7 @@ def _rasters(setup: WakeSleep, night: xr.Dataset) -> Figure:
         axes.axvline(RASTER_CALM, color="black", linewidth=0.8, linestyle=":")
         axes.set(title=label, ylabel="neuron", xlim=(0, RASTER_STEPS), ylim=(0, len(order)))
     panels[1].set_xlabel("time (steps)")
-    legend_above(figure, panels[0], 2, markerscale=4)
+    legend(figure, columns=2, markerscale=4)
     caption(
         figure,
         f"Activity (dots) and the inputs that it causes (grey, darker: higher) of {len(order)} of "
@@ -131,7 +131,7 @@ def _tolerance(setup: WakeSleep, night: xr.Dataset) -> Figure:
         axes.set_xlim(-0.7, len(kinds) - 0.3)
         axes.margins(y=0.12)
         axes.set(ylim=(0, None), ylabel=f"maximal noise\n({common.noise_axis(kinds[0])})")
-    legend_above(figure, panels[NOISE[0]], 2)
+    legend(figure, columns=2)
     caption(
         figure,
         f"Recall, and the noise at which it is nearest to 1/2; {setup.tests} tests per level; "
@@ -217,7 +217,7 @@ def _selectivity(setup: WakeSleep, night: xr.Dataset) -> Figure:
             median.set_color("black")
         axes.set_xticks(places, labels=["fam.", "nov."] * 2)
         axes.set(ylabel="sparseness", title=title)
-    common.legend_of_all(figure)
+    legend(figure, beside=True)
     caption(
         figure,
         "Familiar patterns (memories) and novel ones (permutations of these). Left: inputs sorted "
@@ -257,7 +257,7 @@ def _days(setup: WakeSleep, data: xr.Dataset) -> Figure:
         axes.set(ylim=(0, None), ylabel=f"maximal noise\n({common.noise_axis(kind)})")
         axes.set(title=common.KINDS[kind], xlabel="day")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    common.legend_of_all(figure)
+    legend(figure, beside=True)
     replay = "still are attractors" if setup.keep_old else "are of the same day"
     caption(
         figure,
