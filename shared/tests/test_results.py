@@ -16,7 +16,7 @@ from toy_model.experiments.walk import Walk
 from sharpwave_shared.errors import ExistingRunError, InvalidInputError, SharpwaveError
 from sharpwave_shared.results import (
     Run,
-    combine,
+    combine_runs,
     labels,
     measures_of,
     open_run,
@@ -238,7 +238,7 @@ def test_runs_with_differing_coordinates_are_combined():
         for n in (3, 1)
         for rule in ("x", None)
     ]
-    whole = combine(cells)
+    whole = combine_runs(cells)
     assert list(whole["n"].values) == [3, 1], "in the order given"
     assert list(whole["rule"].values) == ["x", "none"]
     assert list(whole["load"].values) == [0.1, 0.2, 0.3]
@@ -257,7 +257,7 @@ def test_runs_with_differing_coordinates_are_combined():
 @settings(max_examples=20)
 def test_any_grid_is_combined_in_its_order(numbers, others):
     cells = [({"n": n, "o": o}, cell(n, [0.5])) for n in numbers for o in others]
-    whole = combine(cells)
+    whole = combine_runs(cells)
     assert list(whole["n"].values) == numbers
     assert list(whole["o"].values) == labels(others)
     expected = [[100.0 * n + 5 for _ in others] for n in numbers]
@@ -266,14 +266,14 @@ def test_any_grid_is_combined_in_its_order(numbers, others):
 
 def test_a_run_that_lacks_a_measure():
     more = cell(2, [0.5]).assign(late=("seed", [1.0, 2.0]))
-    whole = combine([({"n": 1}, cell(1, [0.5])), ({"n": 2}, more)])
+    whole = combine_runs([({"n": 1}, cell(1, [0.5])), ({"n": 2}, more)])
     assert whole["late"].sel(n=2).values.tolist() == [1, 2]
     assert whole["late"].sel(n=1).isnull().all()
 
 
 def test_a_result_of_the_parameters_name_is_renamed():
     data = [cell(n, [0.5]).assign(n=("seed", [7.0, 8.0])) for n in (1, 2)]
-    whole = combine([({"n": n}, part) for n, part in zip((1, 2), data, strict=True)])
+    whole = combine_runs([({"n": n}, part) for n, part in zip((1, 2), data, strict=True)])
     assert whole["n"].values.tolist() == [1, 2]
     assert whole["n of the results"].sel(n=2).values.tolist() == [7, 8]
 

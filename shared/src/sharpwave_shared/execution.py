@@ -25,7 +25,14 @@ from sharpwave_shared.journal import Journal
 from sharpwave_shared.parameters import all_fields, parse, plain, unknown
 from sharpwave_shared.paths import PathLike
 from sharpwave_shared.reporting import Reporter
-from sharpwave_shared.results import Run, combine, measures_of, open_run, unite_seeds, write_results
+from sharpwave_shared.results import (
+    Run,
+    combine_runs,
+    measures_of,
+    open_run,
+    unite_seeds,
+    write_results,
+)
 from sharpwave_shared.run_directory import (
     CELLS,
     CLAIMS,
@@ -602,7 +609,7 @@ def _collected(
         .merge(shares_of_claims(run.verify()))
         for run in runs
     ]
-    data = combine(list(zip(points, measured, strict=True)))
+    data = combine_runs(list(zip(points, measured, strict=True)))
     return Run.computed(experiment, record, data, directory)
 
 

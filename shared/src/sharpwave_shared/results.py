@@ -8,7 +8,7 @@ run.measures()                # its measures, a row for each seed and condition
 import json
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -274,13 +274,43 @@ def measures_of(data: xr.Dataset, conditions: Sequence[str]) -> xr.Dataset:
     ]
 
 
-def combine(cells: Sequence[tuple[Mapping[str, Any], xr.Dataset]]) -> xr.Dataset:
+def combine(of: Callable[..., xr.Dataset], along: Mapping[str, Sequence[Any]]) -> xr.Dataset:
+    """Put the datasets of all conditions along new dimensions; fill up what is shorter.
+
+    Parameters
+    ----------
+    of
+        Gives the dataset of a condition: of a value for each dimension.
+    along
+        The dimensions with their values.
+    """
+
+    def nested(axes: list[Sequence[Any]], *condition: Any) -> Any:
+        if not axes:
+            return of(*condition)
+        return [nested(axes[1:], *condition, value) for value in axes[0]]
+
+    data = xr.combine_nested(
+        nested(list(along.values())),
+        list(along),
+        data_vars="all",
+        coords="minimal",
+        compat="override",
+        join="outer",
+        combine_attrs="drop_conflicts",
+    )
+    data = data.assign_coords({name: list(values) for name, values in along.items()})
+    return data.transpose(*along, ...)
+
+
+def combine_runs(cells: Sequence[tuple[Mapping[str, Any], xr.Dataset]]) -> xr.Dataset:
     """Put the measures of runs with different parameters into one dataset.
 
     Parameters
     ----------
     cells
-        For each run the values of the parameters that vary, and its measures.
+        For each run the values of the parameters that vary, and its measures; all combinations of
+        some values.
 
     Returns
     -------
@@ -290,35 +320,19 @@ def combine(cells: Sequence[tuple[Mapping[str, Any], xr.Dataset]]) -> xr.Dataset
     """
     names = list(cells[0][0])
     columns = [labels([values[name] for values, _ in cells]) for name in names]
-    renamed = [
-        data.rename({name: beside(name) for name in names if name in data.variables})
-        for _, data in cells
-    ]
-    return _along(names, list(zip(zip(*columns, strict=True), renamed, strict=True)))
+    found = {
+        point: data.rename({name: beside(name) for name in names if name in data.variables})
+        for point, (_, data) in zip(zip(*columns, strict=True), cells, strict=True)
+    }
+    return combine(
+        lambda *point: found[point],
+        {name: list(dict.fromkeys(column)) for name, column in zip(names, columns, strict=True)},
+    )
 
 
 def beside(name: str) -> str:
     """Name a dimension of results beside a parameter that varies and has the same name."""
     return f"{name} of the results"
-
-
-def _along(names: Sequence[str], cells: Sequence[tuple[Sequence[Any], xr.Dataset]]) -> xr.Dataset:
-    """Put runs into one dataset along the first parameter, and within it along the others."""
-    if not names:
-        ((_, data),) = cells
-        return data
-    groups: dict[Any, list[tuple[Sequence[Any], xr.Dataset]]] = {}
-    for (value, *others), data in cells:
-        groups.setdefault(value, []).append((others, data))
-    return xr.concat(
-        [_along(names[1:], group) for group in groups.values()],
-        xr.DataArray(list(groups), dims=names[0], name=names[0]),
-        data_vars="all",
-        coords="minimal",
-        compat="override",
-        join="outer",
-        combine_attrs="drop_conflicts",
-    )
 
 
 def labels(values: Sequence[Any]) -> list[float] | list[str]:

@@ -1,10 +1,9 @@
 """What is measured of consolidated rows and networks."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from jaxtyping import Bool, Float
 
 from synaptic_consolidation.model import Labels, Patterns, Rows, inputs_of, signs
@@ -143,35 +142,6 @@ def labelled(
 ) -> Variables:
     """Make variables of values, with the names that say what they are."""
     return {key: (dims, value, {"long_name": names[key]}) for key, value in values.items()}
-
-
-def combine(of: Callable[..., xr.Dataset], labels: Mapping[str, Sequence[Any]]) -> xr.Dataset:
-    """Put the datasets of all conditions along new dimensions; pad what is shorter.
-
-    Parameters
-    ----------
-    of
-        Gives the dataset of a condition: of a value for each dimension.
-    labels
-        The dimensions with their values.
-    """
-
-    def nested(axes: list[Sequence[Any]], *condition: Any) -> Any:
-        if not axes:
-            return of(*condition)
-        return [nested(axes[1:], *condition, value) for value in axes[0]]
-
-    data = xr.combine_nested(
-        nested(list(labels.values())),
-        list(labels),
-        data_vars="all",
-        coords="minimal",
-        compat="override",
-        join="outer",
-        combine_attrs="override",
-    )
-    data = data.assign_coords({name: list(values) for name, values in labels.items()})
-    return data.transpose(*labels, ...)
 
 
 def histogram_of_weights(

@@ -13,6 +13,7 @@ import xarray as xr
 from jaxtyping import Float
 
 from sharpwave_shared.journal import Journal
+from sharpwave_shared.results import combine
 from sharpwave_shared.seeding import Streams
 from sharpwave_shared.statistics import mean_and_sd
 from synaptic_consolidation.exact import optima_of_rows
@@ -21,7 +22,6 @@ from synaptic_consolidation.learning import consolidate
 from synaptic_consolidation.limits import PAPER_N
 from synaptic_consolidation.measures import (
     ROW_MEASURES,
-    combine,
     histogram_of_weights,
     labelled,
     measure_rows,

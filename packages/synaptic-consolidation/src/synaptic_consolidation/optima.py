@@ -14,12 +14,13 @@ import xarray as xr
 from jaxtyping import Float
 
 from sharpwave_shared.journal import Journal
+from sharpwave_shared.results import combine
 from sharpwave_shared.seeding import Streams
 from sharpwave_shared.statistics import mean_and_sd
 from synaptic_consolidation.exact import PRUNED, Norm, optima_of_rows
 from synaptic_consolidation.experiments.exact import Exact
 from synaptic_consolidation.limits import LOADS
-from synaptic_consolidation.measures import combine, labelled
+from synaptic_consolidation.measures import labelled
 from synaptic_consolidation.patterns import draw_patterns
 from synaptic_consolidation.theory import (
     critical_load,

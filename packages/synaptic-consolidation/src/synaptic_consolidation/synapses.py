@@ -14,12 +14,13 @@ from sharpwave_shared.errors import InvalidInputError, ParameterError, Sharpwave
 from sharpwave_shared.files import sha256
 from sharpwave_shared.journal import Journal
 from sharpwave_shared.paths import PathLike, as_path
+from sharpwave_shared.results import combine
 from sharpwave_shared.seeding import Streams
 from sharpwave_shared.statistics import mean_and_sd
 from synaptic_consolidation import spines
 from synaptic_consolidation.experiments.synapses import KAUFMAN_HOURS, Fluctuations
 from synaptic_consolidation.fluctuations import simulate
-from synaptic_consolidation.measures import combine, labelled
+from synaptic_consolidation.measures import labelled
 from synaptic_consolidation.spines import DIRECTIONS, METHODS, Weights
 
 SIMULATED_HOURS = 1 / 6

@@ -10,11 +10,12 @@ from jaxtyping import UInt8
 
 from sharpwave_shared.errors import SharpwaveError
 from sharpwave_shared.journal import Journal
+from sharpwave_shared.results import combine
 from sharpwave_shared.seeding import Streams
 from synaptic_consolidation.comparison import KNOWN, look, pruning
 from synaptic_consolidation.day import COURSE, are_attractors, imprint, newborn
 from synaptic_consolidation.experiments.wake_sleep import WakeSleep
-from synaptic_consolidation.measures import ROW_MEASURES, combine, labelled
+from synaptic_consolidation.measures import ROW_MEASURES, labelled
 from synaptic_consolidation.model import Rows, rescaled
 from synaptic_consolidation.night import ROBUSTNESS, Night, rule_of, sleep
 from synaptic_consolidation.patterns import draw_patterns
