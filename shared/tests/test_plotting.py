@@ -14,6 +14,7 @@ from sharpwave_shared.plotting import (
     legend,
     log_scale,
     name_seeds,
+    panel_grid,
     plot_mean,
     plot_points,
     save_figures,
@@ -164,3 +165,10 @@ def test_seeds_in_words() -> None:
     assert name_seeds([3]) == "seed 3"
     assert name_seeds([3, 4, 9]) == "seeds 3, 4 and 9"
     assert name_seeds(list(range(20))) == "20 seeds"
+
+
+def test_a_grid_has_as_many_panels_as_there_are_things():
+    figure, panels = panel_grid(4, 3, (2.0, 1.0), (0.5, 0.25), sharex=True)
+    assert panels.shape == (2, 3)
+    assert figure.axes == list(panels.flat[:4])
+    assert tuple(figure.get_size_inches()) == (6.5, 2.25)

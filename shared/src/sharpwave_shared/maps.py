@@ -16,7 +16,7 @@ from rich.text import Text
 from sharpwave_shared.claims import Verdict
 from sharpwave_shared.errors import show
 from sharpwave_shared.parameters import all_fields
-from sharpwave_shared.plotting import caption, legend, named_in, title
+from sharpwave_shared.plotting import caption, legend, named_in, panel_grid, title
 from sharpwave_shared.results import Run, labels
 from sharpwave_shared.statistics import mean_and_sd, wilson
 
@@ -123,9 +123,7 @@ def _measures(
     """
     shown = panels[:MOST]
     columns = 2 if len(shown) == 4 else min(3, len(shown))
-    rows = -(-len(shown) // columns)
-    size = (3.2 * columns, 2.6 * rows + 0.5)
-    figure, axes = plt.subplots(rows, columns, figsize=size, sharey=bool(label), squeeze=False)
+    figure, axes = panel_grid(len(shown), columns, (3.2, 2.6), (0.0, 0.5), sharey=bool(label))
     x, *further = run.swept
     lines = further[:1]
     for (text, variable), panel in zip(shown, axes.flat, strict=False):
@@ -141,8 +139,6 @@ def _measures(
         # Above the panel: along its side, long names would run into the neighbours.
         panel.set_title(textwrap.fill(text, 36))
         _name_axis(panel, run, x)
-    for panel in list(axes.flat)[len(shown) :]:
-        panel.remove()
     for panel in axes[:, 0] if label else ():
         panel.set_ylabel(textwrap.fill(label, 32))
     if lines:

@@ -132,6 +132,32 @@ def plot_points(
     axes.errorbar(x, mean, bars, color=colour, label=label, **look)
 
 
+def panel_grid(
+    count: int,
+    columns: int,
+    size: tuple[float, float],
+    room: tuple[float, float],
+    **options: Any,
+) -> tuple[Figure, np.ndarray]:
+    """Make so many panels in rows; give them by row and column.
+
+    Parameters
+    ----------
+    count, columns
+        How many panels, and how many side by side.
+    size, room
+        Width and height of a panel, and of what is around all of them, in inches.
+    options
+        Those of `plt.subplots`.
+    """
+    rows = -(-count // columns)
+    figsize = room[0] + size[0] * columns, room[1] + size[1] * rows
+    figure, panels = plt.subplots(rows, columns, figsize=figsize, squeeze=False, **options)
+    for axes in panels.flat[count:]:
+        axes.remove()
+    return figure, panels
+
+
 SEVERAL_DECADES = 300.0
 """Ratio of the limits from which a logarithmic axis has labels at powers of 10 only."""
 PLAIN = FuncFormatter(lambda value, _: f"{value:,.10g}")

@@ -33,6 +33,7 @@ from sharpwave_shared.plotting import (
     legend,
     log_scale,
     named_in,
+    panel_grid,
     plot_mean,
     plot_points,
     seeds_in_words,
@@ -154,14 +155,8 @@ def _falls(data: xr.Dataset, names: Mapping[str, str]) -> Figure:
 def _learning_by_dimension(data: xr.Dataset, names: Mapping[str, str]) -> Figure:
     dimensions = data["dimension"].values
     columns = min(3, len(dimensions))
-    rows = -(-len(dimensions) // columns)
-    figure, panels = plt.subplots(
-        rows,
-        columns,
-        figsize=(1 + 2.1 * columns, 0.9 + 1.9 * rows),
-        sharex=True,
-        sharey=True,
-        squeeze=False,
+    figure, panels = panel_grid(
+        len(dimensions), columns, (2.1, 1.9), (1.0, 0.9), sharex=True, sharey=True
     )
     steps, shown = {}, []
     for name in data["algorithm"].values:
@@ -175,8 +170,6 @@ def _learning_by_dimension(data: xr.Dataset, names: Mapping[str, str]) -> Figure
             shown.append(losses)
     for axes, dimension in zip(panels.flat, dimensions, strict=False):
         axes.set_title(f"dimension {dimension}")
-    for axes in panels.flat[len(dimensions) :]:
-        axes.set_visible(False)
     for axes in panels.flat[max(len(dimensions) - columns, 0) : len(dimensions)]:
         axes.tick_params(labelbottom=True)
         axes.xaxis.set_major_formatter(PercentFormatter(1))

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rnn_reactivation.experiments.analyze import ACTIVE, NOISE_ADDED, QUIESCENT, Analyze
-from sharpwave_shared.plotting import first_seed
+from sharpwave_shared.plotting import first_seed, panel_grid
 
 CONDITIONS = {ACTIVE: "awake", QUIESCENT: "asleep", NOISE_ADDED: "asleep, noise added"}
 COLOURS = {ACTIVE: "C0", QUIESCENT: "C1", NOISE_ADDED: "C2"}
@@ -205,18 +205,11 @@ def network_panels(
     networks: Sequence[Network],
     columns: int,
     size: tuple[float, float],
-    extra: tuple[float, float],
+    room: tuple[float, float],
     **options: Any,
 ) -> tuple[Figure, np.ndarray]:
-    """Make a panel for every network, with its name; give all panels by row and column.
-
-    `options` are those of `plt.subplots`.
-    """
-    rows = -(-len(networks) // columns)
-    figsize = extra[0] + size[0] * columns, extra[1] + size[1] * rows
-    figure, panels = plt.subplots(rows, columns, figsize=figsize, squeeze=False, **options)
-    for axes in panels.flat[len(networks) :]:
-        axes.remove()
+    """Make a panel for every network, with its name; see `panel_grid`."""
+    figure, panels = panel_grid(len(networks), columns, size, room, **options)
     for network, axes in zip(networks, panels.flat, strict=False):
         axes.set_title(pretty(network.name), fontsize=9)
     return figure, panels

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -13,7 +12,7 @@ from matplotlib.patches import Patch
 
 from rnn_reactivation.experiments.analyze import ACTIVE, NAVIGATION, QUIESCENT, Analyze
 from rnn_reactivation.figures.common import short, simulations
-from sharpwave_shared.plotting import caption, legend, name_seeds
+from sharpwave_shared.plotting import caption, legend, name_seeds, panel_grid
 from sharpwave_shared.statistics import mean_and_sd
 
 BIASES = "unbiased", "biased"
@@ -65,14 +64,9 @@ def noise_figures(experiment: Analyze, data: xr.Dataset) -> dict[str, Figure]:
     if experiment.task != NAVIGATION or not pairs or not measures:
         return {}
     columns = min(2, len(measures))
-    rows = -(-len(measures) // columns)
-    figure, panels = plt.subplots(
-        rows, columns, figsize=(1.0 + 2.7 * columns, 1.2 + 2.1 * rows), squeeze=False
-    )
+    figure, panels = panel_grid(len(measures), columns, (2.7, 2.1), (1.0, 1.2))
     for axes, measure in zip(panels.flat, measures, strict=False):
         _bars(axes, data, measure, pairs)
-    for axes in panels.flat[len(measures) :]:
-        axes.remove()
     named: dict[str, Any] = {words: Patch(color=colour) for words, colour in KINDS.values()}
     seeds = data["seed"].values.tolist()
     if len(seeds) > 1:
