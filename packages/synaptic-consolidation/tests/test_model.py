@@ -90,6 +90,28 @@ def test_both_engines_equal_the_plain_transcription(z: int, inputs: int, count: 
             assert not got.factors[~others].any()
 
 
+@pytest.mark.parametrize("z", [1, 2, 3])
+def test_rows_of_large_networks_take_steps_together_until_they_are_sparse(z: int) -> None:
+    """More rows than take them together; some sparse from the start, one without synapses."""
+    count = fused.TOGETHER + 3
+    rows, patterns, labels = problem(z, fused.LARGE + 9, 9, count)
+    rows.living[1, 100:] = rows.living[4] = False
+    rows.factors *= rows.living[:, None]
+    rule = Rule(z, float(fused.LARGE), RATES[z], 0.1, beta=10.0)
+    u, living, theta = plain(rows, patterns, labels, rule, 150)
+    got = take("fused", rows, patterns, labels, rule, 100, 50)
+    np.testing.assert_array_equal(got.living, living)
+    np.testing.assert_allclose(got.theta, theta, rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(got.factors, u, rtol=1e-8, atol=1e-15)
+    sparse, sparse_before = (x.mean(1) < fused.DENSE for x in (living, rows.living))
+    assert not sparse.all()
+    assert z < 3 or (sparse & ~sparse_before).any()
+    which = np.array([0, 1, count - 1])
+    alone = take("fused", rows.select(which), patterns, labels[:, which], rule, 100, 50)
+    for name, values in vars(alone).items():
+        np.testing.assert_allclose(values, vars(got.select(which))[name], rtol=1e-12)
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("z", [1, 2, 4])
 def test_replay_alone_equals_the_plain_transcription(engine: str, z: int) -> None:

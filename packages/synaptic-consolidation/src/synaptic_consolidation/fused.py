@@ -1,21 +1,40 @@
-"""The consolidation step on the CPU: one compiled loop per row, in threads.
+"""The consolidation step on the CPU: compiled loops, rows in threads.
 
-A row stays in the cache of its processor for a thousand steps. Only living synapses take part: they
-are gathered at the start of a block of steps, with their columns of the patterns, so that the work
-falls with the density.
+Only living synapses take part in the steps of a row: they are gathered at the start of a block of
+steps, with their columns of the patterns, so that the work falls with the density, and the row
+stays in the cache of its processor for all of these steps. While most synapses live, what takes
+longest is the product of weights and patterns. There, many rows take their steps together: one
+matrix product for all of them is several times as fast as one row after the other.
 """
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
-from jaxtyping import Float
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
 
 from sharpwave_shared.compiled import jit
-from synaptic_consolidation.model import PRUNED, SMALLEST_FACTOR, Labels, Patterns, Rows, Rule
+from synaptic_consolidation.model import (
+    PRUNED,
+    SMALLEST_FACTOR,
+    Labels,
+    Patterns,
+    Rows,
+    Rule,
+    signs,
+)
 
 VECTOR = 32
 """Synapses are filled up to a multiple of this, so that loops over them are all vectors."""
+TOGETHER = 16
+"""Rows that take their steps together."""
+LARGE = 256
+"""With fewer inputs than this none does."""
+DENSE = 0.6
+"""Nor does a row with a smaller share of living synapses: it is faster alone."""
 
 
 def advance(
@@ -32,137 +51,220 @@ def advance(
     `in_parallel` is the `map` of `sharpwave_shared.compiled.workers`, if it has been opened.
     """
     dtype = rows.factors.dtype
+    y = np.ascontiguousarray(signs(labels).T.astype(dtype))  # rows x patterns
     rates = eta.astype(dtype), eta_theta.astype(dtype)
+    inputs = patterns.shape[1]
+    dense = np.flatnonzero((rows.living.mean(1) >= DENSE) & (inputs >= LARGE))
+    tasks: list[Callable[[], None]] = []
+    if len(dense):
+        filled = np.zeros((len(patterns), _filled_up(inputs)), np.uint8)
+        filled[:, :inputs] = patterns
+        columns = torch.from_numpy(np.ascontiguousarray(filled.T.astype(dtype)))
+        for first in range(0, len(dense), TOGETHER):
+            some = dense[first : first + TOGETHER]
+            tasks.append(partial(_together, some, rows, filled, columns, y, rule, *rates))
+    alone = np.setdiff1d(np.arange(len(rows)), dense).tolist()
+    tasks += [partial(_alone, row, rows, patterns, y, rule, *rates) for row in alone]
+    list(in_parallel(lambda task: task(), tasks))
 
-    def one(row: int) -> None:
-        state = np.array([rows.theta[row], rows.mean[row]], dtype=dtype)
-        y = (2 * labels[:, row].astype(np.int8) - 1).astype(dtype)
-        u, living = rows.factors[row], rows.living[row]
-        _advance(u, living, state, patterns, y, *rates, rule.beta, rule.norm, rule.error_driven)
-        rows.theta[row], rows.mean[row] = state
 
-    list(in_parallel(one, range(len(rows))))
+def _filled_up(count: int) -> int:
+    return -(-count // VECTOR) * VECTOR
+
+
+def _alone(
+    row: int,
+    rows: Rows,
+    patterns: Patterns,
+    y: Float[np.ndarray, "rows patterns"],
+    rule: Rule,
+    eta: Float[np.ndarray, " steps"],
+    eta_theta: Float[np.ndarray, " steps"],
+) -> None:
+    """Let a row take its steps, with its living synapses only."""
+    index = np.flatnonzero(rows.living[row])
+    columns = np.zeros((len(patterns), _filled_up(len(index))), np.uint8)
+    columns[:, : len(index)] = patterns[:, index]
+    v, w, open, state = _gather(rows, np.array([row]), index)
+    learning = rule.beta, rule.norm, rule.error_driven
+    one = v[0], w[0], open[0], state[0], y[row]
+    _advance(columns, *one, eta, eta_theta, learning, _scratch(v, y))
+    _scatter(rows, np.array([row]), index, v, open, state)
+
+
+def _together(
+    some: Int[np.ndarray, " some"],
+    rows: Rows,
+    patterns: Patterns,
+    columns: Float[Tensor, "filled patterns"],
+    y: Float[np.ndarray, "rows patterns"],
+    rule: Rule,
+    eta: Float[np.ndarray, " steps"],
+    eta_theta: Float[np.ndarray, " steps"],
+) -> None:
+    """Let some rows take their steps, with all synapses, the patterns being filled up."""
+    index = np.arange(rows.living.shape[1])
+    v, w, open, state = _gather(rows, some, index)
+    # As many rows as ever: how a product is rounded may depend on how many there are.
+    weights = torch.zeros((TOGETHER, w.shape[1]), dtype=columns.dtype)
+    weights[: len(some)] = torch.from_numpy(w)
+    w, own = weights.numpy(), np.ascontiguousarray(y[some])
+    responses = torch.empty((TOGETHER, len(patterns)), dtype=columns.dtype)
+    h, scratch = responses.numpy(), _scratch(v, y)
+    learning = rule.beta, rule.norm, rule.error_driven
+    for rate, rate_theta in zip(eta, eta_theta, strict=True):
+        torch.mm(weights, columns, out=responses)
+        _step_of_all(patterns, h, v, w, open, state, own, rate, rate_theta, learning, scratch)
+    _scatter(rows, some, index, v, open, state)
+
+
+def _gather(
+    rows: Rows, some: Int[np.ndarray, " some"], index: Int[np.ndarray, " synapses"]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Give factors, weights, 1 for living synapses, and theta and mean, of some rows.
+
+    What is missing to a whole number of vectors is filled up with synapses that take no part.
+    """
+    z, dtype = rows.factors.shape[1], rows.factors.dtype
+    v = np.zeros((len(some), z, _filled_up(len(index))), dtype)
+    open = np.zeros((len(some), v.shape[2]), dtype)
+    v[:, :, : len(index)] = rows.factors[some][:, :, index]
+    open[:, : len(index)] = rows.living[some][:, index]
+    v *= open[:, None]
+    return v, v.prod(1), open, np.stack([rows.theta[some], rows.mean[some]], 1)
+
+
+def _scatter(
+    rows: Rows,
+    some: Int[np.ndarray, " some"],
+    index: Int[np.ndarray, " synapses"],
+    v: np.ndarray,
+    open: np.ndarray,
+    state: np.ndarray,
+) -> None:
+    """Put back what `_gather` gave."""
+    count, every = len(index), np.arange(rows.factors.shape[1])
+    rows.factors[np.ix_(some, every, index)] = v[:, :, :count]
+    rows.living[np.ix_(some, index)] = open[:, :count] > 0
+    rows.theta[some], rows.mean[some] = state.T
+
+
+def _scratch(v: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Allocate what `_step` needs: others, running, g, c and chosen."""
+    (_, z, n), M = v.shape, y.shape[1]
+    dtype = v.dtype
+    return (
+        *(np.empty((z, n), dtype), np.empty(n, dtype), np.empty(n, dtype)),
+        *(np.empty(M, dtype), np.empty(M, np.int64)),
+    )
 
 
 @jit
-def _advance(u, living, state, patterns, labels, eta, eta_theta, beta, norm, error_driven):
-    number = u.dtype.type
-    z, inputs = u.shape  # living: inputs; state: theta and mean; patterns: M x inputs; labels: M
-    M = patterns.shape[0]
-    n = 0
-    for j in range(inputs):
-        n += living[j]
-    index = np.empty(n, np.int64)  # of living synapses among the inputs
-    n = 0
-    for j in range(inputs):
-        if living[j]:
-            index[n] = j
-            n += 1
-    # What is missing to a whole number of vectors is filled up with synapses that take no part.
-    living_at_first, n = n, -(-n // VECTOR) * VECTOR
-    v = np.zeros((z, n), u.dtype)  # factors of living synapses
-    X = np.zeros((M, n), np.uint8)  # their columns of the patterns
-    open = np.zeros(n, u.dtype)  # 1 until they are pruned
-    for i in range(living_at_first):
-        open[i] = 1
-        for k in range(z):
-            v[k, i] = u[k, index[i]]
+def _advance(X, v, w, open, state, y, eta, eta_theta, learning, scratch):
+    """Let one row take all steps."""
+    h = np.empty(y.size, v.dtype)
+    for t in range(eta.size):
+        _responses(X, w, h)
+        _step(X, h, v, w, open, state, y, eta[t], eta_theta[t], learning, scratch)
+
+
+@jit
+def _step_of_all(X, h, v, w, open, state, y, eta, eta_theta, learning, scratch):
+    """Let rows take a step, for which w xi has been put into h."""
+    for i in range(v.shape[0]):
+        _step(X, h[i], v[i], w[i], open[i], state[i], y[i], eta, eta_theta, learning, scratch)
+
+
+@jit
+def _step(X, h, v, w, open, state, y, eta, eta_theta, learning, scratch):
+    """Let a row take a step.
+
+    X: M x n, the patterns; h: M, w xi; v: z x n, factors; w: n, their products; open: n, 1 until
+    they are pruned; state: theta and mean; y: M, +-1.
+    """
+    number = v.dtype.type
+    beta, norm, error_driven = learning
+    others, running, g, c, chosen = scratch
+    (z, n), M = v.shape, y.size
+    theta, mean = state[0], state[1]
+    pruned, floor, zero, one = number(PRUNED), number(SMALLEST_FACTOR), number(0), number(1)
+    negligible = -math.log(np.finfo(v.dtype).eps)
+
+    worst, lowest, total, nearest = 0, number(np.inf), zero, number(np.inf)
+    for m in range(M):
+        h[m] -= theta
+        a = abs(h[m])
+        total += a
+        nearest = min(nearest, a)
+        if y[m] * h[m] < lowest:
+            lowest = y[m] * h[m]
+            worst = m
+    if error_driven and lowest <= zero:
+        answer = y[worst]
+        for j in range(n):
+            g[j] = answer * number(X[worst, j])
+    else:
+        steepness = number(beta) / (mean if mean > zero else total / number(M))
+        count, partition, answer = 0, zero, zero
         for m in range(M):
-            X[m, i] = patterns[m, index[i]]
-    w = open.copy()
+            distance = steepness * (abs(h[m]) - nearest)
+            if distance < negligible:
+                p = math.exp(-distance)
+                partition += p
+                p = p if h[m] > zero else (-p if h[m] < zero else zero)
+                answer += p
+                c[count] = p  # shares of the chosen patterns, signed
+                chosen[count] = m
+                count += 1
+        answer /= partition
+        for i in range(count):
+            c[i] /= partition
+        _combine(X, c, chosen, count, g)
+    # Products of all factors but one, by products of those before and of those after. How loops
+    # are split, and what is indexed, decides whether they become vectors.
+    for j in range(n):
+        running[j] = one
+    for k in range(z):
+        for j in range(n):
+            others[k, j] = running[j]
+            running[j] *= v[k, j]
+    for j in range(n):
+        running[j] = eta * g[j] * open[j]
+    for i in range(z):
+        factor, change = v[z - 1 - i], others[z - 1 - i]
+        for j in range(n):
+            change[j] *= running[j]
+            running[j] *= factor[j]
+    for k in range(z):
+        for j in range(n):
+            v[k, j] = max(v[k, j] + others[k, j], floor)
+    for j in range(n):
+        w[j] = one
     for k in range(z):
         for j in range(n):
             w[j] *= v[k, j]
-    others = np.empty((z, n), u.dtype)  # products of the factors before
-    running = np.empty(n, u.dtype)  # products so far
-    g = np.empty(n, u.dtype)  # gradient
-    h = np.empty(M, u.dtype)  # w xi - theta
-    c = np.empty(M, u.dtype)  # shares of the chosen patterns, signed
-    chosen = np.empty(M, np.int64)
-    theta, mean = state[0], state[1]
-    pruned, floor, zero, one = number(PRUNED), number(SMALLEST_FACTOR), number(0), number(1)
-    negligible = -math.log(np.finfo(u.dtype).eps)
-
-    for t in range(eta.size):
-        _responses(X, w, theta, h)
-        worst, lowest, total, nearest = 0, number(np.inf), zero, number(np.inf)
-        for m in range(M):
-            a = abs(h[m])
-            total += a
-            nearest = min(nearest, a)
-            if labels[m] * h[m] < lowest:
-                lowest = labels[m] * h[m]
-                worst = m
-        if error_driven and lowest <= zero:
-            y = labels[worst]
-            for j in range(n):
-                g[j] = y * number(X[worst, j])
-        else:
-            steepness = number(beta) / (mean if mean > zero else total / number(M))
-            count, partition, y = 0, zero, zero
-            for m in range(M):
-                distance = steepness * (abs(h[m]) - nearest)
-                if distance < negligible:
-                    p = math.exp(-distance)
-                    partition += p
-                    p = p if h[m] > zero else (-p if h[m] < zero else zero)
-                    y += p
-                    c[count] = p
-                    chosen[count] = m
-                    count += 1
-            y /= partition
-            for i in range(count):
-                c[i] /= partition
-            _combine(X, c, chosen, count, g)
-        mean = total / number(M)
-        rate = eta[t]
-        # Products of all factors but one, by products of those before and of those after.
+    for j in range(n):
+        if w[j] <= pruned:
+            open[j] = zero
+    squares = zero
+    for k in range(z):
         for j in range(n):
-            running[j] = one
-        for k in range(z):
-            for j in range(n):
-                others[k, j] = running[j]
-                running[j] *= v[k, j]
+            v[k, j] *= open[j]
+            squares += v[k, j] * v[k, j]
+    scale = math.sqrt(number(norm) / squares) if squares > zero else one
+    power = scale**z
+    for j in range(n):
+        w[j] *= power * open[j]
+    for k in range(z):
         for j in range(n):
-            running[j] = rate * g[j] * open[j]
-        for k in range(z - 1, -1, -1):
-            for j in range(n):
-                step = others[k, j] * running[j]
-                running[j] *= v[k, j]
-                v[k, j] = max(v[k, j] + step, floor)
-        for j in range(n):
-            w[j] = one
-        for k in range(z):
-            for j in range(n):
-                w[j] *= v[k, j]
-        for j in range(n):
-            if w[j] <= pruned:
-                open[j] = zero
-        squares = zero
-        for k in range(z):
-            for j in range(n):
-                v[k, j] *= open[j]
-                squares += v[k, j] * v[k, j]
-        scale = math.sqrt(number(norm) / squares) if squares > zero else one
-        power = scale**z
-        for j in range(n):
-            w[j] *= power * open[j]
-        for k in range(z):
-            for j in range(n):
-                v[k, j] *= scale
-        theta -= eta_theta[t] * y
-
-    for i in range(living_at_first):
-        living[index[i]] = open[i] > zero
-        for k in range(z):
-            u[k, index[i]] = v[k, i]
-    state[0] = theta
-    state[1] = mean
+            v[k, j] *= scale
+    state[0] = theta - eta_theta * answer
+    state[1] = total / number(M)
 
 
 @jit
-def _responses(X, w, theta, h):
-    """H = X w - theta, four patterns at a time, so that w is read once for all."""
+def _responses(X, w, h):
+    """H = X w, four patterns at a time, so that w is read once for all."""
     M, n = X.shape
     number = w.dtype.type
     m = 0
@@ -173,16 +275,13 @@ def _responses(X, w, theta, h):
             b += number(X[m + 1, j]) * w[j]
             c += number(X[m + 2, j]) * w[j]
             d += number(X[m + 3, j]) * w[j]
-        h[m] = a - theta
-        h[m + 1] = b - theta
-        h[m + 2] = c - theta
-        h[m + 3] = d - theta
+        h[m], h[m + 1], h[m + 2], h[m + 3] = a, b, c, d
         m += 4
     while m < M:
         a = number(0)
         for j in range(n):
             a += number(X[m, j]) * w[j]
-        h[m] = a - theta
+        h[m] = a
         m += 1
 
 
