@@ -29,8 +29,10 @@ from synaptic_consolidation.model import (
 
 VECTOR = 32
 """Synapses are filled up to a multiple of this, so that loops over them are all vectors."""
-TOGETHER = 16
-"""Rows that take their steps together."""
+TOGETHER = 64
+"""Rows that take their steps together, at most."""
+UNIT = 16
+"""Their number is filled up to a multiple of this: small products are rounded in other ways."""
 LARGE = 256
 """With fewer inputs than this none does."""
 DENSE = 0.6
@@ -68,8 +70,8 @@ def advance(
     list(in_parallel(lambda task: task(), tasks))
 
 
-def _filled_up(count: int) -> int:
-    return -(-count // VECTOR) * VECTOR
+def _filled_up(count: int, unit: int = VECTOR) -> int:
+    return -(-count // unit) * unit
 
 
 def _alone(
@@ -105,11 +107,11 @@ def _together(
     """Let some rows take their steps, with all synapses, the patterns being filled up."""
     index = np.arange(rows.living.shape[1])
     v, w, open, state = _gather(rows, some, index)
-    # As many rows as ever: how a product is rounded may depend on how many there are.
-    weights = torch.zeros((TOGETHER, w.shape[1]), dtype=columns.dtype)
+    count = _filled_up(len(some), UNIT)
+    weights = torch.zeros((count, w.shape[1]), dtype=columns.dtype)
     weights[: len(some)] = torch.from_numpy(w)
     w, own = weights.numpy(), np.ascontiguousarray(y[some])
-    responses = torch.empty((TOGETHER, len(patterns)), dtype=columns.dtype)
+    responses = torch.empty((count, len(patterns)), dtype=columns.dtype)
     h, scratch = responses.numpy(), _scratch(v, y)
     learning = rule.beta, rule.norm, rule.error_driven
     for rate, rate_theta in zip(eta, eta_theta, strict=True):

@@ -156,7 +156,8 @@ def consolidate(
     A row has converged when, at `PATIENCE` looks in a row, it made no error, had begun to prune,
     its density and its margin relative to |w|_2 had changed by less than `HARDLY` since the look
     before, and its factors were aligned (`ALIGNED`). It then stops; rows depend on nothing else, so
-    that any of them ends as it would alone.
+    that any of them ends as it would alone (but for rounding, on processors where that of a matrix
+    product depends on its size).
 
     Parameters
     ----------
