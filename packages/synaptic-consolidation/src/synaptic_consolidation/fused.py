@@ -86,7 +86,7 @@ def _alone(
     """Let a row take its steps, with its living synapses only."""
     index = np.flatnonzero(rows.living[row])
     columns = np.zeros((len(patterns), _filled_up(len(index))), np.uint8)
-    columns[:, : len(index)] = patterns[:, index]
+    columns[:, : len(index)] = patterns.take(index, 1)
     v, w, open, state = _gather(rows, np.array([row]), index)
     learning = rule.beta, rule.norm, rule.error_driven
     one = v[0], w[0], open[0], state[0], y[row]
