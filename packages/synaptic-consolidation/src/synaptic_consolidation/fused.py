@@ -3,8 +3,8 @@
 Only living synapses take part in the steps of a row: they are gathered at the start of a block of
 steps, with their columns of the patterns, so that the work falls with the density, and the row
 stays in the cache of its processor for all of these steps. While most synapses live, what takes
-longest is the product of weights and patterns. There, many rows take their steps together: one
-matrix product for all of them is several times as fast as one row after the other.
+longest are products of weights or gradients and patterns. There, many rows take their steps
+together: one matrix product for all of them is several times as fast as one row after the other.
 """
 
 import math
@@ -35,8 +35,11 @@ UNIT = 16
 """Their number is filled up to a multiple of this: small products are rounded in other ways."""
 LARGE = 256
 """With fewer inputs than this none does."""
-DENSE = 0.6
+DENSE = 0.5
 """Nor does a row with a smaller share of living synapses: it is faster alone."""
+MANY = 0.25
+"""With more than this share of the patterns, the gradient of a row among others is part of a matrix
+product."""
 
 
 def advance(
@@ -55,13 +58,13 @@ def advance(
     dtype = rows.factors.dtype
     y = np.ascontiguousarray(signs(labels).T.astype(dtype))  # rows x patterns
     rates = eta.astype(dtype), eta_theta.astype(dtype)
-    inputs = patterns.shape[1]
+    M, inputs = patterns.shape
     dense = np.flatnonzero((rows.living.mean(1) >= DENSE) & (inputs >= LARGE))
     tasks: list[Callable[[], None]] = []
     if len(dense):
-        filled = np.zeros((len(patterns), _filled_up(inputs)), np.uint8)
-        filled[:, :inputs] = patterns
-        columns = torch.from_numpy(np.ascontiguousarray(filled.T.astype(dtype)))
+        filled = torch.zeros((M, _filled_up(inputs)), dtype=torch.from_numpy(y).dtype)
+        filled[:, :inputs] = torch.from_numpy(patterns)
+        columns = filled.T.contiguous()
         for first in range(0, len(dense), TOGETHER):
             some = dense[first : first + TOGETHER]
             tasks.append(partial(_together, some, rows, filled, columns, y, rule, *rates))
@@ -84,20 +87,19 @@ def _alone(
     eta_theta: Float[np.ndarray, " steps"],
 ) -> None:
     """Let a row take its steps, with its living synapses only."""
-    index = np.flatnonzero(rows.living[row])
-    columns = np.zeros((len(patterns), _filled_up(len(index))), np.uint8)
-    columns[:, : len(index)] = patterns.take(index, 1)
-    v, w, open, state = _gather(rows, np.array([row]), index)
-    learning = rule.beta, rule.norm, rule.error_driven
-    one = v[0], w[0], open[0], state[0], y[row]
-    _advance(columns, *one, eta, eta_theta, learning, _scratch(v, y))
-    _scatter(rows, np.array([row]), index, v, open, state)
+    which, index = np.array([row]), np.flatnonzero(rows.living[row])
+    X = np.zeros((len(patterns), _filled_up(len(index))), np.uint8)
+    X[:, : len(index)] = patterns.take(index, 1)
+    v, w, open, state = _gather(rows, which, index)
+    of_row = v[0], w[0], open[0], state[0], y[row]
+    _advance(X, *of_row, eta, eta_theta, rule.beta, rule.norm, rule.error_driven)
+    _scatter(rows, which, index, v, open, state)
 
 
 def _together(
     some: Int[np.ndarray, " some"],
     rows: Rows,
-    patterns: Patterns,
+    patterns: Float[Tensor, "patterns filled"],
     columns: Float[Tensor, "filled patterns"],
     y: Float[np.ndarray, "rows patterns"],
     rule: Rule,
@@ -107,16 +109,20 @@ def _together(
     """Let some rows take their steps, with all synapses, the patterns being filled up."""
     index = np.arange(rows.living.shape[1])
     v, w, open, state = _gather(rows, some, index)
-    count = _filled_up(len(some), UNIT)
-    weights = torch.zeros((count, w.shape[1]), dtype=columns.dtype)
+    count, (M, n) = _filled_up(len(some), UNIT), patterns.shape
+    weights, gradients = torch.zeros((2, count, n), dtype=patterns.dtype)
+    responses, shares = torch.zeros((2, count, M), dtype=patterns.dtype)
     weights[: len(some)] = torch.from_numpy(w)
-    w, own = weights.numpy(), np.ascontiguousarray(y[some])
-    responses = torch.empty((count, len(patterns)), dtype=columns.dtype)
-    h, scratch = responses.numpy(), _scratch(v, y)
-    learning = rule.beta, rule.norm, rule.error_driven
+    w, g, h, dense = (x.numpy() for x in (weights, gradients, responses, shares))
+    counts, chosen = np.empty(len(some), np.int64), np.empty((len(some), M), np.int64)
+    c, own = np.empty((len(some), M), v.dtype), np.ascontiguousarray(y[some])
+    X, (others, running) = patterns.numpy(), np.empty((2, *v.shape[1:]), v.dtype)
+    choice, learning = (c, chosen, counts), (rule.beta, rule.error_driven)
     for rate, rate_theta in zip(eta, eta_theta, strict=True):
         torch.mm(weights, columns, out=responses)
-        _step_of_all(patterns, h, v, w, open, state, own, rate, rate_theta, learning, scratch)
+        if _choose_all(h, state, own, rate_theta, *learning, *choice, dense):
+            torch.mm(shares, patterns, out=gradients)
+        _update_all(X, *choice, g, v, w, open, rate, rule.norm, others, running[0])
     _scatter(rows, some, index, v, open, state)
 
 
@@ -151,47 +157,51 @@ def _scatter(
     rows.theta[some], rows.mean[some] = state.T
 
 
-def _scratch(v: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Allocate what `_step` needs: others, running, g, c and chosen."""
-    (_, z, n), M = v.shape, y.shape[1]
-    dtype = v.dtype
-    return (
-        *(np.empty((z, n), dtype), np.empty(n, dtype), np.empty(n, dtype)),
-        *(np.empty(M, dtype), np.empty(M, np.int64)),
-    )
-
-
 @jit
-def _advance(X, v, w, open, state, y, eta, eta_theta, learning, scratch):
-    """Let one row take all steps."""
-    h = np.empty(y.size, v.dtype)
+def _advance(X, v, w, open, state, y, eta, eta_theta, beta, norm, error_driven):
+    """Let a row take all steps; shapes are those of `_choose` and `_update`."""
+    h, c, chosen = np.empty_like(y), np.empty_like(y), np.empty(y.size, np.int64)
+    g, running, others = np.empty_like(w), np.empty_like(w), np.empty_like(v)
     for t in range(eta.size):
         _responses(X, w, h)
-        _step(X, h, v, w, open, state, y, eta[t], eta_theta[t], learning, scratch)
+        count = _choose(h, state, y, eta_theta[t], beta, error_driven, c, chosen)
+        _combine(X, c, chosen, count, g)
+        _update(g, v, w, open, eta[t], norm, others, running)
 
 
 @jit
-def _step_of_all(X, h, v, w, open, state, y, eta, eta_theta, learning, scratch):
-    """Let rows take a step, for which w xi has been put into h."""
+def _choose_all(h, state, y, eta_theta, beta, error_driven, c, chosen, counts, dense):
+    """Let rows choose patterns; tell whether any chose many, whose shares are put into dense."""
+    any_many = False
+    for i in range(y.shape[0]):
+        counts[i] = _choose(h[i], state[i], y[i], eta_theta, beta, error_driven, c[i], chosen[i])
+        if counts[i] > MANY * y.shape[1]:
+            any_many = True
+            dense[i] = 0
+            for k in range(counts[i]):
+                dense[i, chosen[i, k]] = c[i, k]
+    return any_many
+
+
+@jit
+def _update_all(X, c, chosen, counts, g, v, w, open, eta, norm, others, running):
+    """Let rows follow their gradients, which g holds of those that chose many patterns."""
     for i in range(v.shape[0]):
-        _step(X, h[i], v[i], w[i], open[i], state[i], y[i], eta, eta_theta, learning, scratch)
+        if counts[i] <= MANY * c.shape[1]:
+            _combine(X, c[i], chosen[i], counts[i], g[i])
+        _update(g[i], v[i], w[i], open[i], eta, norm, others, running)
 
 
 @jit
-def _step(X, h, v, w, open, state, y, eta, eta_theta, learning, scratch):
-    """Let a row take a step.
+def _choose(h, state, y, eta_theta, beta, error_driven, c, chosen):
+    """Choose the patterns of a step, and change the threshold.
 
-    X: M x n, the patterns; h: M, w xi; v: z x n, factors; w: n, their products; open: n, 1 until
-    they are pruned; state: theta and mean; y: M, +-1.
+    h: M, w xi; state: theta and mean |h|; y: M, +-1. The chosen patterns are put into chosen, their
+    signed shares into c; their number is given.
     """
-    number = v.dtype.type
-    beta, norm, error_driven = learning
-    others, running, g, c, chosen = scratch
-    (z, n), M = v.shape, y.size
-    theta, mean = state[0], state[1]
-    pruned, floor, zero, one = number(PRUNED), number(SMALLEST_FACTOR), number(0), number(1)
-    negligible = -math.log(np.finfo(v.dtype).eps)
-
+    number, M = h.dtype.type, h.size
+    theta, mean, zero = state[0], state[1], number(0)
+    negligible = -math.log(np.finfo(h.dtype).eps)
     worst, lowest, total, nearest = 0, number(np.inf), zero, number(np.inf)
     for m in range(M):
         h[m] -= theta
@@ -201,29 +211,40 @@ def _step(X, h, v, w, open, state, y, eta, eta_theta, learning, scratch):
         if y[m] * h[m] < lowest:
             lowest = y[m] * h[m]
             worst = m
+    state[1] = total / number(M)
     if error_driven and lowest <= zero:
-        answer = y[worst]
-        for j in range(n):
-            g[j] = answer * number(X[worst, j])
-    else:
-        steepness = number(beta) / (mean if mean > zero else total / number(M))
-        count, partition, answer = 0, zero, zero
-        for m in range(M):
-            distance = steepness * (abs(h[m]) - nearest)
-            if distance < negligible:
-                p = math.exp(-distance)
-                partition += p
-                p = p if h[m] > zero else (-p if h[m] < zero else zero)
-                answer += p
-                c[count] = p  # shares of the chosen patterns, signed
-                chosen[count] = m
-                count += 1
-        answer /= partition
-        for i in range(count):
-            c[i] /= partition
-        _combine(X, c, chosen, count, g)
-    # Products of all factors but one, by products of those before and of those after. How loops
-    # are split, and what is indexed, decides whether they become vectors.
+        c[0], chosen[0] = y[worst], worst
+        state[0] = theta - eta_theta * y[worst]
+        return 1
+    steepness = number(beta) / (mean if mean > zero else state[1])
+    count, partition, answer = 0, zero, zero
+    for m in range(M):
+        distance = steepness * (abs(h[m]) - nearest)
+        if distance < negligible:
+            p = math.exp(-distance)
+            partition += p
+            p = p if h[m] > zero else (-p if h[m] < zero else zero)
+            answer += p
+            c[count] = p
+            chosen[count] = m
+            count += 1
+    for i in range(count):
+        c[i] /= partition
+    state[0] = theta - eta_theta * (answer / partition)
+    return count
+
+
+@jit
+def _update(g, v, w, open, eta, norm, others, running):
+    """Let factors follow the gradient, prune, and keep the norm.
+
+    g: n; v: z x n, factors; w: n, their products; open: n, 1 until they are pruned. How loops are
+    split, and what is indexed in them, decides whether they become vectors.
+    """
+    number = v.dtype.type
+    z, n = v.shape
+    pruned, floor, zero, one = number(PRUNED), number(SMALLEST_FACTOR), number(0), number(1)
+    # Products of all factors but one, by products of those before and of those after.
     for j in range(n):
         running[j] = one
     for k in range(z):
@@ -239,7 +260,8 @@ def _step(X, h, v, w, open, state, y, eta, eta_theta, learning, scratch):
             running[j] *= factor[j]
     for k in range(z):
         for j in range(n):
-            v[k, j] = max(v[k, j] + others[k, j], floor)
+            # Products of the smallest factors are denormal numbers, which take long.
+            v[k, j] = max(v[k, j] + others[k, j], floor) * open[j]
     for j in range(n):
         w[j] = one
     for k in range(z):
@@ -260,8 +282,6 @@ def _step(X, h, v, w, open, state, y, eta, eta_theta, learning, scratch):
     for k in range(z):
         for j in range(n):
             v[k, j] *= scale
-    state[0] = theta - eta_theta * answer
-    state[1] = total / number(M)
 
 
 @jit
