@@ -38,6 +38,7 @@ WHERE_IT_RAN = (
     "--quiet",
     "-q",
     "--verbose",
+    "-v",
     "--debug",
 )
 """Options that say nothing of what was computed."""
