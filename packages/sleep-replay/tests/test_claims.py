@@ -159,6 +159,14 @@ def test_claims_speak_of_the_nights_that_they_are_about() -> None:
     assert [c.name for c in schedule.CLAIMS if verdict(c.name, short) is not None] == names
 
 
+def test_nights_are_told_apart_by_what_was_slept() -> None:
+    """Cycles of one epoch are all NREM, whatever shares were asked for."""
+    run = ([[60, 600]], [[620, 90]])
+    short = nights(run, total_eps=10, continue_training=True)
+    assert not any(cycle.rem for cycle in short[0].cycles())
+    assert verdict("own-dreams-forget", short) is None
+
+
 def test_a_grid_of_nights_is_not_judged() -> None:
     assert verdict("initial", (Sweep(), nights(KEPT)[1])) is None
 

@@ -230,6 +230,8 @@ def test_claims_of_the_papers_networks() -> None:
     assert holds("neural-noise", tied, large)
     tied["tolerance_flips"].loc[{"load": 0.33}] = 0.01
     assert not holds("neural-noise", tied, large)
+    few = data.isel(factors=[2, 3]).assign_coords(factors=[4, 5])  # of one the published is known
+    assert claims["neural-noise"].measure(large, few) is None
     optimal = claims["density"].measure(large, data)
     assert optimal is not None
     assert "z = 2: 0.255 (optimum 0.250)" in optimal.shown

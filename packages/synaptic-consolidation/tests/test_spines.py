@@ -1,11 +1,13 @@
 import os
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from sharpwave_shared.errors import DataWarning, InvalidInputError
 from synaptic_consolidation import spines
+from synaptic_consolidation.experiments.synapses import AnalyzeSpines
 from synaptic_consolidation.spines import (
     bootstrap_slopes,
     draw_counts,
@@ -350,3 +352,17 @@ def test_arguments_out_of_range():
         norm_variation(w * (np.arange(20) != 2), 2, rng())
     with pytest.raises(InvalidInputError, match="exponents"):
         norm_variation(w, 2, rng(), np.array([0.0]))
+
+
+def test_a_sweep_over_another_file_is_another(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sizes = np.loadtxt(Path(__file__).with_name("spines.csv"), delimiter=",")
+    paths = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    for path, power in zip(paths, (1, 2), strict=True):
+        np.savetxt(path, sizes**power, delimiter=",")
+    tiny = {"synapses": 60, "duration": 20, "dt": 0.05, "bootstraps": 10}
+    sweep = {"sigma": [0.05]}
+    first, second = (AnalyzeSpines(file=path, factors=(2,), **tiny) for path in paths)
+    first.run(0, out="both", sweep=sweep)
+    with pytest.raises(InvalidInputError, match="dataset"):
+        second.run(0, out="both", sweep=sweep)

@@ -1,6 +1,8 @@
 """Curves against their defining integrals and maxima, their limits, and the published densities."""
 
 import math
+import subprocess
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -266,3 +268,22 @@ def test_impossible_loads(bad: float) -> None:
     for function in (*CURVES, sparsest_densities):
         with pytest.raises(ParameterError, match=r"loads: got .* from 1e-100"):
             function(np.array([1.0, bad]))
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_does_not_end_the_process(tmp_path):
+    """HDF5 would crash it when it closes a file that it could not write."""
+    program = f"""
+import gc, resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+from synaptic_consolidation import Theory
+try:
+    Theory(points=4).run(out={str(tmp_path / "run")!r})
+except OSError:
+    gc.collect()
+    print("goes on")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "goes on\n"), done.stderr
+    assert not (tmp_path / "run" / "results.nc").exists()

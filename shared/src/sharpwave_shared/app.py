@@ -275,7 +275,7 @@ def _chosen(
 
 def _refuse_meaningless(kind: type[Command], options: Options) -> None:
     """Refuse common options that others have among which the command was chosen."""
-    for name in kind.without:
+    for name in (*kind.without, *(() if kind.reads_data else ("data_dir",))):
         value = getattr(options, name)
         if value != Options.model_fields[name].get_default():
             raise ParameterError(name, value, f"none with {kind.name}")

@@ -463,7 +463,7 @@ def report_claims(run: Run, reporter: Reporter, *, quiet: bool = False) -> bool 
     if run.directory is not None:
         try:
             write_json(run.directory / CLAIMS, verdict_values(verdicts))
-        except OSError as error:
+        except (OSError, SharpwaveError) as error:
             reporter.warn(f"the verdicts cannot be stored: {run.directory / CLAIMS}: {error}")
     if not quiet:
         record = run.record
@@ -524,11 +524,16 @@ def _sweep(
     for warning in sorted(told - set(experiment.warnings())):
         reporter.warn(warning)
     device = experiment.device(options, options.all_seeds)
-    record = _record(experiment, options.all_seeds, options, device, sweep=axes)
     if not store:
+        record = _record(experiment, options.all_seeds, options, device, sweep=axes)
         cells = [Cell(kind, options.all_seeds) for kind in kinds]
         runs = run_cells(cells, options, reporter, store=False)
         return _collected(experiment, record, axes, points, runs)
+    # What is read is part of what a sweep is: other data are another sweep.
+    read = [getattr(kind.load(options), "record", None) for kind in kinds]
+    record = _record(experiment, options.all_seeds, options, device, read[0], sweep=axes)
+    if any(data != read[0] for data in read):
+        record.identity["dataset"] = [getattr(data, "checksum", None) for data in read]
     default = Path("results") / record.package / _default_name(experiment, record)
     directory = options.out or default
     reporter.say(f"a sweep of {len(points)} runs, into {directory}")

@@ -5,6 +5,7 @@ run.data                      # an xarray.Dataset
 run.measures()                # its measures, a row for each seed and condition
 """
 
+import io
 import json
 import os
 import warnings
@@ -176,8 +177,11 @@ def write_results(directory: Path, run: Run) -> None:
         for name, variable in data.variables.items()
         if variable.size >= SMALL and variable.dtype.kind in "biuf"
     }
+    # In memory first: HDF5 crashes the process when it cannot write to a disk that is full.
+    written = io.BytesIO()
+    data.to_netcdf(written, engine=ENGINE, encoding=encoding)
     with atomic_path(directory / RESULTS) as temporary:
-        data.to_netcdf(temporary, engine=ENGINE, encoding=encoding)
+        temporary.write_bytes(written.getbuffer())
     with atomic_path(directory / MEASURES) as temporary:
         run.measures().to_csv(temporary, index=False)
 

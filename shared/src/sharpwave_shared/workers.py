@@ -99,7 +99,10 @@ def run_in_workers(
             reporter.warn(f"a worker was lost; {len(left)} parts are done again")
             inner = inner.replaced(resume=True, force=False)
     for i in left:
-        failures[i] = SharpwaveError(f"its worker was lost {TRIES} times")
+        failures[i] = SharpwaveError(
+            f"its worker was lost {TRIES} times (a script that starts workers does so below "
+            "`if __name__ == '__main__':`)"
+        )
     if failures:
         first = min(failures)
         raise SharpwaveError(

@@ -58,14 +58,15 @@ def _generalisation(data: xr.Dataset) -> Figure:
     _interval_axis(panels[1, 0], intervals, trained)
     for axes in panels[1]:
         axes.set_xlabel("test interval R (scenes)")
-    _key(figure, trained, several=len(seeds) > 1, marked=len(lasting) < len(seeds))
+    marked = bool(np.isfinite(data["half_life"]).any())
+    _key(figure, trained, several=len(seeds) > 1, marked=marked)
     text = (
         f"{data.attrs['network']}, {name_seeds(seeds)}; {data.attrs['test_streams']} test streams "
         "at every interval. Dashed: what the claim about "
         f"R + {BEYOND} asks for (true positives at least {TRUE_POSITIVE:g}, false positives at "
         f"most {FALSE_POSITIVE:g})."
     )
-    if len(lasting) < len(seeds):
+    if marked:
         text += " Half-life: half of the largest difference is left (interpolated)."
     if lasting:
         which = name_seeds(lasting)
@@ -86,7 +87,8 @@ def _mark_half_lives(axes: Axes, data: xr.Dataset, memory: np.ndarray) -> list[i
     seeds, half_lives = data["seed"].values.tolist(), data["half_life"].values
     for seed, half_life, row in zip(seeds, half_lives, memory, strict=True):
         if np.isnan(half_life):
-            lasting.append(seed)
+            if np.nanmax(row, initial=0.0) > 0:
+                lasting.append(seed)
             continue
         axes.plot(
             half_life,

@@ -156,7 +156,7 @@ def _steps(experiment: Analyze, data: xr.Dataset) -> Measurement | None:
         return None
     parts, values, holds = [], {}, []
     for name in VANILLA:
-        if name not in data["configuration"]:
+        if name not in data["configuration"] or _ends_before_trial(data, name):
             continue
         awake, asleep = (_of(data, "distance", name, c) for c in (ACTIVE, QUIESCENT))
         end, late = _at_end_of_trial(data, name), _of(data, "distance_late", name)
@@ -171,6 +171,10 @@ def _steps(experiment: Analyze, data: xr.Dataset) -> Measurement | None:
             f"{late:.4f} m in the last steps of all"
         )
     return Measurement(_said(parts, data), all(holds), values) if parts else None
+
+
+def _ends_before_trial(data: xr.Dataset, name: str) -> bool:
+    return data.sizes["elapsed"] < int(data["trial_steps"].sel(configuration=name)) - 1
 
 
 def _at_end_of_trial(data: xr.Dataset, name: str) -> float:

@@ -59,13 +59,14 @@ def _nights(experiment: Schedule, results: xr.Dataset) -> _Nights:
         late = late.sel(data_set=list(DATA_SETS)).transpose("seed", "data_set")
         constant = float(own["constant_error"].sel(data_set=DATA_SETS[1]))
         slept = _Slept(old, new, *late["error"].values.T, late["carried"].values, constant)
-        match night.start_fraction_rem, night.end_fraction_rem:
-            case (0, 0):
-                found["no_rem"] = slept
-            case (1, 1):
-                found["rem_alone"] = slept
-            case (start, end) if abs(start + end - 1) < 1e-9:
-                found["rem"] = slept
+        # By what was slept: short cycles are rounded to one kind of sleep.
+        rem, nrem = (sum(getattr(c, kind) for c in night.cycles()) for kind in ("rem", "nrem"))
+        if rem == 0:
+            found["no_rem"] = slept
+        elif nrem == 0:
+            found["rem_alone"] = slept
+        elif abs(night.start_fraction_rem + night.end_fraction_rem - 1) < 1e-9:
+            found["rem"] = slept
     return _Nights(**found)
 
 

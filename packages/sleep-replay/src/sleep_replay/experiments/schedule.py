@@ -177,7 +177,7 @@ class Sweep(Sleeping):
     def _sleep(
         self, job: Job, initial: model.VAE, experience: data.Experience, lr: float, cycles: int
     ) -> xr.Dataset:
-        what = f"{cycles} cycles, learning rate {lr:g}"
+        what = f"{cycles} cycles, learning rate {lr!r}"
         job.journal.reporter.say(what)
 
         def compute(part: Any) -> xr.Dataset:

@@ -148,11 +148,14 @@ def _falling(tolerances: Sequence[float]) -> bool:
 def _neural(setup: Networks, data: xr.Dataset) -> Measurement | None:
     if not _applies(setup) or not setup.whole:
         return None
-    found = {
+    known = {
         load: {z: wrong_per_active(t, 0.5) for z, t in by_z.items() if z in NEURAL}
         for load, by_z in _collect(data, "tolerance_flips").items()
-        if load in (LOW, MIDDLE) and len(by_z) > 1
+        if load in (LOW, MIDDLE)
     }
+    found = {load: by_z for load, by_z in known.items() if len(by_z) > 1}
+    if not found:
+        return None
     ordered = all(_falling(list(by_z.values())) for by_z in found.values())
     return _measured(found, ordered and _as_published(setup, found.get(LOW, {}), NEURAL))
 
