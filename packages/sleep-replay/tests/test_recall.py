@@ -11,7 +11,7 @@ import xarray as xr
 
 from sharpwave_shared.experiment import Job
 from sharpwave_shared.seeding import Streams
-from sleep_replay import Recall
+from sleep_replay import Recall, weights
 from sleep_replay.data import Experience
 from sleep_replay.model import VAE
 from sleep_replay.recall import draw_damage, lost_pixels
@@ -151,3 +151,16 @@ class TestRecall:
         old, new = (test.subset(torch.arange(2)) for test in experience.tests)
         few = replace(experience, old_test=old, new_test=new)
         assert recall().compute(job(data=few)).sizes["recalled"] == 2
+
+
+def test_what_a_quick_run_trains_is_not_where_others_start(tmp_path, monkeypatch):
+    monkeypatch.setenv("SHARPWAVE_CACHE", str(tmp_path))
+    state = {k: torch.full_like(v, 0.01) for k, v in VAE(1, 3, "leaky").network_state(0).items()}
+    record = weights.find_weights(Recall()).record
+    monkeypatch.setattr(weights, "pretrain", lambda *given: (state, record))
+    night = {"total_eps": 1, "num_cycles": 1, "num": 5, "eval_images": 20, "fractions": (0.5,)}
+    recall = Recall(latent_dim=3, dataset="mnist-5k", **night)
+    recall.run(0, quick=True)
+    assert not list(tmp_path.rglob("*.safetensors"))
+    recall.run(0)
+    assert list(tmp_path.rglob("*.safetensors"))

@@ -96,7 +96,13 @@ def _read(path: Path, model: Model, origin: str) -> InitialWeights:
 
 
 def obtain_weights(
-    journal: Journal, model: Model, experience: Experience, how: Pretraining, seed: int
+    journal: Journal,
+    model: Model,
+    experience: Experience,
+    how: Pretraining,
+    seed: int,
+    *,
+    save: bool = True,
 ) -> InitialWeights:
     """Give the weights that a run starts from: saved ones, or trained first.
 
@@ -105,11 +111,13 @@ def obtain_weights(
     journal
         Keeps them: a resumed run uses the weights that it started from.
     model
-        Which. If saved weights will do and there are none, the trained ones are saved.
+        Which. Whether saved weights will do.
     experience
         The data; their device trains.
     how, seed
         Of the training.
+    save
+        Whether trained weights are saved, if saved ones would have done.
     """
 
     def obtain(part: Journal) -> dict[str, Any]:
@@ -120,7 +128,7 @@ def obtain_weights(
         if saved:
             part.reporter.say(f"no saved weights for {model.model_name}: training them first")
         state, record = pretrain(part, model, experience, how, seed)
-        if saved:
+        if saved and save:
             store_weights(model, state, record)
         return {"state": state, "record": record, "origin": "trained in this run"}
 

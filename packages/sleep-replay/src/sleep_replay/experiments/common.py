@@ -78,7 +78,11 @@ class Generative(Experiment, Model):
         """Give the initial network, the data, and what results say of the network."""
         experience = job.data.to(job.device)
         how = self.pretraining(len(experience.old_train))
-        found = weights.obtain_weights(job.journal, self, experience, how, job.seed)
+        found = weights.obtain_weights(
+            # What a run scaled down has trained would be where later ones start from.
+            *(job.journal, self, experience, how, job.seed),
+            save=not job.options.quick,
+        )
         job.save_tensors("initial", found.state)
         vae = model.VAE(1, self.latent_dim, self.architecture).to(job.device)
         return vae.load_network(found.state), experience, found.attributes()
