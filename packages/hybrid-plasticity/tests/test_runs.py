@@ -135,3 +135,14 @@ def test_a_run_that_ends_at_once_can_be_gone_on_with(tmp_path: Path) -> None:
     assert ended.data["ended"].values.tolist() == ["the time limit"]
     (more,) = run(tmp_path, [TRAIN.replaced(max_r=1)], [4], resume=True)
     assert more.data["mastered_intervals"].values.tolist() == [1]
+
+
+def test_what_has_used_its_iterations_up_wants_no_more(tmp_path):
+    network = {"hidden_dims": (5,), "plastic_types": ("M",), "hetero_rates": (1.0,), "vec_len": 5}
+    training = Train(**network, max_r=3, max_iterations=3)
+    training.run(0, out=tmp_path)
+    (record,) = tmp_path.rglob("run.json")
+    run = open_run(record.parent)
+    assert not training.wants_more(run)
+    assert training.replaced(max_iterations=4).wants_more(run)
+    assert not training.replaced(max_iterations=4, budget=3).wants_more(run)

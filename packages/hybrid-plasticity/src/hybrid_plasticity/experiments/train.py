@@ -59,7 +59,9 @@ class Train(Limits, Learning, Configuration, Experiment):
         """Tell whether a run ended before these limits."""
         data = run.data
         left = data["mastered_intervals"] < self.max_r
-        return bool((left & (data["iterations"] < self.most_iterations)).any())
+        at_interval = data["iterations"] - data["mastered"].sum("interval")
+        left &= (at_interval < self.max_iterations) & (data["iterations"] < self.most_iterations)
+        return bool(left.any())
 
     def compute(self, job: Job) -> xr.Dataset:
         """Train networks of all seeds."""
