@@ -5,7 +5,9 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from threading import Event
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -66,6 +68,46 @@ def _dtype() -> torch.dtype:
 def test_functions_can_be_decorated() -> None:
     with strange_state():
         assert _dtype() == torch.float32
+
+
+def test_threads_share_what_belongs_to_the_process() -> None:
+    """What the first finds is kept until the last of them leaves."""
+    first_left, second_in, seen = Event(), Event(), []
+
+    def second() -> None:
+        with own_state():
+            second_in.set()
+            first_left.wait(60)
+            seen.append(torch.get_default_dtype())
+
+    with strange_state(), ThreadPoolExecutor() as pool:
+        with own_state():
+            later = pool.submit(second)
+            assert second_in.wait(60)
+        first_left.set()
+        later.result()
+        assert seen == [torch.float32]
+        assert torch.get_default_dtype() == torch.float64
+
+
+def test_one_thread_draws_at_a_time() -> None:
+    """Else one would put back settings that another draws with."""
+    entered, left = Event(), []
+
+    def second() -> None:
+        entered.set()
+        with style():
+            left.append("first" in left)
+
+    with ThreadPoolExecutor() as pool:
+        with style(), style():
+            later = pool.submit(second)
+            assert entered.wait(60)
+            later_waits = not wait([later], timeout=0.2).done
+            left.append("first")
+        later.result()
+    assert later_waits
+    assert left == ["first", True]
 
 
 def test_figures_take_neither_settings_nor_the_backend() -> None:

@@ -161,6 +161,8 @@ def test_options_from_python(tmp_path):
         ({"seeds": []}, "seeds: got none, expected at least one"),
         ({"seeds": [1, 1]}, "seeds: got 1 twice"),
         ({"seeds": -1}, "seeds: got -1"),
+        ({"seeds": b"1"}, "seeds: got b'1', expected whole numbers"),
+        ({"sweep": {"VAR": "12"}}, "sweep VAR: got 12, expected a list of values"),
         ({"format": ("gif",)}, "format: got 'gif', expected one of png, pdf, svg"),
         ({"device": 3}, "device: got 3, expected a text"),
         ({"workers": 2}, "out: got none, expected a directory"),

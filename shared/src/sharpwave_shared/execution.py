@@ -78,22 +78,22 @@ def run_experiment(
     options: Mapping[str, Any],
 ) -> Run:
     """Do what `Experiment.run` says."""
-    chosen = Options(**{**options, "out": out, "seeds": check_seeds(seeds)})
+    quiet = not options.get("verbose")
+    chosen = Options(**{"quiet": quiet, **options, "out": out, "seeds": check_seeds(seeds)})
     if out is None and (chosen.workers > 1 or chosen.cluster):
         raise ParameterError("out", None, "a directory, through which workers give their results")
     if chosen.quick:
         experiment = experiment.scaled_down()
-    reporter = Reporter(quiet=not chosen.verbose)
-    axes = {name: tuple(values) for name, values in (sweep or {}).items()}
-    for warning in experiment.warnings():
-        reporter.warn(warning)
+    reporter = Reporter(quiet=chosen.quiet)
+    axes = {name: _listed(name, values) for name, values in (sweep or {}).items()}
+    _warn([experiment], chosen, reporter)
     runs = run_all(
         [experiment],
         chosen,
         reporter,
         axes,
         store=out is not None,
-        show_claims=chosen.verbose,
+        show_claims=not chosen.quiet,
     )
     if len(runs) == 1:
         return runs[0]
@@ -103,14 +103,27 @@ def run_experiment(
 
 def start_all(experiments: Sequence[Experiment], options: Options, reporter: Reporter) -> None:
     """Run experiments of one kind for a user, who is told what to mind and where results lie."""
+    _warn(experiments, options, reporter)
     kind = type(experiments[0])
+    for run in run_all(experiments, options, reporter, parse_sweep(kind, options.sweep)):
+        reporter.say(f"results: {run.directory} ({run.record.wall_time_s:.0f} s)")
+
+
+def _warn(experiments: Sequence[Experiment], options: Options, reporter: Reporter) -> None:
+    """Tell a user of experiments of one kind what to mind."""
     for experiment in experiments:
         for warning in experiment.warnings():
             reporter.warn(warning)
+    kind = type(experiments[0])
     if not kind.uses_device and options.device not in ("auto", "cpu"):
-        reporter.warn(f"--device {options.device}: {kind.name} computes on the CPU")
-    for run in run_all(experiments, options, reporter, parse_sweep(kind, options.sweep)):
-        reporter.say(f"results: {run.directory} ({run.record.wall_time_s:.0f} s)")
+        given = reporter.spelled(f"device={options.device!r}")
+        reporter.warn(f"{given}: {kind.name} computes on the CPU")
+
+
+def _listed(name: str, values: Any) -> tuple[Any, ...]:
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise ParameterError(f"sweep {name}", show(values), "a list of values")
+    return tuple(values)
 
 
 @own_state()

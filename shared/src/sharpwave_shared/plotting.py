@@ -1,6 +1,7 @@
 """Figures that look alike in all packages, drawn without a display."""
 
 import textwrap
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib.resources import as_file, files
@@ -23,26 +24,29 @@ MARGIN: Mapping[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.12}
 """Nothing is cut off, nothing touches the edge, whatever stands outside of the axes."""
 MANY_SEEDS = 8
 """More seeds than this are counted, not listed."""
+_DRAWING = threading.RLock()
+"""pyplot and its settings belong to the process: one thread draws at a time."""
 
 
 @contextmanager
 def style() -> Iterator[None]:
     """Draw in the project's style within the block, without a display, whatever has been set."""
-    before = dict.__getitem__(mpl.rcParams, "backend")  # asking otherwise would choose one
-    plt.switch_backend("agg")
-    try:
-        with (
-            as_file(files("sharpwave_shared") / "sharpwave.mplstyle") as path,
-            plt.style.context(str(path), after_reset=True),
-        ):
-            yield
-    finally:
-        if isinstance(before, str):
-            with suppress(ImportError):  # never used, and not there
-                plt.switch_backend(before)
-        else:  # none was chosen yet, which the first window does
-            dict.__setitem__(mpl.rcParams, "backend", before)
-            plt._backend_mod = None  # type: ignore[attr-defined]
+    with _DRAWING:
+        before = dict.__getitem__(mpl.rcParams, "backend")  # asking otherwise would choose one
+        plt.switch_backend("agg")
+        try:
+            with (
+                as_file(files("sharpwave_shared") / "sharpwave.mplstyle") as path,
+                plt.style.context(str(path), after_reset=True),
+            ):
+                yield
+        finally:
+            if isinstance(before, str):
+                with suppress(ImportError):  # never used, and not there
+                    plt.switch_backend(before)
+            else:  # none was chosen yet, which the first window does
+                dict.__setitem__(mpl.rcParams, "backend", before)
+                plt._backend_mod = None  # type: ignore[attr-defined]
 
 
 def save_figures(
@@ -77,6 +81,11 @@ def save_figures(
     for figure in figures.values():
         plt.close(figure)
     return paths
+
+
+def decimals(value: float, digits: int = 2) -> str:
+    """Write a number for a label, with the minus sign that axes have."""
+    return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def name_seeds(seeds: Sequence[int]) -> str:

@@ -18,7 +18,7 @@ from hybrid_plasticity.figures.common import (
     plot_groups,
     wide_range,
 )
-from sharpwave_shared.plotting import caption, legend, log_scale, name_seeds
+from sharpwave_shared.plotting import caption, decimals, legend, log_scale, name_seeds
 
 BINS = 40
 SHOWN = 0.999
@@ -168,8 +168,8 @@ def _relation(
     axes.set(xlim=extent[:2], ylim=extent[2:])
     axes.set_xlabel(rf"$W_{{{i}}}$")
     axes.set_ylabel(rf"$\eta_{{{i}}}$")
-    r = f"{float(medians(correlation[:, None])[0]):.2f}".replace("-", "\N{MINUS SIGN}")
-    axes.set_title(f"r = {r}", fontsize=8, pad=3)
+    r = float(medians(correlation[:, None])[0])
+    axes.set_title(f"r = {decimals(r)}", fontsize=8, pad=3)
     figure.colorbar(cells, ax=axes, label="synapses")
 
 

@@ -24,7 +24,7 @@ from hybrid_plasticity.folders import (
     mastered_by,
     read_model,
 )
-from sharpwave_shared.plotting import caption, legend, save_figures, style
+from sharpwave_shared.plotting import caption, decimals, legend, save_figures, style
 from sharpwave_shared.results import open_run
 from sharpwave_shared.run_directory import refuse_links
 
@@ -258,7 +258,7 @@ def _rates(configuration: Configuration, picture: Picture, network: str) -> Figu
             axes.text(
                 0,
                 0,
-                f"{float(eta):.3f}".replace("-", "\N{MINUS SIGN}"),
+                decimals(float(eta), 3),
                 ha="center",
                 va="center",
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 2},

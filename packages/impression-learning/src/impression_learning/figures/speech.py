@@ -17,7 +17,7 @@ from impression_learning.figures.common import (
     seeds_first,
 )
 from impression_learning.speech import FRAME_SECONDS
-from sharpwave_shared.plotting import caption, first_seed, seeds_in_words, title
+from sharpwave_shared.plotting import caption, decimals, first_seed, seeds_in_words, title
 
 HERTZ = (500, 1000, 2000, 4000, 8000)
 """Where the frequency axes have ticks."""
@@ -82,7 +82,7 @@ def _reconstruction(data: xr.Dataset) -> Figure:
     caption(
         figure,
         f"Mel spectrograms ({algorithm_name(data)}, {first_seed(data)}); $R^2$ of the whole test "
-        f"passage {r2:.3f}.",
+        f"passage {decimals(r2, 3)}.",
     )
     return figure
 
@@ -112,7 +112,7 @@ def _correlations(data: xr.Dataset) -> Figure:
     panels[0].set_ylabel(HERTZ_LABEL)
     figure.colorbar(ScalarMappable(**look), ax=list(panels), label="correlation", shrink=0.8)
     cosine = seeds_first(data["band_cosine"])[0]
-    title(figure, f"Correlations between bands: cosine of the two matrices {cosine:.3f}")
+    title(figure, f"Correlations between bands: cosine of the two matrices {decimals(cosine, 3)}")
     caption(figure, f"Over the whole test passage ({algorithm_name(data)}, {first_seed(data)}).")
     return figure
 

@@ -15,7 +15,7 @@ from impression_learning.figures.common import (
     plot_autocorrelation,
     seeds_first,
 )
-from sharpwave_shared.plotting import caption, first_seed, legend, seeds_in_words
+from sharpwave_shared.plotting import caption, decimals, first_seed, legend, seeds_in_words
 from sharpwave_shared.statistics import mean_and_sd
 
 CHANNELS = 4
@@ -80,11 +80,11 @@ def _scatter(data: xr.Dataset) -> Figure:
     axes.set(xlim=extent, ylim=extent, aspect="equal")
     axes.set_xlabel("stimulus")
     axes.set_ylabel("reconstruction")
-    axes.set_title(f"Reconstruction against truth, $R^2$ = {r2[0]:.3f}")
+    axes.set_title(f"Reconstruction against truth, $R^2$ = {decimals(r2[0], 3)}")
     axes.legend(loc="upper left")
     figure.colorbar(cells, ax=axes, label="values in a cell", shrink=0.9)
     mean, sd = mean_and_sd(r2)
-    over_seeds = f" Over {len(r2)} seeds: {mean:.3f} ± {sd:.3f} (s.d.)."
+    over_seeds = f" Over {len(r2)} seeds: {decimals(mean, 3)} ± {sd:.3f} (s.d.)."
     caption(
         figure,
         f"All channels, {data.sizes['time']} steps, {first_seed(data)}; $R^2$ of its whole test "
@@ -120,6 +120,6 @@ def _latents(data: xr.Dataset, period: int) -> Figure:
         figure,
         f"Latents inferred awake and while wake and sleep alternate, with the same data and noise "
         f"({algorithm_name(data)}, {first_seed(data)}); correlation over the test passage "
-        f"{correlation:.2f}.",
+        f"{decimals(correlation)}.",
     )
     return figure

@@ -29,6 +29,7 @@ from impression_learning.figures.common import (
 )
 from sharpwave_shared.plotting import (
     caption,
+    decimals,
     first_seed,
     legend,
     log_scale,
@@ -219,7 +220,7 @@ def _latents_at_ends(experiment: Learning, data: xr.Dataset, axis: str) -> Figur
         period = int(value) if axis == "switch_period" else dict(experiment)["switch_period"]
         plot_alternation(axes, one, period, 0)
         correlation = seeds_first(one["alternation_correlation"])[0]
-        axes.set_title(f"{_named(axis, value)}: correlation {correlation:.2f}", fontsize=9)
+        axes.set_title(f"{_named(axis, value)}: correlation {decimals(correlation)}", fontsize=9)
     panels[-1, 0].set_xlabel("step of the test passage")
     legend(figure)
     caption(

@@ -29,7 +29,7 @@ from rnn_reactivation.figures.common import (
     pictured,
     pretty,
 )
-from sharpwave_shared.plotting import caption, first_seed, legend
+from sharpwave_shared.plotting import caption, decimals, first_seed, legend
 
 TRAJECTORIES = 6
 LONG = 0.85
@@ -240,7 +240,7 @@ def _draw_fields(
         axes.set_xlabel("x (m)" if last else "")
         axes.tick_params(labelleft=False, labelbottom=last)
     agreement = cosine(torch.from_numpy(drift), torch.from_numpy(predicted))
-    said = f"cosine {agreement:.2f}" if np.isfinite(agreement) else "cosine undefined"
+    said = f"cosine {decimals(agreement)}" if np.isfinite(agreement) else "cosine undefined"
     said = said.replace("-", "\N{MINUS SIGN}")
     pair[1].text(1, 1.02, said, transform=pair[1].transAxes, fontsize=8, ha="right", va="bottom")
 

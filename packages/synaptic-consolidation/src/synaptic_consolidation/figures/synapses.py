@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator
 
-from sharpwave_shared.plotting import caption, first_seed, legend, log_scale
+from sharpwave_shared.plotting import caption, decimals, first_seed, legend, log_scale
 from synaptic_consolidation.experiments.synapses import SynNoise
 from synaptic_consolidation.figures import common
 from synaptic_consolidation.spines import DIRECTIONS, SIMULATED_LAG
@@ -120,9 +120,8 @@ def _pairs(cell: SubFigure, recording: _Shown) -> None:
         size, change = _known(recording, direction, "average_size", "average_change")
         slope = float(recording.data["slope_moving"].sel(direction=direction))
         main.plot(size, change, color="white", linewidth=3)
-        main.plot(
-            size, change, color=COLOURS[direction], linewidth=1.8, label=f"{direction} {slope:.2f}"
-        )
+        label = f"{direction} {decimals(slope)}"
+        main.plot(size, change, color=COLOURS[direction], linewidth=1.8, label=label)
         x, y = np.log(size), np.log(change)
         ends = np.array([x.min(), x.max()])
         line = np.exp(y.mean() + slope * (ends - x.mean()))
@@ -243,7 +242,7 @@ def _variation(data: xr.Dataset, shown: list[_Shown]) -> Figure:
         found, label = recording.data, recording.name
         q, variation, curve = (found[n].values for n in ("exponent", "variation", "curve"))
         if "r_squared" in found:
-            label += f" ($R^2$ {float(found['r_squared']):.2f})"
+            label += f" ($R^2$ {decimals(float(found['r_squared']))})"
         plain.plot(q, np.where(variation > 0, variation, np.nan), label=label, **recording.line)
         rescaled.plot(q, curve, **recording.line)
         if recording.measured:

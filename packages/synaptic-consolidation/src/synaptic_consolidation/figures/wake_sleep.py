@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from scipy.stats import linregress
 
-from sharpwave_shared.plotting import caption, legend
+from sharpwave_shared.plotting import caption, decimals, legend
 from sharpwave_shared.statistics import mean_and_sd
 from synaptic_consolidation.comparison import KINDS as NOISE
 from synaptic_consolidation.comparison import (
@@ -162,7 +162,7 @@ def _robustness(setup: WakeSleep, night: xr.Dataset) -> Figure:
                 slope, intercept, *_ = linregress(before, after)
                 ends = np.array([before.min(), before.max()])
                 axes.plot(ends, intercept + slope * ends, color=colour, zorder=3)
-                label += f": slope {slope:.2f}"
+                label += f": slope {decimals(slope)}"
             axes.plot(before, after, "o", color=colour, markersize=2.2, alpha=0.5, label=label)
             if len(before):
                 lowest, highest = min(lowest, before.min()), max(highest, before.max())
