@@ -3,6 +3,7 @@
     uv run python docs/reproduction.py RUN_DIR "Figure 1: what it is"    store a run's verdicts
     uv run python docs/reproduction.py                                   write the report
 
+Several RUN_DIR are the seeds of one experiment, which are judged together.
 `docs/results/PACKAGE/*.json` holds the verdicts of one run each, `notes.md` beside them what was
 learnt about the release. `docs/reproduction.md` is made of nothing else.
 """
@@ -12,13 +13,14 @@ import os
 import re
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from sharpwave_shared import open_run
 from sharpwave_shared.claims import show_means, verdict_values
 from sharpwave_shared.files import atomic_path, json_values, write_json
-from sharpwave_shared.results import Run
+from sharpwave_shared.results import Run, unite_seeds
 from sharpwave_shared.statistics import wilson
 
 DOCS = Path(__file__).parent
@@ -54,12 +56,17 @@ interval of 95 %); means over seeds have bootstrap intervals of 95 %.
 """
 
 
-def store(directory: Path, title: str) -> Path:
-    """Store the verdicts of a finished run; give the file."""
-    run = open_run(directory)
-    record = run.record
-    if record.status != "finished" or record.quick or run.swept:
-        raise SystemExit(f"{directory}: expected a finished run at full size that is no sweep")
+def store(directories: Sequence[Path], title: str) -> Path:
+    """Store the verdicts of a finished run, or of runs that are seeds of one; give the file."""
+    runs = [open_run(directory) for directory in directories]
+    run, record = runs[0], runs[0].record
+    for directory, other in zip(directories, runs, strict=True):
+        if other.record.quick or other.swept:
+            raise SystemExit(f"{directory}: expected a run at full size that is no sweep")
+        if other.experiment != run.experiment:
+            raise SystemExit(f"{directory}: its parameters are others than {directories[0]}'s")
+    if len(runs) > 1:
+        run = Run.computed(run.experiment, record, unite_seeds([other.data for other in runs]))
     content = {
         "title": title,
         "command": command(run),
@@ -70,7 +77,7 @@ def store(directory: Path, title: str) -> Path:
         },
         "data": (record.dataset or {}).get("name"),
         "ended": record.ended,
-        "minutes": round(record.wall_time_s / 60, 1),
+        "minutes": round(sum(other.record.wall_time_s for other in runs) / 60, 1),
         "claims": verdict_values(run.verify()),
     }
     slug = re.sub(r"[^a-z0-9.]+", "-", title.lower()).strip("-.")
@@ -165,10 +172,11 @@ def _cell(text: str) -> str:
 def main() -> None:
     """Store a run if one is named; write the report."""
     arguments = sys.argv[1:]
-    if len(arguments) not in (0, 2):
+    if len(arguments) == 1:
         raise SystemExit(__doc__)
     if arguments:
-        print(store(Path(arguments[0]), arguments[1]))
+        *directories, title = arguments
+        print(store([Path(directory) for directory in directories], title))
     with atomic_path(REPORT) as path:
         path.write_text(report())
 

@@ -50,7 +50,21 @@ def test_a_run_is_stored_and_told(elsewhere, finished, monkeypatch, tmp_path, ca
 def test_only_finished_runs_at_full_size_are_stored(elsewhere, tmp_path):
     Walk(steps=2).run(0, out=tmp_path / "quick", quick=True)
     with pytest.raises(SystemExit, match="full size"):
-        elsewhere.store(tmp_path / "quick", "Figure 1")
+        elsewhere.store([tmp_path / "quick"], "Figure 1")
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_seeds_that_lie_apart_are_judged_together(elsewhere, finished, tmp_path):
+    apart = [tmp_path / f"seed-{seed}" for seed in range(2)]
+    for seed, directory in enumerate(apart):
+        Walk(steps=4).run(seed, out=directory)
+    stored = json.loads(elsewhere.store(apart, "Figure 1").read_text())
+    together = json.loads(elsewhere.store([finished], "Figure 2").read_text())
+    assert stored["seeds"] == [0, 1]
+    assert stored["claims"] == together["claims"]
+    Walk(steps=5).run(2, out=tmp_path / "longer")
+    with pytest.raises(SystemExit, match="longer: its parameters are others"):
+        elsewhere.store([*apart, tmp_path / "longer"], "Figure 3")
 
 
 def test_commands_leave_out_where_a_run_lies(elsewhere, finished):
