@@ -342,6 +342,9 @@ def test_weights_with_the_pruned_ones() -> None:
         np.testing.assert_allclose(np.diff(np.log10(edges)), 0.1)
         shown = bottom.get_data().values  # type: ignore[attr-defined]
         np.testing.assert_allclose(shown, np.where(histogram > 0, histogram, np.nan))
+    drawn_edges = edges[1:][data["histogram"].max(["seed", "load", "factors"]).values > 0]
+    largest = surviving.get_xlim()[1]
+    assert drawn_edges.max() <= largest * (1 + 1e-9) < 10 * drawn_edges.max()
 
 
 def test_colours_depend_on_z_alone() -> None:

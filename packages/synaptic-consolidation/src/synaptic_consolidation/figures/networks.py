@@ -203,7 +203,7 @@ def _weights(setup: Networks, data: xr.Dataset) -> Figure:
             look = {"color": common.look(z)["color"], "label": f"$z$ = {z}"}
             draw_weights(surviving, everything, histogram, (i, len(factors)), **look)
         surviving.set_title(f"$\\alpha$ = {load:g}")
-        weight_axes(surviving, everything)
+        weight_axes(surviving, everything, data["histogram"])
     panels[0, 0].set_ylabel("probability density of\n$\\log_{10} w$, surviving")
     panels[1, 0].set_ylabel("share of all synapses")
     legend(figure, beside=True)
@@ -238,10 +238,12 @@ def draw_weights(
     everything.bar(edges[0], 1 - left, edges[1] - edges[0], align="edge", color=color)
 
 
-def weight_axes(surviving: Axes, everything: Axes) -> None:
-    """Label and limit the axes of `draw_weights`."""
+def weight_axes(surviving: Axes, everything: Axes, histograms: xr.DataArray) -> None:
+    """Label and limit the axes of `draw_weights`, up to the decade of the largest weight of all."""
     surviving.set_xscale("log")
-    largest, name = WEIGHT_EDGES[-1], "weight $w$ (a.u.)"
+    found = np.flatnonzero((histograms > 0).any([d for d in histograms.dims if d != "bin"]))
+    last = WEIGHT_EDGES[found[-1] + 1] if len(found) else 1.0
+    largest, name = 10.0 ** np.ceil(np.log10(last) - 1e-9), "weight $w$ (a.u.)"
     surviving.set(xlim=(1e-3, largest), ylim=(0, None), xlabel=name)
     everything.set(xscale="log", yscale="log", xlim=(1e-41, largest), xlabel=name)
     powers = (-20, -10, 0)

@@ -194,7 +194,7 @@ def _weights(setup: WakeSleep, night: xr.Dataset) -> Figure:
         histogram = night["histogram"].sel(sleep=time).mean("seed").values
         look = {"color": COLOURS[time], "label": label}
         draw_weights(surviving, everything, histogram, (i, len(TIMES)), **look)
-    weight_axes(surviving, everything)
+    weight_axes(surviving, everything, night["histogram"])
     surviving.set_ylabel("probability density of\n$\\log_{10} w$, surviving")
     everything.set_ylabel("share of all synapses")
     legend(figure, beside=True)
