@@ -361,8 +361,9 @@ def check_seeds(seeds: SupportsIndex | Iterable[SupportsIndex]) -> tuple[int, ..
     try:
         given: list[Any] = [operator.index(seeds)]  # type: ignore[arg-type]
     except TypeError:
-        several = isinstance(seeds, Iterable) and not isinstance(seeds, str | bytes)
-        given = list(seeds) if several else [seeds]
+        given = [seeds]
+        if isinstance(seeds, Iterable) and not isinstance(seeds, str | bytes):
+            given = list(seeds)
     if not given:
         raise ParameterError("seeds", "none", "at least one")
     return Options(seeds=tuple(given)).all_seeds

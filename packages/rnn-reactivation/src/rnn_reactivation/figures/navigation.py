@@ -241,7 +241,6 @@ def _draw_fields(
         axes.tick_params(labelleft=False, labelbottom=last)
     agreement = cosine(torch.from_numpy(drift), torch.from_numpy(predicted))
     said = f"cosine {decimals(agreement)}" if np.isfinite(agreement) else "cosine undefined"
-    said = said.replace("-", "\N{MINUS SIGN}")
     pair[1].text(1, 1.02, said, transform=pair[1].transAxes, fontsize=8, ha="right", va="bottom")
 
 
