@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, SupportsFloat
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -83,9 +83,9 @@ def save_figures(
     return paths
 
 
-def decimals(value: float, digits: int = 2) -> str:
+def decimals(value: SupportsFloat, digits: int = 2) -> str:
     """Write a number for a label, with the minus sign that axes have."""
-    return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    return f"{float(value):.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def name_seeds(seeds: Sequence[int]) -> str:

@@ -258,7 +258,7 @@ def _rates(configuration: Configuration, picture: Picture, network: str) -> Figu
             axes.text(
                 0,
                 0,
-                decimals(float(eta), 3),
+                decimals(eta, 3),
                 ha="center",
                 va="center",
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 2},

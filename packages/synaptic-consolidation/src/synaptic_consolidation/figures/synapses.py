@@ -242,7 +242,7 @@ def _variation(data: xr.Dataset, shown: list[_Shown]) -> Figure:
         found, label = recording.data, recording.name
         q, variation, curve = (found[n].values for n in ("exponent", "variation", "curve"))
         if "r_squared" in found:
-            label += f" ($R^2$ {decimals(float(found['r_squared']))})"
+            label += f" ($R^2$ {decimals(found['r_squared'])})"
         plain.plot(q, np.where(variation > 0, variation, np.nan), label=label, **recording.line)
         rescaled.plot(q, curve, **recording.line)
         if recording.measured:
