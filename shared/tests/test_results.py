@@ -133,6 +133,18 @@ def test_a_stored_run_is_opened(finished):
     assert repr(run) == (f"<Run of toy-model Walk(steps=4), seeds 0,1, in {finished}>")
 
 
+@pytest.mark.usefixtures("undrawn")
+def test_runs_are_stored_beside_a_dask_client(tmp_path):
+    """As in a worker of a cluster, or a notebook that has one."""
+    distributed = pytest.importorskip("distributed")
+    alone = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None, "protocol": "tcp"}
+    with distributed.Client(processes=False, **alone) as client:
+        data = Walk(steps=2).run(0, out=tmp_path / "here")
+        client.submit(lambda: Walk(steps=2).run(0, out=tmp_path / "there") and None).result()
+    for name in ("here", "there"):
+        xr.testing.assert_identical(open_run(tmp_path / name).data, data)
+
+
 def test_the_table_is_stored(finished):
     table = pd.read_csv(finished / "metrics.csv", keep_default_na=False)
     assert list(table.columns) == ["seed", "scale", "measure", "value", "units"]

@@ -8,8 +8,10 @@ run.measures()                # its measures, a row for each seed and condition
 import io
 import json
 import os
+import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -179,11 +181,21 @@ def write_results(directory: Path, run: Run) -> None:
     }
     # In memory first: HDF5 crashes the process when it cannot write to a disk that is full.
     written = io.BytesIO()
-    data.to_netcdf(written, engine=ENGINE, encoding=encoding)
+    with _no_scheduler():
+        data.to_netcdf(written, engine=ENGINE, encoding=encoding)
     with atomic_path(directory / RESULTS) as temporary:
         temporary.write_bytes(written.getbuffer())
     with atomic_path(directory / MEASURES) as temporary:
         run.measures().to_csv(temporary, index=False)
+
+
+def _no_scheduler() -> AbstractContextManager[Any]:
+    """Keep xarray from asking a dask cluster, where one is in use, to lock what is in memory."""
+    if "dask" not in sys.modules:
+        return nullcontext()
+    import dask.config
+
+    return dask.config.set(scheduler="synchronous")
 
 
 def read_results(path: Path, checksum: str | None = None) -> xr.Dataset:
