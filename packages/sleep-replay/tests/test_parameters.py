@@ -16,11 +16,13 @@ from sleep_replay import (
     Latent,
     Learning,
     Night,
+    Pretrain,
     Samples,
     Schedule,
     Sweep,
 )
 from sleep_replay.cli import app
+from sleep_replay.parameters import SETTINGS, Pretraining, Setting
 
 hundredths = st.integers(0, 100)
 
@@ -82,10 +84,20 @@ class TestSettings:
 
     def test_initial_models_see_no_more_images_than_is_good_for_sleep(self) -> None:
         working, published = Schedule(), Schedule(setting="published")
-        for images, epochs in ((60_000, 1), (30_000, 3), (4000, 25), (10, 25), (200_000, 1)):
-            assert working.pretraining(images).epochs == epochs
-            assert published.pretraining(images).epochs == 25
-        assert published.pretraining(10).reconstruction_loss == "bce"
+        for images, epochs in ((60_000, 1), (30_000, 3), (4000, 25), (10, 10_000), (200_000, 1)):
+            assert working.pretraining_epochs(images) == epochs
+        assert published.pretraining_epochs(60_000) == 8
+        assert Schedule(setting="released").pretraining_epochs(60_000) == 25
+
+    @pytest.mark.parametrize("setting", SETTINGS)
+    def test_training_a_model_is_the_same_by_itself_and_on_first_use(
+        self, setting: Setting
+    ) -> None:
+        """What `pretrain` stores, nights start from: one default for both."""
+        pretrain, first_use = Pretrain(setting=setting), Schedule(setting=setting).pretraining()
+        for name in Pretraining.model_fields:
+            assert getattr(pretrain, name) == getattr(first_use, name)
+        assert pretrain.model_name == Schedule(setting=setting).model_name
 
     def test_what_is_given_wins(self) -> None:
         given = Schedule(setting="published", latent_dim=20, lr=3e-4)

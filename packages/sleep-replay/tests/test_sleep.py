@@ -31,7 +31,7 @@ from sleep_replay.data import Experience
 from sleep_replay.evaluate import constant_error
 from sleep_replay.model import VAE
 from sleep_replay.reference import PlainVAE, plain_sleep
-from sleep_replay.sleep import _best, _in_turn, dream_shares, sleep
+from sleep_replay.sleep import _best, _presented, dream_shares, sleep
 from sleep_replay.train import Trainer
 
 
@@ -62,10 +62,17 @@ def plain_network(initial: VAE) -> PlainVAE:
 
 
 def test_more_dreams_than_images_are_taken_in_turn() -> None:
+    """Two images and five dreams; NREM is the cycle's first four places, or none of them."""
+    recent = torch.tensor([10.0, 11]).view(1, 2, 1, 1).expand(2, -1, 28, 28)
     dreams = torch.arange(5.0).view(1, 5, 1, 1).expand(2, -1, 28, 28)
-    for epoch, expected in (((0, 1), [[0, 1], [2, 3]]), ((-3, 2), [[0, 1], [4, 0]])):
-        turn = _in_turn(dreams, torch.tensor(epoch), 2)
-        assert turn[:, :, 0, 0].tolist() == expected
+    nrem = torch.tensor([4, 0])
+    for places, expected in (
+        ([0, 1], [[10, 11], [0, 1]]),
+        ([3, 8], [[11, 4], [3, 3]]),
+        ([9, 5], [[0, 1], [4, 0]]),
+    ):
+        seen = _presented(torch.tensor([places, places]), recent, dreams, nrem)
+        assert seen[:, :, 0, 0].tolist() == expected
 
 
 def test_of_dreams_drawn_the_best_reconstructed_are_kept(initial: VAE) -> None:
@@ -83,11 +90,13 @@ def test_dreams_look_like_the_data_set_of_the_nearest_image() -> None:
     assert dream_shares(dreams, [old, new]).tolist() == [0.75, 0.25]
 
 
-@pytest.mark.parametrize(("own", "kl_warmup"), [(False, 0), (True, 20)])
+@pytest.mark.parametrize(
+    ("own", "kl_warmup", "mixed"), [(False, 0, False), (True, 20, False), (True, 0, True)]
+)
 def test_sleep_equals_the_plain_transcription(
-    slept, initial: VAE, experience: Experience, own: bool, kl_warmup: int
+    slept, initial: VAE, experience: Experience, own: bool, kl_warmup: int, mixed: bool
 ) -> None:
-    dreaming = night(continue_training=own)
+    dreaming = night(continue_training=own, mixed=mixed)
     learning = {"kl_weight": 1.0, "kl_warmup": kl_warmup}
     error = slept(dreaming, seeds=(3, 5), **learning).data["error"]
     error = error.sel(data_set="new").isel(night=0)

@@ -44,12 +44,22 @@ SETTINGS: dict[str, dict[str, Any]] = {
 """What a setting makes of parameters that are not given. `working`: the defaults, in which memories
 last. `published`: the configuration of the published figures, of 2023. `released`: that of the code
 as it is released now, in which networks collapse."""
+PRETRAINING: dict[str, dict[str, Any]] = {
+    "working": {},
+    "published": {},
+    "released": {"batch_size": 32},
+}
+"""What a setting makes of the parameters of `Pretraining` that are not given."""
+IMAGES_SEEN = {"working": 100_000, "published": 480_000, "released": 1_500_000}
+"""Images that initial models of a setting are trained on, each counted as often as it is seen. In
+the setting that works not many: nights of a model that saw MNIST three times end in collapse."""
 
 
 class Model(Parameters):
     """Which data sets, and which initial model."""
 
     panel: ClassVar = "Model and data"
+    settings: ClassVar = SETTINGS
 
     setting: Setting = "working"
     """What holds where nothing is given: what works, or the published or released values."""
@@ -72,7 +82,7 @@ class Model(Parameters):
         """Give what is not given the values of the setting."""
         if not isinstance(values, Mapping):
             return handler(values)
-        setting = SETTINGS.get(values.get("setting", "working"), {})
+        setting = cls.settings.get(values.get("setting", "working"), {})
         filled = {k: v for k, v in setting.items() if k in cls.model_fields and k not in values}
         made = handler({**values, **filled})
         made.model_fields_set.difference_update(filled)  # another setting may be put in its place
@@ -83,6 +93,10 @@ class Model(Parameters):
         """Name of the initial model's files, without suffix."""
         old = "mnist" if self.inverted else "mnist-0-4"
         return f"{old}-{self.architecture}-{self.latent_dim}"
+
+    def pretraining_epochs(self, images: int) -> int:
+        """Tell for how many epochs, of so many images, an initial model is trained."""
+        return max(1, IMAGES_SEEN[self.setting] // images)
 
 
 class Learning(Parameters):
@@ -116,9 +130,10 @@ class Pretraining(BatchLearning):
     """How an initial model is trained."""
 
     lr: Annotated[float, Above(0, 1e38)] = 1e-3
+    batch_size: Annotated[int, Between(1, MOST_IMAGES)] = 64
     kl_weight: Annotated[float, Between(0, 1e6)] = 1.0
-    epochs: Annotated[int, Between(1, 10_000)] = 25
-    """At most this many."""
+    epochs: Annotated[int, Between(1, 10_000)] | None = None
+    """At most this many. Default: what suits the setting, of MNIST 1 (working), 8 or 25."""
     patience: Annotated[int, Between(1, 10_000)] = 3
     """Stop after this many epochs without a better training loss."""
 
@@ -146,6 +161,8 @@ class Nights(Parameters):
     """Dreams per cycle; an epoch of REM is `num` of them, in turn. Default: as many as num."""
     draws: Annotated[int, Between(1, 1000)] = 1
     """Dreams drawn for each one kept, which the dreamer reconstructs best."""
+    mixed: bool = False
+    """Learn a cycle's new images and dreams in one shuffled order, not one kind after the other."""
 
     @property
     def dreams(self) -> int:

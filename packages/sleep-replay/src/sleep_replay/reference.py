@@ -116,12 +116,20 @@ def plain_sleep(
     for index, cycle in enumerate(night.cycles()):
         generator = streams.torch("sleep", index)
         drawn = torch.randperm(len(new_images), generator=streams.torch("recent memories", index))
-        images = new_images[drawn[:num]]
+        recent, dreams = new_images[drawn[:num]], new_images[:0]
+        shuffled = torch.randperm(
+            night.epochs_per_cycle * num, generator=streams.torch("mixed", index)
+        )
         for epoch in range(cycle.nrem + cycle.rem):
-            if epoch == cycle.nrem:
+            if epoch == (0 if night.mixed else cycle.nrem):
                 latents = torch.randn(num, latent_dim, generator=streams.torch("dreams", index))
                 with torch.no_grad():
-                    images = dreamer.decode(latents.to(new_images))
+                    dreams = dreamer.decode(latents.to(new_images))
+            if night.mixed:
+                both = torch.cat([recent] * cycle.nrem + [dreams] * cycle.rem)
+                images = both[shuffled[epoch * num : (epoch + 1) * num]]
+            else:
+                images = recent if epoch < cycle.nrem else dreams
             order = torch.randperm(num, generator=generator)
             noise = torch.randn(num, latent_dim, generator=generator).to(new_images)
             keep = torch.rand(num, 28, 28, generator=generator) >= 0.1

@@ -72,7 +72,8 @@ def sleep(
     experience
         The data, on the same device.
     nights
-        When NREM and REM alternate; of equal numbers of cycles, epochs, images and dreams.
+        When NREM and REM alternate; of equal numbers of cycles, epochs, images and dreams, and all
+        mixed or none.
     learning
         How the networks learn.
     seeds
@@ -81,8 +82,10 @@ def sleep(
         Called before sleep and after every cycle.
     """
     plans = [night.cycles() for night in nights]
-    (shape,) = {(n.num_cycles, n.epochs_per_cycle, n.num, n.dreams, n.draws) for n in nights}
-    count, epochs, num, kept, draws = shape
+    (shape,) = {
+        (n.num_cycles, n.epochs_per_cycle, n.num, n.dreams, n.draws, n.mixed) for n in nights
+    }
+    count, epochs, num, kept, draws, mixed = shape
     networks = [(n, seed) for n in range(len(nights)) for seed in seeds]
     streams = [Streams(seed) for _, seed in networks]
     own = torch.tensor([nights[n].continue_training for n, _ in networks])
@@ -96,13 +99,15 @@ def sleep(
             recorder.record()
         generators = [s.torch("sleep", cycle) for s in streams]
         nrem = torch.tensor([plans[n][cycle].nrem for n, _ in networks])
+        dreaming = torch.zeros_like(nrem) if mixed else nrem  # the epoch before which all dream
         recent = _recent_memories(experience.new_train, num, streams, cycle)
         dreams = torch.zeros(len(networks), kept, *recent.shape[2:], device=recent.device)
+        order = _order(epochs * num, streams, cycle, mixed=mixed)
         for epoch in range(epochs):
-            if (nrem == epoch).any():  # some fall into REM
+            if (dreaming == epoch).any():
                 drawn = _dreams(vae, frozen, own, kept, draws, streams, cycle)
-                dreams = _choose(nrem == epoch, drawn, dreams)
-            images = _choose(nrem > epoch, recent, _in_turn(dreams, epoch - nrem, num))
+                dreams = _choose(dreaming == epoch, drawn, dreams)
+            images = _presented(order[:, epoch * num :][:, :num], recent, dreams, nrem * num)
             trainer.epoch(own_images(images), num, generators)
         recorder.record()
     data = recorder.dataset(len(nights), seeds)
@@ -157,13 +162,31 @@ def _best(dreamers: VAE, dreams: Float[Tensor, "networks drawn size size"], coun
     return dreams[rows, errors.argsort(1)[:, :count]]
 
 
-def _in_turn(
-    dreams: Float[Tensor, "networks dreams size size"], epoch: Int[Tensor, " networks"], num: int
+def _order(
+    count: int, streams: Sequence[Streams], cycle: int, *, mixed: bool
+) -> Int[Tensor, "networks count"]:
+    """Give the order in which each network sees what a cycle presents: first NREM, then REM."""
+    if not mixed:
+        return torch.arange(count).expand(len(streams), -1)
+    return torch.stack([torch.randperm(count, generator=s.torch("mixed", cycle)) for s in streams])
+
+
+def _presented(
+    places: Int[Tensor, "networks num"],
+    recent: Images,
+    dreams: Float[Tensor, "networks dreams size size"],
+    nrem: Int[Tensor, " networks"],
 ) -> Images:
-    """Give the `num` dreams of each network's epoch of REM, beginning anew when all are used."""
-    index = epoch.clamp(min=0)[:, None] * num + torch.arange(num)
-    rows = torch.arange(len(dreams))[:, None]
-    return dreams[rows.to(dreams.device), (index % dreams.shape[1]).to(dreams.device)]
+    """Give what each network sees at these places of its cycle, of which `nrem` are NREM.
+
+    In NREM and in REM, images and dreams come in turn, beginning anew when all are used.
+    """
+    rows = torch.arange(len(places), device=recent.device)[:, None]
+    asleep = (places - nrem[:, None]).clamp(min=0) % dreams.shape[1]
+    remembered = recent[rows, (places % recent.shape[1]).to(recent.device)]
+    dreamt = dreams[rows, asleep.to(recent.device)]
+    awake = (places < nrem[:, None]).to(recent.device)
+    return torch.where(awake[:, :, None, None], remembered, dreamt)
 
 
 def _choose(first: Bool[Tensor, " networks"], images: Images, others: Images) -> Images:

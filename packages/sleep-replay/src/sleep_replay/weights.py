@@ -181,7 +181,8 @@ def pretrain(
     vae.initialise([streams.torch("initialisation")]).to(train.device)
     training = Recorded(Trainer(vae, how))
     test_images = experience.old_test.all_images()
-    for epoch in journal.steps(f"training {model.model_name}", how.epochs, training):
+    epochs = how.epochs or model.pretraining_epochs(len(train))
+    for epoch in journal.steps(f"training {model.model_name}", epochs, training):
         if _converged(training.rows, how.patience):
             break
         loss = training.trainer.epoch(
@@ -200,7 +201,8 @@ def pretrain(
         "model": {
             name: getattr(model, name) for name in ("inverted", "architecture", "latent_dim")
         },
-        "pretraining": {name: getattr(how, name) for name in Pretraining.model_fields},
+        "pretraining": {name: getattr(how, name) for name in Pretraining.model_fields}
+        | {"epochs": epochs},
         "seed": seed,
         "device": str(train.device),
         "torch": torch.__version__,

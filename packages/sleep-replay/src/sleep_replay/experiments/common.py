@@ -11,7 +11,7 @@ from sharpwave_shared import lazy
 from sharpwave_shared.errors import DataWarning, ParameterError, show
 from sharpwave_shared.experiment import Experiment, Job, Options
 from sharpwave_shared.lazy import pd, xr
-from sleep_replay.parameters import Learning, Model, Nights, Pretraining
+from sleep_replay.parameters import PRETRAINING, Learning, Model, Nights, Pretraining
 
 if TYPE_CHECKING:
     from sharpwave_shared.results import Run
@@ -22,10 +22,6 @@ else:  # imported when they are used
     model = lazy.module("sleep_replay.model")
     quantities = lazy.module("sleep_replay.quantities")
     weights = lazy.module("sleep_replay.weights")
-
-
-ENOUGH_IMAGES = 100_000
-"""Images after which an initial model is trained, each counted as often as it is seen."""
 
 
 class Generative(Experiment, Model):
@@ -62,25 +58,17 @@ class Generative(Experiment, Model):
     def results(self, job: Job) -> xr.Dataset:
         """Compute the results."""
 
-    def pretraining(self, images: int) -> Pretraining:
-        """Say how an initial model is trained, on so many images, where there is none.
-
-        With what is alike in sleep; and in the setting that works not for long: from a model that
-        has seen MNIST three times, nights end in collapse.
-        """
+    def pretraining(self) -> Pretraining:
+        """Say how an initial model is trained where there is none: with what is alike in sleep."""
         alike = {n: getattr(self, n) for n in ("reconstruction_loss", "input_dropout")}
-        epochs = Pretraining().epochs
-        if self.setting == "working":
-            epochs = min(epochs, max(1, ENOUGH_IMAGES // images))
-        return Pretraining(**alike, epochs=epochs)
+        return Pretraining(**alike, **PRETRAINING[self.setting])
 
     def begin(self, job: Job) -> tuple[model.VAE, data.Experience, dict[str, str]]:
         """Give the initial network, the data, and what results say of the network."""
         experience = job.data.to(job.device)
-        how = self.pretraining(len(experience.old_train))
         found = weights.obtain_weights(
             # What a run scaled down has trained would be where later ones start from.
-            *(job.journal, self, experience, how, job.seed),
+            *(job.journal, self, experience, self.pretraining(), job.seed),
             save=not job.options.quick,
         )
         job.save_tensors("initial", found.state)

@@ -65,7 +65,7 @@ class Latent(OneNight):
             scratch = latent.decode_from_scratch(
                 job.journal,
                 self,
-                self.pretraining(len(experience.old_train)),
+                self.pretraining(),
                 experience,
                 decoding,
                 job.seeds,

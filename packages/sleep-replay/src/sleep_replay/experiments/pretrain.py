@@ -10,7 +10,7 @@ from sharpwave_shared.errors import SharpwaveError
 from sharpwave_shared.experiment import Job
 from sharpwave_shared.lazy import xr
 from sleep_replay.experiments.common import Generative, with_finals
-from sleep_replay.parameters import Pretraining
+from sleep_replay.parameters import PRETRAINING, SETTINGS, Pretraining
 
 if TYPE_CHECKING:
     from sleep_replay import weights
@@ -25,6 +25,7 @@ class Pretrain(Generative, Pretraining):
     the one with the lowest test error is stored.
     """
 
+    settings: ClassVar = {name: SETTINGS[name] | PRETRAINING[name] for name in SETTINGS}
     conditions: ClassVar = ("seed",)
     quick: ClassVar = {"epochs": 3, "batch_size": 4, "dataset": "mnist-5k", "trial": True}
 
