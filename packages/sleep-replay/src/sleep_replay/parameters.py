@@ -39,7 +39,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "num": 50,
         "continue_training": False,
     },
-    "released": _RELEASES | {"architecture": "small", "num": 10, "continue_training": True},
+    "released": _RELEASES | {"architecture": "small", "continue_training": True},
 }
 """What a setting makes of parameters that are not given. `working`: the defaults, in which memories
 last. `published`: the configuration of the published figures, of 2023. `released`: that of the code
@@ -153,7 +153,7 @@ class Nights(Parameters):
 
     total_eps: Annotated[int, Between(1, 1_000_000)] = 100
     """Epochs over all cycles."""
-    num: Annotated[int, Between(1, MOST_IMAGES)] = 20
+    num: Annotated[int, Between(1, MOST_IMAGES)] = 10
     """Images replayed, and dreamt, per cycle."""
     continue_training: bool = False
     """REM dreams with the current model, or with the frozen initial one."""

@@ -22,6 +22,9 @@ from sleep_replay.model import VAE
 from sleep_replay.parameters import Model, Pretraining
 from sleep_replay.train import Recorded, Trainer
 
+MOST_SEEN = 1_500_000
+"""Images after which a model that is still on the plateau is given up."""
+
 State = dict[str, Tensor]
 """Parameters of one network, as `VAE.network_state` gives them."""
 
@@ -158,8 +161,8 @@ def pretrain(
         The data; their device trains.
     how
         Length, stopping and the knobs of training. Epochs in which the model is still collapsed do
-        not count for the patience: training begins on a plateau, for an epoch or more, at which
-        every image is decoded to the same one.
+        not count for the patience, nor for a length that is not given: training may begin on a
+        plateau, for an epoch or more, at which every image is decoded to the same one.
     seed
         Of initialisation, order, dropout and noise.
     accept_collapsed
@@ -182,12 +185,11 @@ def pretrain(
     training = Recorded(Trainer(vae, how))
     test_images = experience.old_test.all_images()
     epochs = how.epochs or model.pretraining_epochs(len(train))
-    for epoch in journal.steps(f"training {model.model_name}", epochs, training):
-        if _converged(training.rows, how.patience):
-            break
-        loss = training.trainer.epoch(
-            train.images, len(train), [streams.torch("pretraining", epoch)]
-        )
+
+    def train_epoch() -> None:
+        epoch = len(training.rows)
+        generators = [streams.torch("pretraining", epoch)]
+        loss = training.trainer.epoch(train.images, len(train), generators)
         scores = evaluate(vae, test_images)
         row = [float(value) for value in (loss, scores.error, scores.carried)]
         training.rows.append(row)
@@ -196,6 +198,16 @@ def pretrain(
                 epoch + 1, *row
             )
         )
+
+    def on_plateau() -> bool:
+        return training.rows[-1][-1] < COLLAPSED and len(training.rows) * len(train) < MOST_SEEN
+
+    for _ in journal.steps(f"training {model.model_name}", epochs, training):
+        if _converged(training.rows, how.patience):
+            break
+        train_epoch()
+        while how.epochs is None and on_plateau():
+            train_epoch()
     losses, errors, carried = map(list, zip(*training.rows, strict=True))
     record = {
         "model": {
