@@ -11,6 +11,7 @@ import pytest
 import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from impression_learning.cli import app
@@ -25,6 +26,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 SEEDS = [3, 1, 2]
 NUMERICAL = {"loss", "final-loss", "direction", "signal-to-noise", "periods", "transition"} | {
     "falls",
+    "reinforce",
     "correlation",
     "learning-rates",
     "reconstruction-scatter",
@@ -33,7 +35,7 @@ NUMERICAL = {"loss", "final-loss", "direction", "signal-to-noise", "periods", "t
 FIGURES = {
     "standard": {"loss", "reconstruction", "reconstruction-scatter", "autocorrelation", "latents"},
     "SNR": {"loss", "direction", "signal-to-noise"},
-    "dimensionality": {"loss", "final-loss", "falls"},
+    "dimensionality": {"loss", "final-loss", "reinforce", "falls"},
     "switch_period": {"loss", "latents", "periods"},
     "time_constant": {"loss", "traces", "correlation", "transition"},
     "lr_optim": {"learning-rates"},
@@ -176,7 +178,8 @@ def test_one_algorithm(mode: str, algorithm: Any, name: str, results: Results) -
     else:
         data = data.assign_coords(algorithm=[algorithm])
     figures = build(mode, data, algorithm=algorithm)
-    assert set(figures) == FIGURES[mode] - {"falls"}  # it compares algorithms
+    # What compares algorithms, or is about another one, is not there.
+    assert set(figures) == FIGURES[mode] - {"falls", "reinforce"}
     texts = " ".join(t.get_text() for f in figures.values() for t in f.findobj(plt.Text))
     assert name in texts
     assert "impression learning" not in texts
@@ -249,6 +252,58 @@ def test_latents_at_the_shortest_and_longest_period(results: Results, drawn: Dra
         assert np.array_equal(shown.get_ydata(), stored[: len(shown.get_ydata())])
         labels = [t.get_text() for t in figures["loss"].axes[0].get_legend().get_texts()]
         assert labels == ["switch period 1", "switch period 31"]
+
+
+def test_the_loss_is_drawn_for_every_time_step(results: Results, drawn: Drawn) -> None:
+    data = results("time_constant")
+    for figures in (drawn("time_constant"), build("time_constant", data.isel(dt=[1, 0, 2]))):
+        axes, bar = figures["loss"].axes
+        assert [t.get_text() for t in bar.get_yticklabels()] == ["0.01", "0.1", "1"]
+        light = []
+        for line, dt in zip(axes.lines, (0.01, 0.1, 1), strict=True):
+            losses = data["loss_awake"].sel(dt=dt).mean("seed").squeeze()
+            np.testing.assert_allclose(line.get_ydata(), losses)
+            assert line.get_label() == f"dt {dt:g}"
+            light.append(sum(to_rgb(line.get_color())))
+        assert light == sorted(light)
+        assert len(set(light)) == len(light)
+
+
+def test_a_spread_that_is_not_drawn_does_not_scale_the_axis(results: Results) -> None:
+    """The means are positive; the mean less the s.d. would not be."""
+    data = results("time_constant").copy(deep=True)
+    data["loss_awake"][:] = np.array([10.0, 10.0, 3000.0])[:, None]
+    data["loss_awake"][..., -1] = 20.0
+    axes = build("time_constant", data)["loss"].axes[0]
+    assert axes.get_yscale() == "log"
+
+
+def test_a_colour_bar_names_some_of_many_time_steps(results: Results) -> None:
+    data = results("time_constant").isel(dt=[0] * 30)
+    data = data.assign_coords(dt=np.linspace(0.01, 0.59, 30).round(2))
+    axes, bar = build("time_constant", data)["loss"].axes
+    assert len(axes.lines) == 30
+    names = [t.get_text() for t in bar.get_yticklabels()]
+    assert len(names) == 12
+    assert (names[0], names[-1]) == ("0.01", "0.59")
+    assert bar.get_yticks()[-1] == 29
+
+
+def test_the_loss_of_reinforce_is_drawn_for_every_dimension(results: Results) -> None:
+    data = results("dimensionality")
+    for order in ([0, 1, 2], [2, 0, 1]):
+        given_data = data.isel(dimension=order)
+        figure = build("dimensionality", given_data, third_factor="released")["reinforce"]
+        assert "REINFORCE as released" in figure.get_supxlabel()
+        of_all = data["loss_awake"].sel(algorithm="reinforce")
+        for axes, losses in zip(
+            figure.axes, (of_all, of_all / of_all[..., :1].values), strict=True
+        ):
+            for line, dimension in zip(axes.lines, (2, 4, 8), strict=True):
+                assert line.get_label() == f"dimension {dimension}"
+                mean = losses.sel(dimension=dimension).mean("seed")
+                np.testing.assert_allclose(line.get_ydata(), mean)
+                assert line.get_xdata().tolist() == [0, 200, 400]
 
 
 def test_divergence_is_counted_at_the_edge(results: Results) -> None:

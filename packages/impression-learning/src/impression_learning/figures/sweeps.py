@@ -6,6 +6,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import BoundaryNorm, ListedColormap, to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, PercentFormatter
@@ -45,8 +47,10 @@ OFF_SCALE = 10.0
 """Final losses above so many times the loss before learning count with those that diverged."""
 CLOSE = 0.01
 """Deviations of a learnt time constant that the claim allows."""
-
-
+LIGHTEST = 0.92
+"""Where the colours of a scale end; beyond, they are too light for white paper."""
+NAMED_VALUES = 12
+"""Values that a colour bar names at most."""
 AXES = {"switch_period": "switch period (steps)", "dt": "time step of the data, dt"}
 """Labels of the axes along which modes vary a parameter."""
 ENOUGH = 0.9
@@ -56,8 +60,9 @@ ENOUGH = 0.9
 def draw(experiment: Learning, data: xr.Dataset) -> dict[str, Figure]:
     """Draw what a mode that varies a parameter gives.
 
-    By dimension the loss; by period and time step also what was learnt, and the latents at the
-    smallest and the largest.
+    The loss through learning at every value, of periods at the smallest and the largest; by
+    dimension also the loss at the end; by period and time step also what was learnt, and the
+    latents at the smallest and the largest.
     """
     match experiment.axis:
         case "dimension":
@@ -70,6 +75,8 @@ def draw(experiment: Learning, data: xr.Dataset) -> dict[str, Figure]:
                 "final-loss": _dimensions(data, names),
                 "loss": _learning_by_dimension(data, names),
             }
+            if "reinforce" in data["algorithm"]:
+                drawn["reinforce"] = _reinforce(data.sel(algorithm="reinforce"), names)
             if "impression" in data["algorithm"] and data.sizes["algorithm"] > 1:
                 drawn["falls"] = _falls(data, names)
             return drawn
@@ -83,7 +90,7 @@ def draw(experiment: Learning, data: xr.Dataset) -> dict[str, Figure]:
         case "dt":
             data = only_algorithm(data)
             return {
-                "loss": _loss_at_ends(data, "dt"),
+                "loss": _loss_by_time_step(data),
                 "traces": _latents_at_ends(experiment, data, "dt"),
                 "correlation": _along(data, "dt"),
                 "transition": _transition(data),
@@ -188,6 +195,31 @@ def _learning_by_dimension(data: xr.Dataset, names: Mapping[str, str]) -> Figure
     return figure
 
 
+def _reinforce(data: xr.Dataset, names: Mapping[str, str]) -> Figure:
+    """Draw the loss of REINFORCE through learning for all dimensions, on axes of its own."""
+    figure, (whole, share) = side_by_side(2, (7.2, 3.2))
+    dimensions, steps = np.sort(data["dimension"].values), data["step"].values
+    shown = []
+    for dimension, colour in zip(dimensions, _dark_to_light(len(dimensions)), strict=True):
+        losses = seeds_first(data["loss_awake"].sel(dimension=dimension), "point")
+        plot_mean(whole, steps, losses, f"dimension {dimension}", colour, band=False)
+        plot_mean(share, steps, losses / losses[:, :1], f"dimension {dimension}", colour)
+        shown.append(mean_and_sd(losses)[0][None])
+    loss_axis(whole, *shown)
+    share.set_ylim(min(0.0, share.dataLim.y0), 1.05 * max(1.0, share.dataLim.y1))
+    share.set_ylabel("share of the loss before learning")
+    for axes in (whole, share):
+        steps_axis(axes)
+    legend(figure, columns=6)
+    caption(
+        figure,
+        "Loss of the test passage, awake throughout, through learning by "
+        f"{names['reinforce']}. Left: {_means(data)}. Right: divided, seed by seed, by "
+        f"the loss before learning; {seeds_in_words(data)}.",
+    )
+    return figure
+
+
 def _ends(data: xr.Dataset, axis: str) -> list[int | float]:
     """Give the smallest and the largest value along the axis."""
     return np.unique([data[axis].min(), data[axis].max()]).tolist()
@@ -210,6 +242,38 @@ def _loss_at_ends(data: xr.Dataset, axis: str) -> Figure:
     axes.set_title(f"Loss through learning ({algorithm_name(data)})")
     caption(figure, f"Test passage awake throughout; {seeds_in_words(data)}.")
     return figure
+
+
+def _loss_by_time_step(data: xr.Dataset) -> Figure:
+    figure, axes = plt.subplots(figsize=(5.4, 3.5))
+    values = np.sort(data["dt"].values)
+    colours = _dark_to_light(len(values))
+    shown = []
+    for value, colour in zip(values, colours, strict=True):
+        one = data.sel(dt=value)
+        losses = plot_losses(axes, one, f"dt {value:g}", colour, "loss_awake", band=False)
+        shown.append(mean_and_sd(losses)[0][None])
+    loss_axis(axes, *shown)
+    steps_axis(axes)
+    axes.set_title(f"Loss through learning ({algorithm_name(data)})")
+    each = BoundaryNorm(np.arange(len(values) + 1) - 0.5, len(values))
+    bar = figure.colorbar(ScalarMappable(each, ListedColormap(colours)), ax=axes, label=AXES["dt"])
+    named = np.unique(np.linspace(0, len(values) - 1, NAMED_VALUES).round().astype(int))
+    bar.set_ticks(named.tolist(), labels=[f"{value:g}" for value in values[named]])
+    bar.ax.tick_params(length=0)
+    bar.ax.minorticks_off()
+    caption(figure, f"Test passage awake throughout; {_means(data)}.")
+    return figure
+
+
+def _means(data: xr.Dataset) -> str:
+    """Say what lines without bands sum up."""
+    return seeds_in_words(data).replace("mean and s.d.", "mean")
+
+
+def _dark_to_light(count: int) -> list[str]:
+    """Give colours of so many values in a row."""
+    return [to_hex(colour) for colour in plt.get_cmap("viridis")(np.linspace(0, LIGHTEST, count))]
 
 
 def _latents_at_ends(experiment: Learning, data: xr.Dataset, axis: str) -> Figure:
