@@ -47,9 +47,9 @@ def test_a_length_that_is_given_counts_all(epochs_of) -> None:
 def test_a_model_that_stays_on_the_plateau_is_given_up(
     epochs_of, monkeypatch: pytest.MonkeyPatch, experience: Experience
 ) -> None:
-    monkeypatch.setattr("sleep_replay.weights.MOST_SEEN", 4 * len(experience.old_train))
-    with pytest.raises(SharpwaveError, match="has collapsed: after 5 epochs"):
-        epochs_of([PLATEAU] * 5)
+    monkeypatch.setattr("sleep_replay.weights.MOST_ON_PLATEAU", 4 * len(experience.old_train))
+    with pytest.raises(SharpwaveError, match="has collapsed: after 6 epochs"):
+        epochs_of([PLATEAU] * 6)
 
 
 def test_training_stops_when_the_loss_does_but_not_on_the_plateau(epochs_of) -> None:

@@ -50,7 +50,7 @@ PRETRAINING: dict[str, dict[str, Any]] = {
     "released": {"batch_size": 32},
 }
 """What a setting makes of the parameters of `Pretraining` that are not given."""
-IMAGES_SEEN = {"working": 100_000, "published": 480_000, "released": 1_500_000}
+IMAGES_SEEN = {"working": 100_000, "published": 480_000, "released": 480_000}
 """Images that initial models of a setting are trained on, each counted as often as it is seen. In
 the setting that works not many: nights of a model that saw MNIST three times end in collapse."""
 
@@ -133,7 +133,7 @@ class Pretraining(BatchLearning):
     batch_size: Annotated[int, Between(1, MOST_IMAGES)] = 64
     kl_weight: Annotated[float, Between(0, 1e6)] = 1.0
     epochs: Annotated[int, Between(1, 10_000)] | None = None
-    """At most this many. Default: what suits the setting, of MNIST 1 (working), 8 or 25."""
+    """At most this many. Default: what suits the setting, of MNIST 1 (working) or 8."""
     patience: Annotated[int, Between(1, 10_000)] = 3
     """Stop after this many epochs without a better training loss."""
 

@@ -22,8 +22,8 @@ from sleep_replay.model import VAE
 from sleep_replay.parameters import Model, Pretraining
 from sleep_replay.train import Recorded, Trainer
 
-MOST_SEEN = 1_500_000
-"""Images after which a model that is still on the plateau is given up."""
+MOST_ON_PLATEAU = 600_000
+"""Images on the plateau after which a training is given up, if its length is not given."""
 
 State = dict[str, Tensor]
 """Parameters of one network, as `VAE.network_state` gives them."""
@@ -185,11 +185,14 @@ def pretrain(
     training = Recorded(Trainer(vae, how))
     test_images = experience.old_test.all_images()
     epochs = how.epochs or model.pretraining_epochs(len(train))
-
-    def train_epoch() -> None:
-        epoch = len(training.rows)
-        generators = [streams.torch("pretraining", epoch)]
-        loss = training.trainer.epoch(train.images, len(train), generators)
+    most = how.epochs or epochs + MOST_ON_PLATEAU // len(train)
+    for epoch in journal.steps(f"training {model.model_name}", most, training):
+        learnt = [row for row in training.rows if how.epochs or row[-1] >= COLLAPSED]
+        if len(learnt) == epochs or _converged(training.rows, how.patience):
+            break
+        loss = training.trainer.epoch(
+            train.images, len(train), [streams.torch("pretraining", epoch)]
+        )
         scores = evaluate(vae, test_images)
         row = [float(value) for value in (loss, scores.error, scores.carried)]
         training.rows.append(row)
@@ -198,16 +201,6 @@ def pretrain(
                 epoch + 1, *row
             )
         )
-
-    def on_plateau() -> bool:
-        return training.rows[-1][-1] < COLLAPSED and len(training.rows) * len(train) < MOST_SEEN
-
-    for _ in journal.steps(f"training {model.model_name}", epochs, training):
-        if _converged(training.rows, how.patience):
-            break
-        train_epoch()
-        while how.epochs is None and on_plateau():
-            train_epoch()
     losses, errors, carried = map(list, zip(*training.rows, strict=True))
     record = {
         "model": {
