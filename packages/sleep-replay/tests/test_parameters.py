@@ -84,7 +84,7 @@ class TestSettings:
 
     def test_initial_models_see_no_more_images_than_is_good_for_sleep(self) -> None:
         working, published = Schedule(), Schedule(setting="published")
-        for images, epochs in ((60_000, 1), (30_000, 3), (4000, 25), (10, 10_000), (200_000, 1)):
+        for images, epochs in ((60_000, 1), (30_000, 3), (4000, 20), (10, 8000), (200_000, 1)):
             assert working.pretraining_epochs(images) == epochs
         for other in (published, Schedule(setting="released")):
             assert other.pretraining_epochs(60_000) == 8

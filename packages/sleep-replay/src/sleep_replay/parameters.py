@@ -50,7 +50,7 @@ PRETRAINING: dict[str, dict[str, Any]] = {
     "released": {"batch_size": 32},
 }
 """What a setting makes of the parameters of `Pretraining` that are not given."""
-IMAGES_SEEN = {"working": 100_000, "published": 480_000, "released": 480_000}
+IMAGES_SEEN = {"working": 80_000, "published": 480_000, "released": 480_000}
 """Images that initial models of a setting are trained on, each counted as often as it is seen. In
 the setting that works not many: nights of a model that saw MNIST three times end in collapse."""
 
@@ -96,7 +96,7 @@ class Model(Parameters):
 
     def pretraining_epochs(self, images: int) -> int:
         """Tell for how many epochs, of so many images, an initial model is trained."""
-        return max(1, IMAGES_SEEN[self.setting] // images)
+        return max(1, round(IMAGES_SEEN[self.setting] / images))
 
 
 class Learning(Parameters):
