@@ -52,7 +52,8 @@ What each paper claims, what counts as reproduced, and what the runs of this pro
 written by `uv run python docs/reproduction.py` from the verdicts stored in `docs/results/`;
 `COMMAND verify RUN_DIR` judges any other run. Where a run has several seeds, every claim is judged
 on all of them together (the verdict) and on each alone (the share that reproduces, with its Wilson
-interval of 95 %); means over seeds have bootstrap intervals of 95 %.
+interval of 95 %); means over seeds have bootstrap intervals of 95 % (of two or three seeds, their
+range).
 """
 
 

@@ -157,7 +157,20 @@ def test_numbers_of_single_seeds_are_summed_up(monkeypatch):
     assert "means each loss 2 (1 to 3), by scale, 1 m 2 (1 to 3)" in text
 
 
-def test_of_many_means_the_first_are_shown():
-    assert show_means({str(i): (float(i),) * 3 for i in range(9)}).endswith(
-        "5 5 (5 to 5), and 3 more"
-    )
+def test_all_means_are_shown():
+    text = show_means({str(i): (float(i),) * 3 for i in range(9)})
+    assert text.startswith("0 0 (0 to 0), 1 1 (1 to 1)")
+    assert text.endswith("8 8 (8 to 8)")
+
+
+def test_what_all_seeds_share_is_judged_once(monkeypatch):
+    """Seeds that look at the same thing are no independent evidence."""
+
+    def measure(experiment, data) -> Measurement:
+        return Measurement("x", True, {"x": 1.0})
+
+    for once, seeds in ((False, 3), (True, 1)):
+        claim = Claim("c", STATEMENT, "Fig. 1", "1", "1", measure, once=once)
+        (verdict,) = verdicts_of([claim], [1.0, 2.0, 3.0], monkeypatch)
+        assert (verdict.seeds_holding, verdict.seeds_measured) == (seeds, seeds)
+        assert bool(verdict.over_seeds) is not once

@@ -235,6 +235,10 @@ def test_one_network_alone() -> None:
     found = measured("tiling", analysis(names=("noisy_unbiased",)))
     assert found.reproduced
     assert set(found.values) == {"own", "random"}
+    assert "no biased network, so not compared on its activity" in found.shown
+    shown = measured("steps", analysis(names=("noisy_unbiased",))).shown
+    assert "no network without noise" in shown
+    assert "no network without noise" not in measured("steps", analysis()).shown
 
 
 def test_noise_that_was_not_added() -> None:

@@ -55,6 +55,9 @@ class Claim:
     measure
         Measures it on the results of an experiment, `measure(experiment, data)`; None if they do
         not speak to it.
+    once
+        Whether it speaks of what all seeds share, such as a recording: then it is judged once, and
+        not on each seed alone.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Claim:
     published: str
     band: str
     measure: Callable[..., Measurement | None]
+    once: bool = False
 
 
 class Verdict(NamedTuple):
@@ -104,7 +108,7 @@ def judge(run: "Run") -> list[Verdict]:
         if measurement is None:
             continue
         alone = [measurement]
-        if data.sizes.get("seed", 1) > 1:
+        if data.sizes.get("seed", 1) > 1 and not claim.once:
             each = [
                 claim.measure(experiment, data.isel(seed=[i])) for i in range(data.sizes["seed"])
             ]
@@ -179,17 +183,12 @@ def show_verdicts(verdicts: Sequence[Verdict], title: str, console: Console) -> 
                 lead = " " * len(lead)
 
 
-MOST_MEANS = 6
-
-
 def show_means(over_seeds: Mapping[str, Sequence[float]]) -> str:
-    """Write means over seeds with their intervals; of many, the first."""
-    shown = [
+    """Write means over seeds with their intervals."""
+    return ", ".join(
         f"{name} {mean:.3g} ({low:.3g} to {high:.3g})"
-        for name, (mean, low, high) in list(over_seeds.items())[:MOST_MEANS]
-    ]
-    more = len(over_seeds) - len(shown)
-    return ", ".join(shown) + (f", and {more} more" if more else "")
+        for name, (mean, low, high) in over_seeds.items()
+    )
 
 
 def verdict_values(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:

@@ -79,6 +79,8 @@ def _tiles(experiment: Analyze, data: xr.Dataset) -> Measurement | None:
             f"on biased activity: random network {values['random on biased']:.3g}, uniform "
             f"{values['uniform on biased']:.3g}"
         )
+    else:
+        parts.append("no biased network, so not compared on its activity")
     others = [value for name, value in values.items() if name != "own"]
     holds = all(values["own"] <= other / 3 for other in others)
     return Measurement(_said(parts, data), holds, values)
@@ -170,7 +172,11 @@ def _steps(experiment: Analyze, data: xr.Dataset) -> Measurement | None:
             f"{name}: {awake:.4f} m awake, {asleep:.4f} m asleep, {end:.4f} m at the end of it, "
             f"{late:.4f} m in the last steps of all"
         )
-    return Measurement(_said(parts, data), all(holds), values) if parts else None
+    if not parts:
+        return None
+    if not any(name.startswith(NOISELESS) for name in data["configuration"].values):
+        parts.append("no network without noise, so nothing is said of those")
+    return Measurement(_said(parts, data), all(holds), values)
 
 
 def _ends_before_trial(data: xr.Dataset, name: str) -> bool:

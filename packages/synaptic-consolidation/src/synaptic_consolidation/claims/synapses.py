@@ -150,6 +150,7 @@ CLAIMS: list[Claim] = [
         "slopes 0.57 (growth), 0.72 (shrinkage) over 0.5 h",
         "both within 0.03",
         _measured_slopes,
+        once=True,
     ),
     Claim(
         "spines-q-min",
@@ -158,6 +159,7 @@ CLAIMS: list[Claim] = [
         "q_min 1.0854, s.d. 0.4301 over 1,000 curves",
         "both within 0.03",
         _measured_q_min,
+        once=True,
     ),
     Claim(
         "spines-r-squared",
