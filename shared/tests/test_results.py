@@ -133,13 +133,6 @@ def test_a_stored_run_is_opened(finished):
     assert repr(run) == (f"<Run of toy-model Walk(steps=4), seeds 0,1, in {finished}>")
 
 
-def test_a_run_is_read_where_it_was_opened(finished, tmp_path, monkeypatch):
-    monkeypatch.chdir(finished.parent)
-    run = open_run(finished.name)
-    monkeypatch.chdir(tmp_path)
-    assert list(run.data["seed"]) == [0, 1]
-
-
 @pytest.mark.usefixtures("undrawn")
 def test_runs_are_stored_beside_a_dask_client(tmp_path):
     """As in a worker of a cluster, or a notebook that has one."""

@@ -168,7 +168,7 @@ def open_run(path: PathLike) -> Run:
         raise SharpwaveError(
             f"{directory / RECORD}: parameters that this version does not take: {error}"
         ) from None
-    return Run(experiment, record, directory.absolute())  # read later, perhaps from elsewhere
+    return Run(experiment, record, directory)
 
 
 def write_results(directory: Path, run: Run) -> None:
