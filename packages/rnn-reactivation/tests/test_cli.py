@@ -319,6 +319,27 @@ def test_an_analysis_before_training_says_how_to_train(tmp_path: Path, capsys: S
 
 
 @pytest.mark.usefixtures("no_figures")
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("output_kl.py", ["analyze", "kl"]),
+        ("output_variance", ["analyze", "variance"]),
+        ("output_distance", ["analyze", "distance"]),
+        ("train.py", ["train"]),
+    ],
+)
+def test_the_originals_scripts(
+    script: str, words: list[str], tmp_path: Path, capsys: Shown
+) -> None:
+    """Both are refused in the same words, which name what was understood."""
+    wrong = ["seed=x", "--out", tmp_path / "out"]
+    code, _, err = run(capsys, script, *wrong)
+    assert (code, err) == (2, run(capsys, *words, *wrong)[2])
+    missing = ["seed=0", "--out", tmp_path / "out"]
+    if words[0] == "analyze":
+        assert run(capsys, script, *missing)[::2] == run(capsys, *words, *missing)[::2]
+
+
 def test_networks_that_do_not_fit(tmp_path: Path, capsys: Shown, trained: Path) -> None:
     shutil.copytree(trained / NETWORK, tmp_path / NETWORK)
     analyze = ["analyze", "variance", "configurations=[noisy_unbiased]", *SHORTLY]
