@@ -161,6 +161,7 @@ def test_seeds_in_words() -> None:
     assert (
         seeds_in_words(data, " of the logarithm") == "mean and s.d. of the logarithm over 2 seeds"
     )
+    assert seeds_in_words(data, band=False) == "mean over 2 seeds"
     assert seeds_in_words(data.isel(seed=[0])) == "seed 3"
     assert name_seeds([3]) == "seed 3"
     assert name_seeds([3, 4, 9]) == "seeds 3, 4 and 9"

@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_pdf import PdfPages
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -102,10 +103,16 @@ def first_seed(data: xr.Dataset) -> str:
     return name_seeds(data["seed"].values[:1].tolist())
 
 
-def seeds_in_words(data: xr.Dataset, of: str = "") -> str:
-    """Say what lines, bands and bars sum up."""
+def seeds_in_words(data: xr.Dataset, of: str = "", *, band: bool = True) -> str:
+    """Say what lines sum up, and bands and bars, if there are any."""
     count = data.sizes["seed"]
-    return first_seed(data) if count == 1 else f"mean and s.d.{of} over {count} seeds"
+    drawn = "mean and s.d." if band else "mean"
+    return first_seed(data) if count == 1 else f"{drawn}{of} over {count} seeds"
+
+
+def dark_to_light(count: int) -> list[str]:
+    """Give colours for so many values in ascending order, none too light for white paper."""
+    return [to_hex(colour) for colour in mpl.colormaps["viridis"](np.linspace(0, 0.9, count))]
 
 
 def plot_mean(

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import BoundaryNorm, ListedColormap, to_hex
+from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, PercentFormatter
@@ -31,6 +31,7 @@ from impression_learning.figures.common import (
 )
 from sharpwave_shared.plotting import (
     caption,
+    dark_to_light,
     decimals,
     first_seed,
     legend,
@@ -47,8 +48,6 @@ OFF_SCALE = 10.0
 """Final losses above so many times the loss before learning count with those that diverged."""
 CLOSE = 0.01
 """Deviations of a learnt time constant that the claim allows."""
-LIGHTEST = 0.92
-"""Where the colours of a scale end; beyond, they are too light for white paper."""
 NAMED_VALUES = 12
 """Values that a colour bar names at most."""
 AXES = {"switch_period": "switch period (steps)", "dt": "time step of the data, dt"}
@@ -200,7 +199,7 @@ def _reinforce(data: xr.Dataset, names: Mapping[str, str]) -> Figure:
     figure, (whole, share) = side_by_side(2, (7.2, 3.2))
     dimensions, steps = np.sort(data["dimension"].values), data["step"].values
     shown = []
-    for dimension, colour in zip(dimensions, _dark_to_light(len(dimensions)), strict=True):
+    for dimension, colour in zip(dimensions, dark_to_light(len(dimensions)), strict=True):
         losses = seeds_first(data["loss_awake"].sel(dimension=dimension), "point")
         plot_mean(whole, steps, losses, f"dimension {dimension}", colour, band=False)
         plot_mean(share, steps, losses / losses[:, :1], f"dimension {dimension}", colour)
@@ -214,8 +213,8 @@ def _reinforce(data: xr.Dataset, names: Mapping[str, str]) -> Figure:
     caption(
         figure,
         "Loss of the test passage, awake throughout, through learning by "
-        f"{names['reinforce']}. Left: {_means(data)}. Right: divided, seed by seed, by "
-        f"the loss before learning; {seeds_in_words(data)}.",
+        f"{names['reinforce']}. Left: {seeds_in_words(data, band=False)}. Right: divided, seed by "
+        f"seed, by the loss before learning; {seeds_in_words(data)}.",
     )
     return figure
 
@@ -247,7 +246,7 @@ def _loss_at_ends(data: xr.Dataset, axis: str) -> Figure:
 def _loss_by_time_step(data: xr.Dataset) -> Figure:
     figure, axes = plt.subplots(figsize=(5.4, 3.5))
     values = np.sort(data["dt"].values)
-    colours = _dark_to_light(len(values))
+    colours = dark_to_light(len(values))
     shown = []
     for value, colour in zip(values, colours, strict=True):
         one = data.sel(dt=value)
@@ -262,18 +261,8 @@ def _loss_by_time_step(data: xr.Dataset) -> Figure:
     bar.set_ticks(named.tolist(), labels=[f"{value:g}" for value in values[named]])
     bar.ax.tick_params(length=0)
     bar.ax.minorticks_off()
-    caption(figure, f"Test passage awake throughout; {_means(data)}.")
+    caption(figure, f"Test passage awake throughout; {seeds_in_words(data, band=False)}.")
     return figure
-
-
-def _means(data: xr.Dataset) -> str:
-    """Say what lines without bands sum up."""
-    return seeds_in_words(data).replace("mean and s.d.", "mean")
-
-
-def _dark_to_light(count: int) -> list[str]:
-    """Give colours of so many values in a row."""
-    return [to_hex(colour) for colour in plt.get_cmap("viridis")(np.linspace(0, LIGHTEST, count))]
 
 
 def _latents_at_ends(experiment: Learning, data: xr.Dataset, axis: str) -> Figure:

@@ -174,7 +174,7 @@ def _steps(experiment: Analyze, data: xr.Dataset) -> Measurement | None:
         )
     if not parts:
         return None
-    if not any(name.startswith(NOISELESS) for name in data["configuration"].values):
+    if not any(name.startswith(NOISELESS) for name in values):
         parts.append("no network without noise, so nothing is said of those")
     return Measurement(_said(parts, data), all(holds), values)
 

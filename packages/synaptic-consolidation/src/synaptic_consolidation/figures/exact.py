@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -10,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 from scipy.stats import norm as normal
 
-from sharpwave_shared.plotting import caption, legend
+from sharpwave_shared.plotting import caption, dark_to_light, legend
 from sharpwave_shared.statistics import bootstrap_mean
 from synaptic_consolidation.experiments.exact import Exact
 from synaptic_consolidation.figures import common
@@ -187,7 +186,7 @@ def _finite_size(setup: Exact, data: xr.Dataset) -> Figure:
     """Draw how far margins and densities are from the theory, against N."""
     sizes = sorted(setup.n)
     below = [load for load in sorted(setup.loads) if load <= data.attrs["critical_load"]]
-    colours = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(below)))
+    colours = dark_to_light(len(below))
     figure, panels = common.subplots(2, 2, figsize=(6.8, 5.0), sharex=True, sharey="row")
     for column, factors in zip(panels.T, NORMS, strict=True):
         for axes, quantity in zip(column, ("margin", "density"), strict=True):

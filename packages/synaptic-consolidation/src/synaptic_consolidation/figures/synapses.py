@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
@@ -12,7 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator
 
-from sharpwave_shared.plotting import caption, decimals, first_seed, legend, log_scale
+from sharpwave_shared.plotting import (
+    caption,
+    dark_to_light,
+    decimals,
+    first_seed,
+    legend,
+    log_scale,
+)
 from synaptic_consolidation.experiments.synapses import SynNoise
 from synaptic_consolidation.figures import common
 from synaptic_consolidation.spines import DIRECTIONS, SIMULATED_LAG
@@ -55,7 +61,7 @@ def _shown(data: xr.Dataset) -> list[_Shown]:
     """Choose the simulations of the first seed that could be analysed, and the recording."""
     first = data.isel(seed=0)
     factors = [z for z in sorted(data["factors"].values) if first["living"].sel(factors=z) >= 0]
-    colours = mpl.colormaps["viridis"](np.linspace(0, 0.85, max(len(factors), 2)))
+    colours = dark_to_light(len(factors))
     shown = [
         _Shown(
             f"z = {z}",
